@@ -1,0 +1,5 @@
+"""`python -m notesearch`."""
+
+from notesearch.cli import main
+
+main()

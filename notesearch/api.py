@@ -1,0 +1,161 @@
+"""notesearch as a library: bring an index in step with folders, open it, search it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+from notesearch.encoders import Encoder, load_prepared, open_encoder, prepare
+from notesearch.errors import IndexMismatch, UsageError
+from notesearch.records import Chunking, Filters, Hit, IndexReport
+from notesearch.retrieval import Searcher
+from notesearch.settings import Settings, load_settings
+from notesearch.storage import IndexReader
+
+Mode = Literal["lexical", "dense", "hybrid"]
+
+
+class Index:
+    """An index opened for searching. It sees one state of the index; open it again to see a newer one."""
+
+    def __init__(self, index_dir: Path) -> None:
+        self._reader = IndexReader(index_dir)
+        self._searcher = Searcher(self._reader, self._open_encoder)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the index."""
+        self._reader.close()
+
+    def search(
+        self,
+        query: str,
+        *,
+        limit: int = 10,
+        mode: Mode = "hybrid",
+        tags: Sequence[str] = (),
+        not_tags: Sequence[str] = (),
+        path: str = "",
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> list[Hit]:
+        """Finds the notes that answer a query.
+
+        Args:
+            query: Words or a question; words in double quotes must occur as they stand.
+            limit: The most hits, ≥ 1.
+            mode: `lexical` (BM25), `dense` (embeddings) or `hybrid` (both).
+            tags: Tags that a note must have, all of them.
+            not_tags: Tags that a note must not have.
+            path: Glob for the note's path, absolute or below its indexed folder.
+            since: Earliest date of a note, inclusive, local time.
+            until: Latest date of a note, inclusive, local time.
+
+        Returns:
+            Hits, best first, one a note; empty where nothing was found.
+
+        Raises:
+            UsageError: The query is empty, or the limit is below 1.
+            ModelError: The index's model cannot be loaded.
+            StoreError: The index cannot be read.
+        """
+        if limit < 1:
+            raise UsageError(f"the limit is {limit}", "Give a limit of 1 or more.")
+        filters = Filters(tuple(tags), tuple(not_tags), path, since, until)
+        return self._searcher.search(query, limit=limit, mode=mode, filters=filters)
+
+    def _open_encoder(self) -> Encoder:
+        wanted = self._reader.fingerprint
+        prepared = load_prepared(wanted.encoder) or prepare(wanted.model)
+        if prepared.config.fingerprint != wanted.encoder:
+            raise IndexMismatch(
+                f"the model {wanted.model} is no longer the one that this index was made with",
+                "Make the index anew: notesearch index --rebuild",
+            )
+        return open_encoder(prepared)
+
+
+def open_index(index_dir: str | Path | None = None) -> Index:
+    """Opens an index for searching.
+
+    Args:
+        index_dir: Its directory; by default the one that the command line uses.
+
+    Raises:
+        IndexMissing: Nothing has been indexed there.
+        StoreError: The index cannot be read.
+    """
+    return Index(load_settings(index_dir=Path(index_dir) if index_dir else None).index_dir)
+
+
+def sync_index(
+    settings: Settings,
+    folders: Sequence[Path],
+    *,
+    chunking: Chunking | None = None,
+    rebuild: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> IndexReport:
+    """Brings an index in step with folders of notes.
+
+    Args:
+        settings: Which index, and how to make it.
+        folders: Folders of notes; with none, those that the index covers already.
+        chunking: How notes are cut.
+        rebuild: Whether to forget what is there and index everything again.
+        progress: Told the notes done so far and the notes to do.
+
+    Returns:
+        What was done.
+
+    Raises:
+        FolderUnreadable: A folder is missing, is no folder, or may not be read.
+        ModelError: The model cannot be had.
+        StoreError: The index cannot be written, or was made with another model.
+    """
+    from notesearch.indexing import Synchronizer
+    from notesearch.storage.writer import IndexWriter
+
+    with IndexWriter(settings.index_dir) as writer:
+        synchronizer = Synchronizer(
+            writer,
+            prepare(settings.model),
+            chunking=chunking or Chunking(),
+            max_bytes=settings.max_file_bytes,
+            follow_symlinks=settings.follow_symlinks,
+            progress=progress,
+        )
+        return synchronizer.run(folders, rebuild=rebuild)
+
+
+def forget_folder(settings: Settings, folder: Path) -> int:
+    """Takes a folder and its notes out of an index; the notes themselves are not touched.
+
+    Returns:
+        How many notes the index forgot.
+
+    Raises:
+        UsageError: The index does not cover this folder.
+        StoreError: The index cannot be written.
+    """
+    from notesearch.storage.writer import IndexWriter
+
+    with IndexWriter(settings.index_dir) as writer:
+        covered = {path: folder_id for folder_id, path in writer.folders()}
+        if folder not in covered:
+            known = ", ".join(map(str, covered)) or "none"
+            raise UsageError(f"{folder} is not a folder of this index", f"Its folders: {known}")
+        before = writer.counts()[0]
+        with writer.transaction():
+            writer.remove_folder(covered[folder])
+        return before - writer.counts()[0]

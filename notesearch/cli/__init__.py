@@ -1,0 +1,51 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from typing import Annotated
+
+import typer
+
+from notesearch import __version__
+from notesearch.cli import index_command, search_command
+from notesearch.cli.terminal import warn
+from notesearch.errors import NotesearchError
+
+app = typer.Typer(
+    name="notesearch",
+    help="Find your notes by meaning, offline, in a fraction of a second.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("index")(index_command.index)
+app.command("search")(search_command.search)
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
+) -> None:
+    if version:
+        typer.echo(f"notesearch {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Runs the command line: the one place where errors become messages and exit codes."""
+    try:
+        app()
+    except NotesearchError as error:
+        warn(f"notesearch: {error.message}")
+        if error.hint:
+            warn(f"  {error.hint}")
+        if "--verbose" in sys.argv:
+            traceback.print_exception(error)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # The reader of our output has gone (`| head`); what it wanted, it has.
+        sys.stdout = None  # type: ignore[assignment]
+        sys.exit(0)

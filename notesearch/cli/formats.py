@@ -1,0 +1,147 @@
+"""Hits as text: for people, and for programs."""
+
+from __future__ import annotations
+
+import json
+import os
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+
+from notesearch.cli.terminal import harmless, paint
+from notesearch.records import Hit
+
+_TSV_COLUMNS = ("rank", "score", "path", "start_line", "end_line", "title", "heading", "snippet")
+_LEAST_WIDTH = 24
+_MOST_WIDTH = 100
+
+
+class Format(StrEnum):
+    """How hits are printed."""
+
+    HUMAN = "human"
+    JSON = "json"
+    JSONL = "jsonl"
+    TSV = "tsv"
+    FILES = "files"
+    FILES0 = "files0"
+    VIMGREP = "vimgrep"
+    TREC = "trec"
+
+
+def format_hits(
+    hits: Sequence[Hit], kind: Format, *, query_id: str | None = None, colour: bool = False, width: int = 80
+) -> Iterator[str]:
+    """Formats the hits of one query.
+
+    Args:
+        hits: Best first.
+        kind: The format.
+        query_id: Added to each hit of a batch.
+        colour: Whether to colour what a person reads.
+        width: Columns to fit what a person reads into.
+
+    Yields:
+        Pieces of output, line ends included.
+    """
+    if kind is Format.JSON:
+        yield json.dumps([hit_as_dict(hit, query_id) for hit in hits], ensure_ascii=False, indent=2) + "\n"
+    elif kind is Format.JSONL:
+        for hit in hits:
+            yield json.dumps(hit_as_dict(hit, query_id), ensure_ascii=False) + "\n"
+    elif kind is Format.HUMAN:
+        yield from _for_people(hits, colour, max(_LEAST_WIDTH, min(width, _MOST_WIDTH)))
+    else:
+        yield from (_LINES[kind](hit, query_id) for hit in hits)
+
+
+def hit_as_dict(hit: Hit, query_id: str | None = None) -> dict[str, object]:
+    """A hit as the JSON formats print it."""
+    values: dict[str, object] = {"query_id": query_id} if query_id is not None else {}
+    values |= asdict(hit)
+    values["score"] = round(hit.score, 6)
+    values["scores"] = {name: round(score, 6) for name, score in hit.scores.items()}
+    return values
+
+
+def _tsv(hit: Hit, query_id: str | None) -> str:
+    values = hit_as_dict(hit)
+    columns = ([query_id] if query_id is not None else []) + [str(values[name]) for name in _TSV_COLUMNS]
+    return "\t".join(" ".join(column.split()) if "\t" in column or "\n" in column else column for column in columns) + "\n"
+
+
+def _vimgrep(hit: Hit, query_id: str | None) -> str:
+    return f"{hit.path}:{hit.start_line}:1:{hit.title}: {hit.snippet}\n"
+
+
+def _trec(hit: Hit, query_id: str | None) -> str:
+    # A TREC run is cut at white space.
+    document = "%20".join(hit.path.split(" "))
+    return f"{query_id or '0'} Q0 {document} {hit.rank} {hit.score:.6f} notesearch\n"
+
+
+_LINES = {
+    Format.TSV: _tsv,
+    Format.FILES: lambda hit, query_id: f"{hit.path}\n",
+    Format.FILES0: lambda hit, query_id: f"{hit.path}\0",
+    Format.VIMGREP: _vimgrep,
+    Format.TREC: _trec,
+}
+
+
+def _for_people(hits: Iterable[Hit], colour: bool, width: int) -> Iterator[str]:
+    for hit in hits:
+        yield "\n".join(_lines_for_people(hit, colour, width)) + "\n\n"
+
+
+def _lines_for_people(hit: Hit, colour: bool, width: int) -> Iterator[str]:
+    number = f"{hit.rank:>2}. "
+    indent = " " * len(number)
+    heading = f" › {hit.heading}" if hit.heading else ""
+    title = _wrapped(harmless(hit.title + heading), width, number, indent)
+    yield from (paint(line, "bold", colour=colour) for line in title)
+    lines = f":{hit.start_line}-{hit.end_line}" if hit.end_line > hit.start_line else f":{hit.start_line}"
+    more = f"  (+{hit.more_passages} more)" if hit.more_passages else ""
+    # A path is never broken over lines, so that it can be copied.
+    yield indent + paint(harmless(_short_path(hit.path)) + lines, "path", colour=colour) + paint(more, "dim", colour=colour)
+    if hit.tags:
+        tags = " ".join(f"#{tag}" for tag in hit.tags)
+        yield from (paint(line, "tag", colour=colour) for line in _wrapped(harmless(tags), width, indent, indent))
+    yield from _wrapped_snippet(hit, colour, width, indent)
+
+
+def _wrapped_snippet(hit: Hit, colour: bool, width: int, indent: str) -> Iterator[str]:
+    """The snippet in lines, its matching words marked wherever the lines were broken."""
+    lines = _wrapped(hit.snippet, width, indent, indent)
+    position = 0  # in the snippet, which holds the lines one after another, white space between them
+    for line in lines:
+        text = line[len(indent) :]
+        start = hit.snippet.index(text, position)
+        position = start + len(text)
+        yield indent + _marked(text, [(a - start, b - start) for a, b in hit.highlights], colour)
+
+
+def _marked(text: str, spans: Iterable[tuple[int, int]], colour: bool) -> str:
+    parts = []
+    position = 0
+    for start, end in spans:
+        if 0 <= start < end <= len(text):
+            parts += [harmless(text[position:start]), paint(harmless(text[start:end]), "match", colour=colour)]
+            position = end
+    return "".join([*parts, harmless(text[position:])])
+
+
+def _wrapped(text: str, width: int, first: str, rest: str) -> list[str]:
+    return textwrap.wrap(
+        text, width, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False, replace_whitespace=False
+    ) or [first]
+
+
+def _short_path(path: str) -> str:
+    """A path relative to the working directory or to the home directory, where that is shorter."""
+    here, home = f"{Path.cwd()}{os.sep}", f"{Path.home()}{os.sep}"
+    if path.startswith(here):
+        return path[len(here) :]
+    return f"~{os.sep}{path[len(home) :]}" if path.startswith(home) else path

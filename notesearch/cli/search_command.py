@@ -1,0 +1,124 @@
+"""`notesearch search`: find notes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+
+from notesearch.cli.dates import parse_date
+from notesearch.cli.formats import Format, format_hits
+from notesearch.cli.options import IndexDir, Quiet, Verbose
+from notesearch.cli.terminal import uses_colour, warn, width
+from notesearch.errors import UsageError
+
+_MOST_HITS = 10_000
+
+
+class Mode(StrEnum):
+    """Which retrievers take part."""
+
+    HYBRID = "hybrid"
+    DENSE = "dense"
+    LEXICAL = "lexical"
+
+
+def search(
+    query: Annotated[
+        Optional[list[str]],  # noqa: UP045 - typer reads it
+        typer.Argument(metavar="[QUERY]…", help="Words or a question.", show_default=False),
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", help="The most hits.", min=1, max=_MOST_HITS)] = 10,
+    mode: Annotated[Mode, typer.Option(help="By words, by meaning, or by both.")] = Mode.HYBRID,
+    tag: Annotated[list[str], typer.Option(help="Only notes with this tag; again for more.")] = [],  # noqa: B006
+    not_tag: Annotated[list[str], typer.Option(help="Only notes without this tag.")] = [],  # noqa: B006
+    path: Annotated[str, typer.Option(metavar="GLOB", help="Only notes whose path matches.", show_default=False)] = "",
+    since: Annotated[str, typer.Option(metavar="DATE", help='Not older: 2024-05-17, "2 weeks ago".')] = "",
+    until: Annotated[str, typer.Option(metavar="DATE", help="Not newer.")] = "",
+    output: Annotated[Format, typer.Option("--format", help="How to print the hits.")] = Format.HUMAN,
+    as_json: Annotated[bool, typer.Option("--json", help="Short for --format json.")] = False,
+    as_jsonl: Annotated[bool, typer.Option("--jsonl", help="Short for --format jsonl.")] = False,
+    as_tsv: Annotated[bool, typer.Option("--tsv", help="Short for --format tsv.")] = False,
+    as_vimgrep: Annotated[bool, typer.Option("--vimgrep", help="Short for --format vimgrep.")] = False,
+    files: Annotated[bool, typer.Option("--files", help="Print paths only.")] = False,
+    null: Annotated[bool, typer.Option("-0", help="Print paths only, each ended by NUL.")] = False,
+    queries: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(metavar="FILE", help='A batch: JSON lines with "_id" and "text"; - is stdin.', show_default=False),
+    ] = None,
+    index_dir: IndexDir = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Find the notes that answer a query, best first.
+
+    Words in double quotes must occur as they stand. Exits with 1 when nothing is found.
+
+    Example: notesearch search "how to trade off consistency vs partition tolerance"
+    """
+    from notesearch.api import open_index
+    from notesearch.settings import load_settings
+
+    shortcuts = {
+        Format.JSON: as_json,
+        Format.JSONL: as_jsonl,
+        Format.TSV: as_tsv,
+        Format.VIMGREP: as_vimgrep,
+        Format.FILES: files,
+        Format.FILES0: null,
+    }
+    kind = next((kind for kind, chosen in shortcuts.items() if chosen), output)
+    now = datetime.now()
+    options: dict[str, Any] = {
+        "limit": limit,
+        "mode": mode.value,
+        "tags": tag,
+        "not_tags": not_tag,
+        "path": path,
+        "since": parse_date(since, now=now, end=False) if since else None,
+        "until": parse_date(until, now=now, end=True) if until else None,
+    }
+    batch = [(None, " ".join(query or []))] if queries is None else list(_read_queries(queries, query))
+    found = False
+    with open_index(load_settings(index_dir=index_dir).index_dir) as index:
+        for query_id, text in batch:
+            hits = index.search(text, **options)
+            found = found or bool(hits)
+            colour = uses_colour(sys.stdout)
+            for piece in format_hits(hits, kind, query_id=query_id, colour=colour, width=width()):
+                sys.stdout.write(piece)
+    sys.stdout.flush()
+    if not found:
+        if kind is Format.HUMAN and not quiet:
+            warn("Nothing found.")
+        raise typer.Exit(1)
+
+
+def _read_queries(path: Path, query: list[str] | None) -> Iterator[tuple[str, str]]:
+    """Reads a batch: ids and texts.
+
+    Raises:
+        UsageError: It cannot be read, a line is not as it should be, or there is a query beside it.
+    """
+    if query:
+        raise UsageError("a query and --queries were both given", "Give one of them.")
+    try:
+        lines = (sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")).split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read {path}: {error}", "Give a file of JSON lines, or - for stdin.") from error
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+            yield str(record["_id"]), str(record["text"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise UsageError(
+                f"{path}, line {number} is no query", 'Each line should be like {"_id": "1", "text": "cap theorem"}.'
+            ) from error

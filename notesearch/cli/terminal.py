@@ -1,0 +1,40 @@
+"""Writing to a person's terminal: harmless whatever a note holds, and as wide as the window."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from typing import TextIO
+
+# C0 and C1 control characters could move the cursor or start an escape sequence; bidirectional overrides could make
+# a name read as another one.
+_UNSAFE = re.compile("[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069\u2028\u2029]")
+
+_CODES = {"bold": "1", "dim": "2", "match": "1;33", "tag": "36", "path": "32"}
+
+
+def warn(message: str) -> None:
+    """Writes a message to stderr."""
+    print(harmless(message), file=sys.stderr)  # noqa: T201
+
+
+def harmless(text: str) -> str:
+    """Replaces what could make a terminal misbehave; lone surrogates too, which cannot be written at all."""
+    return _UNSAFE.sub("\ufffd", text).encode("utf-8", "replace").decode("utf-8")
+
+
+def uses_colour(stream: TextIO) -> bool:
+    """Says whether to colour what is written to a stream: a terminal, and NO_COLOR not set."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def width() -> int:
+    """Columns of the terminal, 80 where there is none."""
+    return shutil.get_terminal_size((80, 24)).columns
+
+
+def paint(text: str, style: str, *, colour: bool) -> str:
+    """Colours a text: `bold`, `dim`, `match`, `tag` or `path`."""
+    return f"\x1b[{_CODES[style]}m{text}\x1b[0m" if colour and text else text

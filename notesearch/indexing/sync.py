@@ -1,0 +1,307 @@
+"""Bringing an index in step with folders of notes: read what changed, encode what is new, forget what is gone."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from notesearch.encoders import Encoder, PreparedModel, open_fastest_encoder
+from notesearch.errors import FolderUnreadable, IndexMismatch, NoteUnreadable, UsageError
+from notesearch.notes import NoteFile, chunk_note, find_notes, note_from_bytes, passage_text, read_bytes
+from notesearch.records import Chunk, Chunking, IndexReport, Note, Skipped
+from notesearch.storage import Fingerprint
+from notesearch.storage.writer import EncodedChunk, EncodedNote, IndexWriter, KnownNote, vector_bytes
+
+# Raise this when notes are cut, or passages put together, in another way than before.
+_PASSAGES_VERSION = 1
+# Chunks encoded and written together: a killed run loses at most this much work.
+_BATCH_CHUNKS = 256
+# For choosing an encoder before the notes are read.
+_BYTES_A_CHUNK = 600
+
+_Walk = Iterator[NoteFile | Skipped]
+Progress = Callable[[int, int], None]
+"""Told the notes done so far and the notes to do."""
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What a run has done so far."""
+
+    added: int = 0
+    updated: int = 0
+    removed: int = 0
+    unchanged: int = 0
+    renamed: int = 0
+    encoded: int = 0
+    skipped: list[Skipped] = field(default_factory=list)
+    problems: list[Skipped] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _ChangedFile:
+    """A file that is new or may have changed, and the note that it was, if it was one."""
+
+    folder_id: int
+    file: NoteFile
+    known: KnownNote | None
+
+
+@dataclass(frozen=True, slots=True)
+class _ReadNote:
+    """A changed note, cut up but not yet encoded."""
+
+    changed: _ChangedFile
+    content_hash: bytes
+    note: Note
+    chunks: tuple[Chunk, ...]
+    passages: tuple[str, ...]
+    hashes: tuple[bytes, ...]
+
+
+class Synchronizer:
+    """One run of `index`.
+
+    Args:
+        writer: The index.
+        model: The bi-encoder, prepared.
+        chunking: How notes are cut.
+        max_bytes: Larger files are skipped.
+        follow_symlinks: Whether links that leave a folder are followed.
+        progress: Told about the progress, if given.
+    """
+
+    def __init__(
+        self,
+        writer: IndexWriter,
+        model: PreparedModel,
+        *,
+        chunking: Chunking,
+        max_bytes: int,
+        follow_symlinks: bool = False,
+        progress: Progress | None = None,
+    ) -> None:
+        self._writer = writer
+        self._model = model
+        self._chunking = chunking
+        self._max_bytes = max_bytes
+        self._follow_symlinks = follow_symlinks
+        self._progress = progress or (lambda done, total: None)
+        self._tally = _Tally()
+
+    def run(self, paths: Sequence[Path], *, rebuild: bool = False) -> IndexReport:
+        """Brings the index in step with folders; without any, with those it covers already.
+
+        Raises:
+            FolderUnreadable: A folder is missing, is no folder, or may not be read; the index is as it was.
+            UsageError: No folder was given, and the index covers none.
+            IndexMismatch: The index was made with another model or other chunks, and `rebuild` is not set.
+            StoreError: The index cannot be written.
+        """
+        started = time.monotonic()
+        walks = self._walks(paths)
+        self._settle_fingerprint(rebuild)
+        changed: list[_ChangedFile] = []
+        gone: dict[str, KnownNote] = {}
+        for root, walk in walks:
+            changed += self._scan(root, walk, gone)
+        self._write_changed(changed, gone)
+        self._remove(list(gone.values()))
+        if self._tally.encoded > _BATCH_CHUNKS:
+            with self._writer.transaction():
+                self._writer.tidy_words()
+        self._writer.update_vector_file()
+        notes, chunks = self._writer.counts()
+        tally = self._tally
+        return IndexReport(
+            added=tally.added,
+            updated=tally.updated,
+            removed=tally.removed,
+            unchanged=tally.unchanged,
+            renamed=tally.renamed,
+            skipped=tuple(tally.skipped),
+            problems=tuple(tally.problems),
+            notes=notes,
+            chunks=chunks,
+            encoded=tally.encoded,
+            seconds=time.monotonic() - started,
+        )
+
+    def _settle_fingerprint(self, rebuild: bool) -> None:
+        """Makes sure that the vectors to come belong with those that are there."""
+        config = self._model.config
+        wanted = Fingerprint(
+            model=config.name,
+            encoder=config.fingerprint,
+            dim=config.dim,
+            budget_tokens=self._chunking.budget_tokens,
+            overlap_sentences=self._chunking.overlap_sentences,
+            passages=_PASSAGES_VERSION,
+        )
+        found = self._writer.fingerprint()
+        if found is not None and not rebuild and _vectors_differ(found, wanted):
+            difference = f"the model {found.model}" if found.encoder != wanted.encoder else "other chunk settings"
+            raise IndexMismatch(
+                f"this index was made with {difference}; vectors of two kinds cannot be mixed",
+                f"Make it anew with {config.name}: notesearch index --rebuild",
+            )
+        if found is None or rebuild:
+            with self._writer.transaction():
+                self._writer.start_over(wanted)
+
+    def _walks(self, paths: Sequence[Path]) -> list[tuple[Path, _Walk]]:
+        """Begins the walk through each folder; one that was asked for and cannot be read raises FolderUnreadable."""
+        if paths:
+            roots = dict.fromkeys(Path(os.path.realpath(path)) for path in paths)
+            return [(root, self._walk(root)) for root in roots]
+        covered = [path for _, path in self._writer.folders()]
+        if not covered:
+            raise UsageError("no folder to index", "Name one: notesearch index ~/notes")
+        walks = []
+        for root in covered:
+            try:
+                walks.append((root, self._walk(root)))
+            except FolderUnreadable as error:
+                # Not a reason to forget its notes: the disk may just not be mounted.
+                self._tally.skipped.append(Skipped(str(root), f"{error.message}; its notes are kept"))
+        return walks
+
+    def _walk(self, root: Path) -> _Walk:
+        return find_notes(root, max_bytes=self._max_bytes, follow_symlinks=self._follow_symlinks)
+
+    def _folder_id(self, root: Path) -> int:
+        """The covered folder that a folder is or lies in; a new one where there is none."""
+        for folder_id, covered in self._writer.folders():
+            if root.is_relative_to(covered):
+                return folder_id
+        with self._writer.transaction():
+            return self._writer.add_folder(root)
+
+    def _scan(self, root: Path, walk: _Walk, gone: dict[str, KnownNote]) -> list[_ChangedFile]:
+        """Compares a folder with the index; adds to `gone` the notes that are no longer there."""
+        folder_id = self._folder_id(root)
+        below = f"{root}{os.sep}"
+        known = {path: note for path, note in self._writer.known_notes(folder_id).items() if path.startswith(below)}
+        changed = []
+        skipped = []
+        for entry in walk:
+            if isinstance(entry, Skipped):
+                skipped.append(entry)
+                continue
+            note = known.pop(str(entry.path), None)
+            if note and (note.size, note.mtime_ns) == (entry.size, entry.mtime_ns):
+                self._tally.unchanged += 1
+            else:
+                changed.append(_ChangedFile(folder_id, entry, note))
+        unreadable = tuple(entry.path for entry in skipped)
+        gone |= {path: note for path, note in known.items() if not _is_below_any(path, unreadable)}
+        self._tally.skipped += skipped
+        with self._writer.transaction():
+            self._writer.write_skipped(folder_id, skipped)
+        return changed
+
+    def _write_changed(self, changed: Sequence[_ChangedFile], gone: dict[str, KnownNote]) -> None:
+        if not changed:
+            return
+        expected_chunks = sum(entry.file.size for entry in changed) // _BYTES_A_CHUNK
+        encoder = open_fastest_encoder(self._model, expected_chunks)
+        batch: list[_ReadNote] = []
+        for done, entry in enumerate(changed, start=1):
+            if read := self._read(entry, gone, encoder):
+                batch.append(read)
+            if sum(len(note.chunks) for note in batch) >= _BATCH_CHUNKS:
+                self._write_batch(batch, encoder)
+                batch = []
+                self._progress(done, len(changed))
+        self._write_batch(batch, encoder)
+        self._progress(len(changed), len(changed))
+
+    def _read(self, changed: _ChangedFile, gone: dict[str, KnownNote], encoder: Encoder) -> _ReadNote | None:
+        """Reads a file and cuts it up; `None` where there is nothing to write."""
+        file, known = changed.file, changed.known
+        try:
+            data = read_bytes(file)
+            content_hash = _hash(data)
+            if known and known.content_hash == content_hash:
+                self._tally.unchanged += 1
+                with self._writer.transaction():
+                    self._writer.note_stays(known.id, file.size, file.mtime_ns)
+                return None
+            note = note_from_bytes(file, data)
+        except NoteUnreadable as error:
+            # The note keeps its place in the index, if it has one, until it can be read again or is gone.
+            self._tally.skipped.append(Skipped(str(file.path), error.message))
+            return None
+        if known is None and (moved := _pop_same_content(gone, content_hash)):
+            changed = _ChangedFile(changed.folder_id, file, moved)
+            self._tally.renamed += 1
+        elif known is None:
+            self._tally.added += 1
+        else:
+            self._tally.updated += 1
+        self._tally.problems += [Skipped(str(file.path), problem) for problem in note.problems]
+        chunks = chunk_note(note, encoder.token_starts, self._chunking)
+        passages = tuple(passage_text(note, chunk) for chunk in chunks)
+        return _ReadNote(changed, content_hash, note, chunks, passages, tuple(_hash(p.encode()) for p in passages))
+
+    def _write_batch(self, batch: Sequence[_ReadNote], encoder: Encoder) -> None:
+        """Encodes what the index has no vector for yet, and writes the notes in one transaction."""
+        vectors = self._writer.vectors_of_passages(hash for note in batch for hash in note.hashes)
+        unknown = {
+            hash: passage
+            for note in batch
+            for hash, passage in zip(note.hashes, note.passages, strict=True)
+            if hash not in vectors
+        }
+        if unknown:
+            vectors |= zip(unknown, vector_bytes(encoder.encode_passages(list(unknown.values()))), strict=True)
+            self._tally.encoded += len(unknown)
+        with self._writer.transaction():
+            for read in batch:
+                known = read.changed.known
+                self._writer.write_note(read.changed.folder_id, _encoded(read, vectors), known.id if known else None)
+
+    def _remove(self, gone: Sequence[KnownNote]) -> None:
+        if gone:
+            with self._writer.transaction():
+                self._writer.remove_notes([note.id for note in gone])
+            self._tally.removed = len(gone)
+
+
+def _encoded(read: _ReadNote, vectors: dict[bytes, bytes]) -> EncodedNote:
+    file = read.changed.file
+    return EncodedNote(
+        note=read.note,
+        size=file.size,
+        mtime_ns=file.mtime_ns,
+        content_hash=read.content_hash,
+        chunks=tuple(
+            EncodedChunk(chunk, hash, vectors[hash]) for chunk, hash in zip(read.chunks, read.hashes, strict=True)
+        ),
+    )
+
+
+def _hash(data: bytes) -> bytes:
+    return hashlib.blake2b(data, digest_size=16).digest()
+
+
+def _pop_same_content(gone: dict[str, KnownNote], content_hash: bytes) -> KnownNote | None:
+    """Takes out of `gone` a note with this content: it was not removed but moved."""
+    for path, note in gone.items():
+        if note.content_hash == content_hash:
+            return gone.pop(path)
+    return None
+
+
+def _vectors_differ(found: Fingerprint, wanted: Fingerprint) -> bool:
+    """Says whether two fingerprints differ in more than the name by which the user calls the model."""
+    return replace(found, model=wanted.model) != wanted
+
+
+def _is_below_any(path: str, folders: Sequence[str]) -> bool:
+    return any(path == folder or path.startswith(f"{folder}{os.sep}") for folder in folders)
+

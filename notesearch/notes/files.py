@@ -1,0 +1,184 @@
+"""Walk a folder for notes."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from notesearch.errors import FolderUnreadable
+from notesearch.notes.ignore import IGNORE_FILES, IgnoreRules
+from notesearch.records import Skipped
+
+NOTE_SUFFIXES = (".md", ".markdown", ".txt", ".org", ".rst")
+
+
+@dataclass(frozen=True, slots=True)
+class NoteFile:
+    """A file that may be read as a note.
+
+    Attributes:
+        path: Absolute path.
+        size: Bytes.
+        mtime_ns: Time of the last change, nanoseconds since the epoch.
+    """
+
+    path: Path
+    size: int
+    mtime_ns: int
+
+
+def find_notes(root: Path, *, max_bytes: int, follow_symlinks: bool = False) -> Iterator[NoteFile | Skipped]:
+    """Find the notes below a folder, in an order that depends on the names alone.
+
+    Hidden files, files with another suffix, and what a `.gitignore` or `.notesearchignore` in or below the folder
+    excludes are left out without a word. Symlinks are looked at last; one is followed if it stays within the folder
+    and leads to something not found yet.
+
+    Args:
+        root: The folder.
+        max_bytes: Size above which a note is skipped.
+        follow_symlinks: Also follow symlinks that lead out of the folder.
+
+    Returns:
+        The notes, and the files and folders that were skipped, with the reason.
+
+    Raises:
+        FolderUnreadable: The folder is missing, is no folder, or may not be read.
+    """
+    folder = os.path.abspath(root)  # noqa: PTH100 - Path.absolute keeps `..`
+    shown = _shown(folder)
+    if shown != folder:
+        raise FolderUnreadable(f"the name of {shown} is not valid UTF-8", "rename the folder")
+    try:
+        os.scandir(folder).close()
+    except FileNotFoundError as error:
+        raise FolderUnreadable(f"no such folder: {shown}", "check the path for typing errors") from error
+    except NotADirectoryError as error:
+        raise FolderUnreadable(f"not a folder: {shown}", "give the folder that holds your notes") from error
+    except PermissionError as error:
+        raise FolderUnreadable(f"may not read {shown}", "check the folder's permissions") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise FolderUnreadable(f"cannot read {shown}: {error}", "check the path") from error
+    return _Walk(folder, max_bytes, follow_symlinks).run()
+
+
+class _Walk:
+    """One walk through a folder: paths are plain strings here, since this runs for each file on every `index`."""
+
+    def __init__(self, root: str, max_bytes: int, follow_symlinks: bool) -> None:
+        self.real_root = os.path.realpath(root)
+        self.max_bytes = max_bytes
+        self.follow_symlinks = follow_symlinks
+        self.folders: list[tuple[str, IgnoreRules | None]] = [(root, None)]
+        self.links: deque[tuple[str, IgnoreRules | None]] = deque()
+        self.seen: set[tuple[int, int]] = set()
+
+    def run(self) -> Iterator[NoteFile | Skipped]:
+        while self.folders or self.links:
+            if self.folders:
+                yield from self._visit_folder(*self.folders.pop())
+            else:
+                yield from self._visit_link(*self.links.popleft())
+
+    def _visit_folder(self, folder: str, rules: IgnoreRules | None) -> Iterator[NoteFile | Skipped]:
+        try:
+            status = os.stat(folder)  # noqa: PTH116
+            with os.scandir(folder) as scan:
+                entries = sorted(scan, key=lambda entry: entry.name)
+        except OSError as error:
+            yield from _unreachable(folder, error)
+            return
+        self.seen.add((status.st_dev, status.st_ino))
+        if any(entry.name in IGNORE_FILES and entry.is_file() for entry in entries):
+            rules, problems = IgnoreRules.read(folder, rules)
+            yield from problems
+        subfolders = []
+        for entry in entries:
+            name = entry.name
+            is_note = name.lower().endswith(NOTE_SUFFIXES)
+            is_link = entry.is_symlink()
+            is_folder = not is_link and entry.is_dir(follow_symlinks=False)
+            if name.startswith(".") or not (is_note or is_link or is_folder):
+                continue
+            if rules is not None and rules.excludes(entry.path, is_folder):
+                continue
+            if not name.isascii() and _shown(name) != name:
+                yield Skipped(_shown(entry.path), "name is not valid UTF-8")
+            elif is_folder:
+                subfolders.append((entry.path, rules))
+            elif is_link:
+                self.links.append((entry.path, rules))
+            else:
+                yield from self._visit_file(entry)
+        self.folders.extend(reversed(subfolders))
+
+    def _visit_file(self, entry: os.DirEntry[str]) -> Iterator[NoteFile | Skipped]:
+        try:
+            status = entry.stat(follow_symlinks=False)
+        except OSError as error:
+            yield from _unreachable(entry.path, error)
+            return
+        self.seen.add((status.st_dev, status.st_ino))
+        yield self._judge(entry.path, status)
+
+    def _judge(self, path: str, status: os.stat_result) -> NoteFile | Skipped:
+        if not stat.S_ISREG(status.st_mode):
+            return Skipped(path, "special file")
+        if status.st_size > self.max_bytes:
+            return Skipped(path, f"too large ({status.st_size:,} bytes, the limit is {self.max_bytes:,})")
+        if not os.access(path, os.R_OK):
+            return Skipped(path, "permission denied")
+        return NoteFile(Path(path), status.st_size, status.st_mtime_ns)
+
+    def _visit_link(self, path: str, rules: IgnoreRules | None) -> Iterator[NoteFile | Skipped]:
+        is_note = path.lower().endswith(NOTE_SUFFIXES)
+        try:
+            status = os.stat(path)  # noqa: PTH116
+        except FileNotFoundError:
+            if is_note:
+                yield Skipped(path, "broken symlink")
+            return
+        except OSError as error:
+            if is_note:
+                yield from _unreachable(path, error)
+            return
+        is_folder = stat.S_ISDIR(status.st_mode)
+        if not (is_folder or is_note):
+            return
+        target = os.path.realpath(path)
+        if not self.follow_symlinks and not _is_within(target, self.real_root):
+            yield Skipped(path, "symlink out of the folder")
+        elif (status.st_dev, status.st_ino) in self.seen:
+            loops = is_folder and _is_within(os.path.realpath(os.path.dirname(path)), target)  # noqa: PTH120
+            yield Skipped(path, "symlink loop" if loops else "symlink to something already found")
+        elif is_folder:
+            if rules is None or not rules.excludes(path, True):
+                self.folders.append((path, rules))
+        else:
+            self.seen.add((status.st_dev, status.st_ino))
+            yield self._judge(path, status)
+
+
+def _is_within(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
+
+
+def _unreachable(path: str, error: OSError) -> Iterator[Skipped]:
+    if isinstance(error, PermissionError):
+        yield Skipped(path, "permission denied")
+    elif isinstance(error, FileNotFoundError):
+        return  # deleted since the folder was listed
+    elif error.errno == errno.ELOOP:
+        yield Skipped(path, "symlink loop")
+    else:
+        yield Skipped(path, (error.strerror or "cannot be read").lower())
+
+
+def _shown(path: str) -> str:
+    """A path as text that can be stored and printed."""
+    return os.fsencode(path).decode("utf-8", "replace")

@@ -1,0 +1,146 @@
+"""Front matter: YAML between `---` lines or TOML between `+++` lines at the very top of a note."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import yaml
+
+FrontMatterFormat = Literal["", "yaml", "toml"]
+
+MAX_CHARS = 65_536
+MAX_DEPTH = 32
+
+_OPENING = re.compile(r"(---|\+\+\+)[ \t]*(?:\r\n|\r|\n)")
+_YAML_CLOSING = re.compile(r"(?:^|(?<=[\r\n]))(?:---|\.\.\.)[ \t]*(?:\r\n|\r|\n|\Z)")
+_TOML_CLOSING = re.compile(r"(?:^|(?<=[\r\n]))\+\+\+[ \t]*(?:\r\n|\r|\n|\Z)")
+_KEY = re.compile(r"[\w-]+[ \t]*[:=]")
+_TOML_ERROR_LINE = re.compile(r"at line (\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class FrontMatter:
+    """What stands at the top of a note.
+
+    Attributes:
+        data: The mapping; empty where there is none or it could not be read. YAML scalars are text as written
+            (`1.10`, `no`, `2024-02-31`), TOML values have their types.
+        body_start: Where the note's own text begins; 0 where the front matter could not be read.
+        format: How it is written; empty where there is none.
+        span: Start and end of the content, without the delimiter lines.
+        end: One past the closing delimiter line, also where the content could not be read; 0 where there is none.
+        problem: What is wrong with it, in one line; empty where nothing is.
+    """
+
+    data: dict[str, Any] = field(default_factory=dict)
+    body_start: int = 0
+    format: FrontMatterFormat = ""
+    span: tuple[int, int] = (0, 0)
+    end: int = 0
+    problem: str = ""
+
+
+def parse_front_matter(text: str) -> FrontMatter:
+    """Read the front matter of a note; never raises.
+
+    Args:
+        text: The note, without a byte order mark.
+
+    Returns:
+        The front matter; empty where the note has none.
+    """
+    opening = _OPENING.match(text)
+    if opening is None:
+        return FrontMatter()
+    is_yaml = opening[1] == "---"
+    closing = (_YAML_CLOSING if is_yaml else _TOML_CLOSING).search(text, opening.end())
+    if closing is None:
+        # A first line of dashes alone may be a horizontal rule; with a key under it, front matter was meant.
+        if _KEY.match(text, opening.end()):
+            return FrontMatter(problem="front matter: line 1: it is never closed")
+        return FrontMatter()
+    span = (opening.end(), closing.start())
+    written_as: FrontMatterFormat = "yaml" if is_yaml else "toml"
+    data, problem = _load(text[slice(*span)], _load_yaml if is_yaml else _load_toml)
+    end = closing.end()
+    return FrontMatter(data or {}, 0 if data is None else end, written_as, span, end, problem)
+
+
+_Load = Callable[[str], tuple[dict[str, Any] | None, str]]
+
+
+def _load(content: str, load: _Load) -> tuple[dict[str, Any] | None, str]:
+    """The mapping (None where it cannot be read) and what is wrong."""
+    if len(content) > MAX_CHARS:
+        return None, f"front matter: longer than {MAX_CHARS} characters"
+    return load(content)
+
+
+def _load_yaml(content: str) -> tuple[dict[str, Any] | None, str]:
+    import yaml
+
+    # The base loader makes text, lists and dicts only: it knows no tags such as !!python/…, and it keeps what the
+    # owner wrote, where the safe loader turns the tag `no` into False and fails on the date 2024-02-31.
+    loader_class = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+    try:
+        flaw = _unsafe(content, loader_class)
+        if flaw:
+            return None, flaw
+        root = yaml.compose(content, loader_class)
+        if root is None:
+            return {}, ""
+        if not isinstance(root, yaml.MappingNode):
+            return None, "front matter: line 2: it is not a list of `key: value` lines"
+        return yaml.load(content, loader_class), _duplicate_key(root)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = f"line {mark.line + 2}: " if mark else ""
+        return None, f"front matter: {line}{error.problem or error.context}"
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: characters that cannot be encoded
+        return None, f"front matter: {' '.join(str(error).split())}"
+    except RecursionError:  # from the pure Python loader, which has no nesting limit of its own
+        return None, "front matter: nested too deeply"
+
+
+def _unsafe(content: str, loader_class: Any) -> str:
+    """Say why a document must not be built: a few aliases can stand for gigabytes, deep nesting crashes libyaml."""
+    import yaml
+
+    depth = 0
+    for event in yaml.parse(content, loader_class):
+        if isinstance(event, yaml.AliasEvent):
+            return f"front matter: line {event.start_mark.line + 2}: aliases are not supported"
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > MAX_DEPTH:
+            return f"front matter: line {event.start_mark.line + 2}: nested too deeply"
+    return ""
+
+
+def _duplicate_key(root: yaml.MappingNode) -> str:
+    seen: set[str] = set()
+    for key, _ in root.value:
+        name = str(key.value)
+        if name in seen:
+            return f"front matter: line {key.start_mark.line + 2}: the key {name!r} occurs twice, the last one counts"
+        seen.add(name)
+    return ""
+
+
+def _load_toml(content: str) -> tuple[dict[str, Any] | None, str]:
+    import tomllib
+
+    try:
+        return tomllib.loads(content), ""
+    except RecursionError:
+        return None, "front matter: nested too deeply"
+    except ValueError as error:
+        # The content begins on the second line of the file.
+        message = _TOML_ERROR_LINE.sub(lambda match: f"at line {int(match[1]) + 1}", str(error))
+        return None, f"front matter: {message}"

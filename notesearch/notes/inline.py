@@ -1,0 +1,148 @@
+"""What stands within the lines of a note: code spans, hashtags, links, and the words of a heading."""
+
+from __future__ import annotations
+
+import html
+import re
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterator
+from urllib.parse import unquote
+
+from notesearch.notes.files import NOTE_SUFFIXES
+from notesearch.notes.structure import MAX_TITLE_CHARS, one_line
+from notesearch.records import Link
+
+_MAX_TAG_CHARS = 100
+_PLACEHOLDER = 0x100000
+
+# Every pattern here must take linear time on any text: notes can hold megabytes in one line.
+_BACKTICKS = re.compile(r"(?<!`)(`+)(?!`)")
+_WIKI_LINK = re.compile(r"\[\[([^\[\]\r\n]+)\]\]")
+_RELATIVE_LINK = re.compile(r"(?<!!)\[([^\[\]]*)\]\([ \t]*(?:<([^<>\r\n]*)>|((?:[^\s()<]|\([^\s()]*\))+))")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}:")
+# Where a `#` is part of an address or an attribute: link targets, reference definitions, bare addresses, HTML tags.
+_NO_HASHTAG = re.compile(r"\[\[[^\[\]\r\n]+\]\]|\]\([^)\r\n]*\)?|\]:[ \t]*\S+|://\S+|<[A-Za-z/!][^<>]*>")
+# Everything but spaces, control characters and punctuation other than `/`, `-` and `_`, in ASCII and beyond.
+_HASHTAG = re.compile(
+    r"(?<![^\s(\[（])#([^\s\x00-,.:-@\[-^`{-\xa9\xab-\xb4\xb6-\xb9\xbb-\xbf×÷"
+    r"\u2010-\u2027\u2030-\u205e\u3001-\u3003\u3008-\u3020\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65]+)"
+)
+_COLOUR = re.compile(r"(?=[a-f]*[0-9]|([a-f])\1*$)(?:[0-9a-f]{3,4}|[0-9a-f]{6}|[0-9a-f]{8})", re.IGNORECASE)
+
+_HEADING_LINK = re.compile(r"!?\[([^\[\]]*)\](?:\([^()]*\)|\[[^\[\]]*\])")
+_HEADING_WIKI_LINK = re.compile(r"!?\[\[(?:[^\[\]|]*\|)?([^\[\]|]*)\]\]")
+_HTML_TAG = re.compile(r"</?[A-Za-z][^<>]*>")
+_ATTRIBUTES = re.compile(r"\{[#.:][^{}]*\}$")
+_EMPHASIS = re.compile(r"(\*{1,3}|~~|==|(?<!\w)_{1,3})(?=[^\s*~=_])([^*~=]*?[^\s*~=_])\1(?!\w)")
+_ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
+
+
+def hide_code(text: str) -> str:
+    """Put spaces in place of the code spans of a block, so that offsets stay."""
+    return _hide(text, code_spans(text))
+
+
+def code_spans(text: str) -> Iterator[tuple[int, int]]:
+    """Start and end of each code span of a block: as many backticks at its end as at its start."""
+    if "`" not in text:
+        return
+    runs = [match.span() for match in _BACKTICKS.finditer(text)]
+    runs_by_length: defaultdict[int, list[int]] = defaultdict(list)
+    for start, end in runs:
+        runs_by_length[end - start].append(start)
+    position = 0
+    for start, end in runs:
+        if start < position or _is_escaped(text, start):
+            continue
+        closers = runs_by_length[end - start]
+        following = bisect_right(closers, start)
+        if following < len(closers):
+            position = closers[following] + end - start
+            yield start, position
+
+
+def hashtags(text: str) -> Iterator[str]:
+    """The hashtags of a block whose code is hidden: at least one letter, no colour, no part of an address."""
+    if _HASHTAG.search(text) is None:
+        return
+    visible = _hide(text, (match.span() for match in _NO_HASHTAG.finditer(text)))
+    for match in _HASHTAG.finditer(visible):
+        tag = match[1].strip("/-_")
+        is_word = len(tag) <= _MAX_TAG_CHARS and any(char.isalpha() for char in tag)
+        if is_word and not _COLOUR.fullmatch(tag):
+            yield tag
+
+
+def note_links(text: str, visible: str) -> list[Link]:
+    """The links to other notes in a block, in order.
+
+    Args:
+        text: The block.
+        visible: The block with its code hidden.
+    """
+    found: list[tuple[int, Link]] = []
+    if "[[" in visible:
+        for match in _WIKI_LINK.finditer(visible):
+            # Within a table the separator is written `\|`.
+            target, _, alias = text[slice(*match.span(1))].replace("\\|", "|").partition("|")
+            name = target.partition("#")[0].strip()
+            if name:
+                found.append((match.start(), Link(name, _words(alias) or name, "wiki")))
+    if "](" in visible:
+        for match in _RELATIVE_LINK.finditer(visible):
+            target = relative_target(match[2] or match[3] or "")
+            if target:
+                anchor = _words(text[slice(*match.span(1))])
+                found.append((match.start(), Link(target, anchor or target, "relative")))
+    return [link for _, link in sorted(found, key=lambda pair: pair[0])]
+
+
+def relative_target(written: str) -> str:
+    """The path that a link leads to, or an empty string where it leads to no other note."""
+    if _SCHEME.match(written) or written.startswith("/"):
+        return ""
+    target = unquote(written.partition("#")[0].partition("?")[0])
+    return target if target.lower().endswith(NOTE_SUFFIXES) else ""
+
+
+def heading_words(markdown: str) -> str:
+    """The words of a heading without markup; what stands in a code span is kept as it is."""
+    source = markdown[: 4 * MAX_TITLE_CHARS]
+    parts: list[str] = []
+    # Code is set aside under characters of the last private use area, so that emphasis may span it.
+    codes: list[str] = []
+    position = 0
+    for start, end in code_spans(source):
+        parts += [source[position:start], chr(_PLACEHOLDER + len(codes))]
+        codes.append(source[start:end].strip("`").strip())
+        position = end
+    words = "".join(parts) + source[position:]
+    words = _ESCAPE.sub(lambda match: f"&#{ord(match[1])};", words)
+    words = _HEADING_WIKI_LINK.sub(r"\1", words)
+    words = _HEADING_LINK.sub(r"\1", _HEADING_LINK.sub(r"\1", words))
+    words = _ATTRIBUTES.sub("", _HTML_TAG.sub("", words))
+    words = html.unescape(_EMPHASIS.sub(r"\2", _EMPHASIS.sub(r"\2", words)))
+    for index, code in enumerate(codes):
+        words = words.replace(chr(_PLACEHOLDER + index), code)
+    return one_line(words)
+
+
+def _hide(text: str, spans: Iterator[tuple[int, int]]) -> str:
+    parts: list[str] = []
+    position = 0
+    for start, end in spans:
+        parts += [text[position:start], " " * (end - start)]
+        position = end
+    return "".join(parts) + text[position:] if parts else text
+
+
+def _is_escaped(text: str, position: int) -> bool:
+    start = position
+    while start > 0 and text[start - 1] == "\\":
+        start -= 1
+    return (position - start) % 2 == 1
+
+
+def _words(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,101 @@
+"""Headings, code, tags and links of an Org note."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from notesearch.notes.inline import relative_target
+from notesearch.notes.lines import LineTable
+from notesearch.notes.structure import LineRange, one_line
+from notesearch.records import Link
+
+# Deeper headings count as this deep: heading paths stay short.
+_MAX_LEVEL = 9
+_KEYWORD = re.compile(r"#\+(\w{1,40}):(.*)")
+_CODE_BLOCK = re.compile(r"[ \t]*#\+(begin|end)_(src|example)\b", re.IGNORECASE)
+_TASK_STATE = re.compile(r"(?:TODO|DONE|NEXT|WAITING|CANCELLED)[ \t]+")
+_PRIORITY = re.compile(r"\[#[A-Z0-9]\][ \t]*")
+_LINK = re.compile(r"\[\[([^\[\]\r\n]+)\](?:\[([^\[\]]+)\])?\]")
+_EXTERNAL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}:")
+
+
+def org_ranges(table: LineTable, first_line: int) -> Iterator[LineRange]:
+    """Headings (`#+title:` among them) and code blocks in the lines from `first_line` on."""
+    code_line, code_kind = -1, ""
+    for index in range(first_line, len(table)):
+        line = table.line(index)
+        boundary = _CODE_BLOCK.match(line)
+        if boundary:
+            edge, kind = boundary[1].lower(), boundary[2].lower()
+            if edge == "begin" and code_line < 0:
+                code_line, code_kind = index, kind
+            elif edge == "end" and kind == code_kind and code_line >= 0:
+                yield LineRange(code_line, index + 1, "code")
+                code_line = -1
+        elif code_line < 0:
+            heading = _heading(line)
+            if heading:
+                level, words, _ = heading
+                yield LineRange(index, index + 1, "heading", min(level, _MAX_LEVEL), one_line(words))
+            elif line[:8].lower() == "#+title:":
+                yield LineRange(index, index + 1, "heading", 1, one_line(line[8:]))
+    # A block that is never closed is text, as in Org itself.
+
+
+def org_keywords(table: LineTable, first_line: int) -> dict[str, str]:
+    """The `#+key: value` lines, keys in lower case; the first of a kind counts."""
+    found: dict[str, str] = {}
+    for index in range(first_line, len(table)):
+        match = _KEYWORD.match(table.line(index))
+        if match:
+            found.setdefault(match[1].lower(), match[2].strip())
+    # `#+title:` is read as a heading; `#+tags:` lists the tags that one may use, not those of the note.
+    for key in ("title", "tags"):
+        found.pop(key, None)
+    return found
+
+
+def org_heading_tags(line: str) -> list[str]:
+    """The tags at the end of a heading line: `* Words  :a:b:`."""
+    heading = _heading(line)
+    return heading[2] if heading else []
+
+
+def split_org_tags(written: str) -> list[str]:
+    """The tags of `:a:b:`."""
+    return [tag for tag in written.replace(" ", ":").split(":") if tag]
+
+
+def org_links(text: str) -> list[Link]:
+    """The links to other notes: `[[file:other.org][words]]`, `[[Name]]`."""
+    found: list[Link] = []
+    for match in _LINK.finditer(text):
+        written = match[1].removeprefix("file:").partition("::")[0].strip()
+        anchor = " ".join((match[2] or "").split())
+        target = relative_target(written)
+        if target:
+            found.append(Link(target, anchor or target, "relative"))
+        elif not (match[1].startswith(("file:", "*", "#", "/", ".")) or _EXTERNAL.match(written)):
+            found.append(Link(written, anchor or written, "wiki"))
+    return found
+
+
+def _heading(line: str) -> tuple[int, str, list[str]] | None:
+    """Level, words and tags of a heading line."""
+    words = line.lstrip("*")
+    level = len(line) - len(words)
+    if not level or words[:1] not in (" ", "\t"):
+        return None
+    words = words.strip()
+    last = words.rsplit(maxsplit=1)[-1:]
+    tags: list[str] = []
+    if last and len(last[0]) > 2 and last[0][0] == last[0][-1] == ":":
+        tags = split_org_tags(last[0])
+        words = words[: -len(last[0])].rstrip()
+    return level, _PRIORITY.sub("", _without_state(words), count=1), tags
+
+
+def _without_state(words: str) -> str:
+    state = _TASK_STATE.match(words)
+    return words[state.end() :] if state else words

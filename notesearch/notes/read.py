@@ -1,0 +1,150 @@
+"""From a file to a Note."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import datetime
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from notesearch.errors import NoteUnreadable
+from notesearch.notes.decode import decode
+from notesearch.notes.files import NoteFile
+from notesearch.notes.front_matter import parse_front_matter
+from notesearch.notes.inline import hashtags, hide_code, note_links
+from notesearch.notes.lines import LineTable
+from notesearch.notes.markdown import markdown_ranges
+from notesearch.notes.metadata import date_of, title_of, unique_tags, written_tags
+from notesearch.notes.org import org_heading_tags, org_keywords, org_links, org_ranges, split_org_tags
+from notesearch.notes.rst import rst_ranges
+from notesearch.notes.structure import LineRange, assemble
+from notesearch.records import Block, Link, Note
+
+# Other suffixes are plain text, which has paragraphs only.
+_RANGES = {".md": markdown_ranges, ".markdown": markdown_ranges, ".org": org_ranges, ".rst": rst_ranges}
+
+
+def read_bytes(file: NoteFile) -> bytes:
+    """Read a file that `find_notes` found.
+
+    Raises:
+        NoteUnreadable: The file is gone, or may not be read; the message is a short reason.
+    """
+    return _read_bytes(file.path)
+
+
+def note_from_bytes(file: NoteFile, data: bytes) -> Note:
+    """Make a note of the content of a file.
+
+    Raises:
+        NoteUnreadable: The content is binary; the message is a short reason.
+    """
+    text, problem = decode(data)
+    try:
+        modified = datetime.fromtimestamp(file.mtime_ns / 1e9)
+    except (ValueError, OverflowError, OSError):  # a file system can hold times that a calendar cannot
+        modified = datetime.fromtimestamp(0)
+    note = parse_note(file.path, text, modified)
+    return replace(note, problems=(problem, *note.problems)) if problem else note
+
+
+def read_note(file: NoteFile) -> Note:
+    """Read a note from its file.
+
+    Args:
+        file: A file that `find_notes` found.
+
+    Returns:
+        The note.
+
+    Raises:
+        NoteUnreadable: The file is gone, may not be read, or is binary; the message is a short reason.
+    """
+    return note_from_bytes(file, read_bytes(file))
+
+
+def parse_note(path: Path, text: str, modified: datetime) -> Note:
+    """Make a note of the text of a file.
+
+    Args:
+        path: The file; its suffix says in which format the text is.
+        text: The decoded file, without a byte order mark.
+        modified: Last change of the file, naive local time.
+
+    Returns:
+        The note.
+    """
+    front_matter = parse_front_matter(text)
+    table = LineTable(text)
+    body_line = table.first_line_from(front_matter.end)
+    suffix = path.suffix.lower()
+    ranges = _RANGES[suffix](table, body_line) if suffix in _RANGES and body_line < len(table) else iter(())
+    if front_matter.end > front_matter.body_start:
+        # Front matter that cannot be read is text to be found, but its lines are no headings.
+        ranges = chain([LineRange(0, body_line, "paragraph")], ranges)
+    blocks = assemble(table, ranges, table.first_line_from(front_matter.body_start))
+    tags, links = _org_inline(text, blocks) if suffix == ".org" else _inline(text, blocks)
+    values: dict[str, Any] = {}
+    if suffix == ".org":
+        values = dict(org_keywords(table, body_line))
+        tags = [*split_org_tags(values.pop("filetags", "")), *tags]
+    values |= {str(key).lower(): value for key, value in front_matter.data.items()}
+    title, source = title_of(values, blocks, path)
+    when, problem = date_of(values)
+    return Note(
+        path=path,
+        title=title,
+        title_source=source,
+        text=text,
+        blocks=blocks,
+        tags=unique_tags([*written_tags(values), *tags]),
+        links=tuple(links),
+        date=when or modified,
+        problems=tuple(line for line in (front_matter.problem, problem) if line),
+    )
+
+
+def _inline(text: str, blocks: Iterable[Block]) -> tuple[list[str], list[Link]]:
+    """The hashtags of the blocks, and their links to other notes."""
+    tags: list[str] = []
+    found: list[Link] = []
+    for written in _texts(text, blocks):
+        if "#" in written or "[" in written:
+            visible = hide_code(written)
+            tags += hashtags(visible)
+            found += note_links(written, visible)
+    return tags, found
+
+
+def _org_inline(text: str, blocks: Iterable[Block]) -> tuple[list[str], list[Link]]:
+    tags: list[str] = []
+    found: list[Link] = []
+    for written in _texts(text, blocks):
+        tags += org_heading_tags(written)
+        tags += hashtags(written)
+        found += org_links(written)
+    return tags, found
+
+
+def _texts(text: str, blocks: Iterable[Block]) -> Iterator[str]:
+    return (text[block.start : block.end] for block in blocks if block.kind != "code")
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        # Without O_NONBLOCK, opening a fifo that has taken the file's place would wait for ever.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        with open(descriptor, "rb") as opened:  # noqa: PTH123 - from a descriptor
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise NoteUnreadable("special file")
+            return opened.read()
+    except FileNotFoundError as error:
+        raise NoteUnreadable("file disappeared") from error
+    except PermissionError as error:
+        raise NoteUnreadable("permission denied") from error
+    except OSError as error:
+        raise NoteUnreadable((error.strerror or "cannot be read").lower()) from error

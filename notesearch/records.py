@@ -1,0 +1,205 @@
+"""The values that travel between the parts of notesearch: frozen, without behaviour, without dependencies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+BlockKind = Literal["heading", "paragraph", "code"]
+TitleSource = Literal["front_matter", "heading", "file_name"]
+LinkKind = Literal["wiki", "relative"]
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A link from one note to another, as written: the target is not resolved.
+
+    Attributes:
+        target: Note name or relative path, without alias and without `#heading`.
+        anchor: The words that carry the link (a wikilink's alias, else its target).
+        kind: `wiki` for `[[target|anchor]]`, `relative` for `[anchor](target.md)`.
+    """
+
+    target: str
+    anchor: str
+    kind: LinkKind
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A structural piece of a note: `note.text[start:end]`, whole lines, without the blank lines around it.
+
+    Attributes:
+        kind: `heading`, `paragraph` (anything that is prose, list or table) or `code`.
+        start: First character, an offset into the note's text.
+        end: One past the last character.
+        level: Depth of a heading from 1; 0 for other kinds.
+        title: A heading's words without markup; empty for other kinds.
+    """
+
+    kind: BlockKind
+    start: int
+    end: int
+    level: int = 0
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A note as read from its file.
+
+    Attributes:
+        path: Absolute path of the file.
+        title: From the front matter, else the first heading, else the file name without its suffix.
+        title_source: Which of these it was.
+        text: The decoded file, without a byte order mark; line endings are kept as they are.
+        blocks: The body in order; the front matter is in no block.
+        tags: The owner's tags in order of appearance, without `#`, each once.
+        links: Links to other notes, in order of appearance.
+        date: From the front matter, else the file's modification time; naive local time.
+        problems: What was wrong yet did not stop the reading, one line each.
+    """
+
+    path: Path
+    title: str
+    title_source: TitleSource
+    text: str
+    blocks: tuple[Block, ...]
+    tags: tuple[str, ...]
+    links: tuple[Link, ...]
+    date: datetime
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A span of a note that is encoded and found as one.
+
+    Attributes:
+        start: First character, an offset into the note's text.
+        end: One past the last character: `note.text[start:end] == text`.
+        start_line: First line, 1-based.
+        end_line: Last line, inclusive.
+        heading: Titles of the headings above it, outermost first, joined by " > "; the note's title is not repeated.
+        text: The characters of the span.
+    """
+
+    start: int
+    end: int
+    start_line: int
+    end_line: int
+    heading: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chunking:
+    """How notes are cut into chunks.
+
+    Attributes:
+        budget_tokens: The most tokens of a chunk's own text; its title and headings come on top.
+        overlap_sentences: Sentences of a chunk repeated at the start of the next, when a block had to be cut.
+    """
+
+    budget_tokens: int = 192
+    overlap_sentences: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A file that was not indexed, or not as its owner meant it, and why.
+
+    Attributes:
+        path: Absolute path as text (undecodable bytes of a name are shown as U+FFFD).
+        reason: A short clause, e.g. `binary file`.
+    """
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which notes a search may return. Empty filters admit every note.
+
+    Attributes:
+        tags: Each must be on the note; a tag also stands for the tags nested under it (`a` admits `a/b`).
+        excluded_tags: None may be on the note, nested ones included.
+        path_glob: Matched against the absolute path and the path below the indexed folder.
+        since: Earliest date of the note, inclusive.
+        until: Latest date of the note, inclusive.
+    """
+
+    tags: tuple[str, ...] = ()
+    excluded_tags: tuple[str, ...] = ()
+    path_glob: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A note found by a search, with the passage that answers best.
+
+    Attributes:
+        rank: From 1.
+        score: Higher is better; comparable within one result list.
+        path: Absolute path of the note.
+        title: The note's title.
+        heading: Heading path of the passage, outermost first, joined by " > ".
+        start_line: First line of the passage in the file, 1-based.
+        end_line: Last line of the passage, inclusive.
+        snippet: The most telling lines of the passage, whitespace collapsed.
+        tags: The note's tags.
+        date: The note's date.
+        scores: The score's parts by name (`lexical`, `dense`, …); a part that did not take part is absent.
+        more_passages: How many other passages of the note were found too.
+        highlights: Character spans `(start, end)` of `snippet` that match words of the query.
+    """
+
+    rank: int
+    score: float
+    path: str
+    title: str
+    heading: str
+    start_line: int
+    end_line: int
+    snippet: str
+    tags: tuple[str, ...]
+    date: str
+    scores: dict[str, float] = field(default_factory=dict)
+    more_passages: int = 0
+    highlights: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IndexReport:
+    """What a run of `index` did.
+
+    Attributes:
+        added: Notes new to the index.
+        updated: Notes whose content changed.
+        removed: Notes no longer there.
+        unchanged: Notes left alone.
+        renamed: Notes that moved; their vectors were kept.
+        skipped: Files that were not indexed, and why.
+        problems: Notes indexed in spite of something wrong in them, and what.
+        notes: Notes in the index now.
+        chunks: Chunks in the index now.
+        encoded: Chunks that had to be encoded in this run.
+        seconds: Wall-clock time of the run.
+    """
+
+    added: int
+    updated: int
+    removed: int
+    unchanged: int
+    renamed: int
+    skipped: tuple[Skipped, ...]
+    problems: tuple[Skipped, ...]
+    notes: int
+    chunks: int
+    encoded: int
+    seconds: float

@@ -1,0 +1,5 @@
+"""Query → hits."""
+
+from notesearch.retrieval.pipeline import Mode, Searcher
+
+__all__ = ["Mode", "Searcher"]

@@ -1,0 +1,72 @@
+"""The lines of a passage that show why it was found."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Set
+
+_SNIPPET_CHARS = 220
+# How far back a snippet may reach for the start of its sentence or line.
+_LEAD_CHARS = 60
+
+_WORD = re.compile(r"[^\W_]+")
+_HEADING_LINES = re.compile(r"(?:#{1,6}[ \t][^\n]*\n\s*)+")
+_BOUNDARY = re.compile(r"(?:[.!?][)\"']*\s+|\n\s*)")
+
+
+def words_of(text: str) -> set[str]:
+    """The words of a text, lower-case."""
+    return {word.casefold() for word in _WORD.findall(text)}
+
+
+def make_snippet(text: str, telling: Set[str]) -> str:
+    """Cuts out the window of a passage that holds most of the telling words.
+
+    Args:
+        text: The passage.
+        telling: Words, lower-case.
+
+    Returns:
+        At most some 220 characters on one line, an ellipsis where it starts or ends inside the passage; the
+        passage's beginning, below its headings, where no telling word occurs.
+    """
+    found = [(match.start(), match.group().casefold()) for match in _WORD.finditer(text)]
+    found = [(start, word) for start, word in found if word in telling]
+    heading = _HEADING_LINES.match(text)
+    body_start = heading.end() if heading and heading.end() < len(text) else 0
+    start = max(body_start, _sentence_start(text, _best_window(found))) if found else body_start
+    end = start + _SNIPPET_CHARS
+    if end < len(text):
+        end = max(text.rfind(" ", start, end), text.rfind("\n", start, end), start + _SNIPPET_CHARS // 2)
+    snippet = " ".join(text[start:end].split())
+    return ("…" if text[body_start:start].strip() else "") + snippet + ("…" if text[end:].strip() else "")
+
+
+def find_highlights(snippet: str, telling: Set[str]) -> tuple[tuple[int, int], ...]:
+    """Spans of the telling words in a snippet."""
+    return tuple(match.span() for match in _WORD.finditer(snippet) if match.group().casefold() in telling)
+
+
+def _best_window(found: list[tuple[int, str]]) -> int:
+    """Start of the window with the most different telling words, then with the most of them; the first such."""
+    best, best_value = 0, (0, 0)
+    for first, (start, _) in enumerate(found):
+        inside = []
+        for position, word in found[first:]:
+            if position > start + _SNIPPET_CHARS - _LEAD_CHARS:
+                break
+            inside.append(word)
+        value = (len(set(inside)), len(inside))
+        if value > best_value:
+            best, best_value = start, value
+    return best
+
+
+def _sentence_start(text: str, position: int) -> int:
+    """The start of the sentence or line around a position, if it is near; else of the words just before it."""
+    earliest = max(0, position - _LEAD_CHARS)
+    boundaries = [match.end() for match in _BOUNDARY.finditer(text, earliest, position) if match.end() <= position]
+    if boundaries or earliest == 0:
+        return boundaries[0] if boundaries else 0
+    space = text.find(" ", earliest, position)
+    return space + 1 if space >= 0 else position

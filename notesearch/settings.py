@@ -1,0 +1,97 @@
+"""Where things are kept and what the user has set: flag, then environment, then settings file, then default."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from notesearch.errors import SettingsError
+
+DEFAULT_MODEL = "all-MiniLM-L6-v2"
+_APP = "notesearch"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What is in force for one command.
+
+    Attributes:
+        index_dir: Directory of the index.
+        model: The bi-encoder: `all-MiniLM-L6-v2` (comes with notesearch), a local directory or a hub id.
+        max_file_bytes: Larger files are skipped.
+        follow_symlinks: Whether links that leave an indexed folder are followed.
+    """
+
+    index_dir: Path
+    model: str = DEFAULT_MODEL
+    max_file_bytes: int = 2_000_000
+    follow_symlinks: bool = False
+
+
+def load_settings(
+    *,
+    index_dir: Path | None = None,
+    model: str | None = None,
+    max_file_bytes: int | None = None,
+    follow_symlinks: bool | None = None,
+) -> Settings:
+    """Resolves the settings of a command.
+
+    Args:
+        index_dir: The flag's value, `None` where the flag was not given; likewise the others.
+        model: See `Settings`.
+        max_file_bytes: See `Settings`.
+        follow_symlinks: See `Settings`.
+
+    Raises:
+        SettingsError: The settings file is not valid TOML, or holds an unknown key or a value of the wrong type.
+    """
+    values: dict[str, Any] = {"index_dir": platformdirs.user_data_path(_APP)}
+    values |= _read_settings_file(config_file())
+    if from_environment := os.environ.get("NOTESEARCH_INDEX_DIR"):
+        values["index_dir"] = Path(from_environment)
+    if model_from_environment := os.environ.get("NOTESEARCH_MODEL"):
+        values["model"] = model_from_environment
+    flags = {
+        "index_dir": index_dir,
+        "model": model,
+        "max_file_bytes": max_file_bytes,
+        "follow_symlinks": follow_symlinks,
+    }
+    values |= {name: value for name, value in flags.items() if value is not None}
+    values["index_dir"] = values["index_dir"].expanduser().absolute()
+    return Settings(**values)
+
+
+def config_file() -> Path:
+    """The settings file, whether it exists or not."""
+    return platformdirs.user_config_path(_APP) / "config.toml"
+
+
+def cache_dir() -> Path:
+    """Where prepared models are kept; everything in it can be deleted."""
+    return platformdirs.user_cache_path(_APP)
+
+
+def _read_settings_file(path: Path) -> dict[str, Any]:
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"cannot read {path}: {error}", "Mend the file, or move it away.") from error
+    kinds = {"index_dir": str, "model": str, "max_file_bytes": int, "follow_symlinks": bool}
+    for name, value in values.items():
+        if name not in kinds:
+            known = ", ".join(field.name for field in fields(Settings))
+            raise SettingsError(f"{path}: unknown setting {name!r}", f"Known settings: {known}.")
+        if type(value) is not kinds[name]:
+            raise SettingsError(f"{path}: {name} should be of type {kinds[name].__name__}", f"It is {value!r}.")
+    if "index_dir" in values:
+        values["index_dir"] = Path(values["index_dir"])
+    return values

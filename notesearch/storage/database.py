@@ -1,0 +1,107 @@
+"""Opening `notes.db`, for reading and for writing; SQLite's errors become notesearch's here."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from notesearch.errors import IndexBusy, IndexDamaged, IndexMissing, NotesearchError, StoreError
+from notesearch.storage.schema import SCHEMA_VERSION, migrate, schema_version
+from notesearch.storage.words import searchable_words
+
+_BUSY_TIMEOUT_MS = 10_000
+HOW_TO_INDEX = "Index a folder of notes first: notesearch index FOLDER"
+
+
+def database_file(index_dir: Path) -> Path:
+    """The database of an index directory."""
+    return index_dir / "notes.db"
+
+
+def open_for_reading(index_dir: Path) -> sqlite3.Connection:
+    """Opens the index for reading only; works on a read-only directory too.
+
+    Raises:
+        IndexMissing: Nothing was indexed there.
+        IndexTooNew: It was written by a newer notesearch.
+        StoreError: It cannot be opened.
+    """
+    path = database_file(index_dir)
+    if not path.exists():
+        if index_dir.exists() and not index_dir.is_dir():
+            raise StoreError(f"{index_dir} is not a directory", "Choose another one with --index-dir.")
+        raise IndexMissing(f"there is no index in {index_dir}", HOW_TO_INDEX)
+    with translated_errors(path):
+        connection = _connect(path, "mode=ro")
+        try:
+            version = schema_version(connection)
+        except sqlite3.OperationalError:
+            # In a directory that may not be written, SQLite cannot set up the shared memory of a WAL database.
+            if os.access(index_dir, os.W_OK):
+                raise
+            connection.close()
+            connection = _connect(path, "mode=ro&immutable=1")
+            version = schema_version(connection)
+        if version == 0:
+            raise IndexMissing(f"the index in {index_dir} is empty", HOW_TO_INDEX)
+        if version < SCHEMA_VERSION:
+            raise StoreError(f"the index in {index_dir} has an older format", "Update it once: notesearch index")
+    return connection
+
+
+def open_for_writing(index_dir: Path) -> sqlite3.Connection:
+    """Opens the index for writing; creates it, private to its owner, or migrates it where that is needed.
+
+    Raises:
+        IndexTooNew: It was written by a newer notesearch.
+        StoreError: It cannot be created or opened.
+    """
+    path = database_file(index_dir)
+    try:
+        index_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # SQLite gives the mode of the database to its -wal and -shm files.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise StoreError(
+            f"cannot write to the index directory {index_dir}: {error.strerror}",
+            "Choose another one with --index-dir, or mend its permissions.",
+        ) from error
+    with translated_errors(path):
+        connection = _connect(path, "mode=rw")
+        connection.create_function("words", 1, searchable_words, deterministic=True)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        migrate(connection)
+    return connection
+
+
+@contextmanager
+def translated_errors(path: Path) -> Iterator[None]:
+    """Turns SQLite's errors about a database file into notesearch's."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise _translated(path, error) from error
+    except sqlite3.DatabaseError as error:
+        raise IndexDamaged(
+            f"{path} is damaged: {error}", "Delete it and index again; your notes themselves are not affected."
+        ) from error
+
+
+def _translated(path: Path, error: sqlite3.OperationalError) -> NotesearchError:
+    code = error.sqlite_errorcode & 0xFF
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return IndexBusy(f"another process is writing to {path}", "Try again when it has finished.")
+    if code == sqlite3.SQLITE_FULL:
+        return StoreError(f"the disk is full: {path} could not be written", "Free some space; what was done is kept.")
+    return StoreError(f"cannot use {path}: {error}", "Check the directory, or choose another one with --index-dir.")
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, isolation_level=None)
+    connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
+    return connection

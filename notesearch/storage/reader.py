@@ -1,0 +1,253 @@
+"""Reading an index: everything that a search asks of SQLite. Standard library and numpy only."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from notesearch.errors import IndexMissing
+from notesearch.records import Filters
+from notesearch.storage.database import HOW_TO_INDEX, database_file, open_for_reading, translated_errors
+from notesearch.storage.filters import admitted_notes_sql
+from notesearch.storage.schema import TOKENIZER
+from notesearch.storage.vector_file import VectorFileRecord, is_sound, map_vectors, vector_file
+from notesearch.storage.words import searchable_words
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What the vectors of an index depend on; vectors of two fingerprints never meet in one index.
+
+    Attributes:
+        model: The bi-encoder as the user named it.
+        encoder: `EncoderConfig.fingerprint`.
+        dim: Length of a vector.
+        budget_tokens: See `Chunking`.
+        overlap_sentences: See `Chunking`.
+        passages: Version of the way in which notes are cut and passages are put together.
+    """
+
+    model: str
+    encoder: str
+    dim: int
+    budget_tokens: int
+    overlap_sentences: int
+    passages: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredChunk:
+    """A chunk as stored; see `records.Chunk`."""
+
+    id: int
+    note_id: int
+    start: int
+    end: int
+    start_line: int
+    end_line: int
+    heading: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredNote:
+    """A note as stored; see `records.Note`."""
+
+    id: int
+    path: str
+    title: str
+    date: str
+    tags: tuple[str, ...]
+
+
+class IndexReader:
+    """An index opened for reading. It sees one state of the index, whatever is written meanwhile.
+
+    Attributes:
+        fingerprint: What its vectors depend on.
+    """
+
+    def __init__(self, index_dir: Path) -> None:
+        self._index_dir = index_dir
+        self._connection = open_for_reading(index_dir)
+        with self._errors():
+            self._connection.execute("PRAGMA temp_store = MEMORY")
+            self._connection.execute("BEGIN")
+            fingerprint = read_fingerprint(self._connection)
+        if fingerprint is None:
+            raise IndexMissing(f"the index in {index_dir} is empty", HOW_TO_INDEX)
+        self.fingerprint = fingerprint
+
+    def close(self) -> None:
+        """Closes the database."""
+        self._connection.close()
+
+    def count_chunks(self) -> int:
+        """Chunks in the index."""
+        return int(self._query("SELECT count(*) FROM embeddings")[0][0])
+
+    def count_notes(self) -> int:
+        """Notes in the index."""
+        return int(self._query("SELECT count(*) FROM notes")[0][0])
+
+    def stems(self, words: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """Maps words to the terms that the full-text index makes of them: stemmed, without diacritics.
+
+        Most words give one term; a word of an unspaced script gives one a character, and a word without letters none.
+        """
+        distinct = list(dict.fromkeys(words))
+        self._query(f"CREATE VIRTUAL TABLE IF NOT EXISTS temp.words USING fts5 (word, tokenize = '{TOKENIZER}')")
+        self._query("CREATE VIRTUAL TABLE IF NOT EXISTS temp.word_terms USING fts5vocab (temp, words, instance)")
+        self._query("DELETE FROM temp.words")
+        with self._errors():
+            self._connection.executemany(
+                "INSERT INTO temp.words (rowid, word) VALUES (?, ?)",
+                [(row, searchable_words(word)) for row, word in enumerate(distinct)],
+            )
+        terms: dict[str, list[str]] = {word: [] for word in distinct}
+        for row, term in self._query("SELECT doc, term FROM temp.word_terms ORDER BY doc, offset"):
+            terms[distinct[row]].append(term)
+        return {word: tuple(parts) for word, parts in terms.items()}
+
+    def chunk_frequencies(self, terms: Iterable[str]) -> dict[str, int]:
+        """In how many chunks each (stemmed) term occurs; terms that occur nowhere are left out."""
+        wanted = sorted(set(terms))
+        marks = ",".join("?" * len(wanted))
+        return dict(self._query(f"SELECT term, doc FROM chunk_vocabulary WHERE term IN ({marks})", wanted))
+
+    def match_words(
+        self, expression: str, weights: Sequence[float], limit: int, filters: Filters
+    ) -> list[tuple[int, int, float]]:
+        """Runs a full-text query.
+
+        Args:
+            expression: In FTS5's query syntax.
+            weights: BM25 weights of title, heading and text.
+            limit: The most rows to return.
+            filters: Notes to admit.
+
+        Returns:
+            `(chunk id, note id, BM25 score)`, best first; the score is positive and higher is better.
+        """
+        admitted, parameters = admitted_notes_sql(filters)
+        condition = f"AND chunks.note_id IN ({admitted})" if admitted else ""
+        rank = f"bm25({', '.join(map(str, weights))})"
+        # Without filters, FTS5 itself keeps the best `limit` rows, and only these are joined with their chunks.
+        if not admitted:
+            sql = f"""
+                SELECT chunks.id, chunks.note_id, -best.rank FROM (
+                    SELECT rowid AS id, rank FROM chunk_words
+                    WHERE chunk_words MATCH ? AND rank MATCH '{rank}' ORDER BY rank LIMIT ?
+                ) AS best JOIN chunks ON chunks.id = best.id ORDER BY best.rank, chunks.id"""
+        else:
+            sql = f"""
+                SELECT chunks.id, chunks.note_id, -chunk_words.rank
+                FROM chunk_words JOIN chunks ON chunks.id = chunk_words.rowid
+                WHERE chunk_words MATCH ? AND rank MATCH '{rank}' {condition}
+                ORDER BY chunk_words.rank, chunks.id LIMIT ?"""
+        return self._query(sql, [expression, *parameters, limit])
+
+    def admitted_chunks(self, filters: Filters) -> NDArray[np.int64] | None:
+        """Ids of the chunks that the filters admit, ascending int64; `None` where every chunk is admitted."""
+        admitted, parameters = admitted_notes_sql(filters)
+        if not admitted:
+            return None
+        rows = self._query(f"SELECT id FROM chunks WHERE note_id IN ({admitted}) ORDER BY id", parameters)
+        return np.array([row[0] for row in rows], dtype=np.int64)
+
+    def vectors(self) -> list[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        """All embeddings, as pairs of chunk ids int64 `(n,)` and vectors float32 `(n, dim)`.
+
+        The first pair may be mapped from `vectors.hnsw`; the last comes from SQLite: what the file does not hold, or
+        everything where the file is missing, stale or damaged. Ids that are gone are still in the mapped pair; see
+        `dead_chunks`.
+        """
+        pairs = []
+        last_chunk_id = 0
+        record = self._vector_file_record()
+        path = vector_file(self._index_dir)
+        if record and is_sound(path, record):
+            pairs.append(map_vectors(path, self.fingerprint.dim))
+            last_chunk_id = record.last_chunk_id
+        pairs.append(self._stored_vectors(last_chunk_id))
+        return [pair for pair in pairs if len(pair[0])]
+
+    def dead_chunks(self) -> NDArray[np.int64]:
+        """Ids of chunks that `vectors.hnsw` may still hold though they are gone, ascending int64."""
+        rows = self._query("SELECT chunk_id FROM dead_vectors ORDER BY chunk_id")
+        return np.array([row[0] for row in rows], dtype=np.int64)
+
+    def notes_of_chunks(self, chunk_ids: Sequence[int]) -> dict[int, int]:
+        """Maps chunk ids to the ids of their notes."""
+        return dict(self._query_many("SELECT id, note_id FROM chunks WHERE id IN ({})", chunk_ids))
+
+    def chunks(self, chunk_ids: Sequence[int]) -> dict[int, StoredChunk]:
+        """Fetches chunks by id."""
+        columns = "id, note_id, start, end, start_line, end_line, heading, text"
+        rows = self._query_many(f"SELECT {columns} FROM chunks WHERE id IN ({{}})", chunk_ids)
+        return {row[0]: StoredChunk(*row) for row in rows}
+
+    def notes(self, note_ids: Sequence[int]) -> dict[int, StoredNote]:
+        """Fetches notes by id."""
+        tags: dict[int, list[str]] = {}
+        for note_id, tag in self._query_many(
+            "SELECT note_id, tag FROM tags WHERE note_id IN ({}) ORDER BY note_id, position", note_ids
+        ):
+            tags.setdefault(note_id, []).append(tag)
+        rows = self._query_many("SELECT id, path, title, date FROM notes WHERE id IN ({})", note_ids)
+        return {row[0]: StoredNote(*row, tags=tuple(tags.get(row[0], ()))) for row in rows}
+
+    def _vector_file_record(self) -> VectorFileRecord | None:
+        return read_vector_file_record(self._connection)
+
+    def _stored_vectors(self, after_chunk_id: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        return read_vectors(self._connection, after_chunk_id, self.fingerprint.dim)
+
+    def _query_many(self, sql: str, ids: Sequence[int]) -> list[Any]:
+        """Runs a query with a list of ids in the place of `{}`."""
+        return self._query(sql.format(",".join(str(int(i)) for i in ids)))
+
+    def _query(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
+        with self._errors():
+            return self._connection.execute(sql, parameters).fetchall()
+
+    def _errors(self) -> Any:
+        return translated_errors(database_file(self._index_dir))
+
+
+def read_fingerprint(connection: sqlite3.Connection) -> Fingerprint | None:
+    """Reads what the vectors of an index depend on; `None` where none was ever written."""
+    value = _read_meta(connection, "fingerprint")
+    return Fingerprint(**value) if value else None
+
+
+def read_vector_file_record(connection: sqlite3.Connection) -> VectorFileRecord | None:
+    """Reads what SQLite knows of the vector file; `None` where there is none."""
+    value = _read_meta(connection, "vector_file")
+    return VectorFileRecord(**value) if value else None
+
+
+def read_vectors(
+    connection: sqlite3.Connection, after_chunk_id: int, dim: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Reads the embeddings of all chunks with greater ids: ids int64 `(n,)` and vectors float32 `(n, dim)`."""
+    rows = connection.execute(
+        "SELECT chunk_id, vector FROM embeddings WHERE chunk_id > ? ORDER BY chunk_id", [after_chunk_id]
+    ).fetchall()
+    ids = np.array([row[0] for row in rows], dtype=np.int64)
+    vectors = np.frombuffer(b"".join(row[1] for row in rows), dtype="<f2").reshape(len(rows), dim)
+    return ids, vectors.astype(np.float32)
+
+
+def _read_meta(connection: sqlite3.Connection, key: str) -> Any:
+    row = connection.execute("SELECT value FROM meta WHERE key = ?", [key]).fetchone()
+    return json.loads(row[0]) if row else None

@@ -1,0 +1,169 @@
+"""`vectors.hnsw`: all embeddings in one file that hnswlib can load and that can be scanned where it lies.
+
+The file is derived from SQLite and can be deleted at any time. It holds the vectors of every chunk up to an id;
+since ids are never used again and a chunk's vector never changes, an old file stays true: what it lacks is read from
+SQLite, and what it has too many of is listed in `dead_vectors`.
+
+hnswlib's own format is described by its first 96 bytes (hierarchical NSW, Malkov and Yashunin, 2016; file layout of
+hnswlib 0.8 `HierarchicalNSW::saveIndex`): each element is its links, its vector and its label, all of one size. So the
+vectors are a strided matrix, and a one-shot command scans it through the page cache without loading a graph.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from notesearch.errors import StoreError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# Links to each element, and candidates looked at while linking: recall@10 ≥ 0.99 at 10,000 notes.
+_LINKS = 16
+_EF_CONSTRUCTION = 200
+# offset of level 0, capacity, count, bytes an element, offset of its label, offset of its vector
+_HEADER = struct.Struct("<6Q")
+_HEADER_BYTES = 96
+_CRC_BLOCK_BYTES = 1 << 24
+
+
+@dataclass(frozen=True, slots=True)
+class VectorFileRecord:
+    """What SQLite knows of the vector file it goes with.
+
+    Attributes:
+        size_bytes: Of the file.
+        crc32: Of the file's bytes.
+        mtime_ns: The file's modification time; while size and time hold, the checksum is not computed again.
+        last_chunk_id: The file holds every chunk up to this id that was alive when it was written.
+        count: Vectors in it.
+    """
+
+    size_bytes: int
+    crc32: int
+    mtime_ns: int
+    last_chunk_id: int
+    count: int
+
+
+def vector_file(index_dir: Path) -> Path:
+    """The vector file of an index directory."""
+    return index_dir / "vectors.hnsw"
+
+
+def build_vector_file(path: Path, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> VectorFileRecord:
+    """Writes a new vector file in the place of any that is there.
+
+    Args:
+        path: The file.
+        ids: Chunk ids, int64 `(n,)`, ascending, n ≥ 1.
+        vectors: float32 `(n, dim)`, rows of length 1.
+
+    Raises:
+        StoreError: The file cannot be written; what was there before is still there.
+    """
+    import hnswlib
+
+    graph = hnswlib.Index(space="ip", dim=vectors.shape[1])
+    graph.init_index(max_elements=len(ids), M=_LINKS, ef_construction=_EF_CONSTRUCTION, random_seed=1)
+    graph.add_items(vectors, ids)
+    return _save(graph, path, int(ids[-1]))
+
+
+def extend_vector_file(
+    path: Path, record: VectorFileRecord, ids: NDArray[np.int64], vectors: NDArray[np.float32]
+) -> VectorFileRecord:
+    """Writes the vector file anew with more vectors in it; arguments and errors as of `build_vector_file`."""
+    import hnswlib
+
+    graph = hnswlib.Index(space="ip", dim=vectors.shape[1])
+    graph.load_index(str(path), max_elements=record.count + len(ids))
+    graph.add_items(vectors, ids)
+    return _save(graph, path, int(ids[-1]))
+
+
+def is_sound(path: Path, record: VectorFileRecord) -> bool:
+    """Says whether the file is the one that SQLite's record describes.
+
+    Size and modification time are believed; where only the time differs (a restored backup), the checksum decides.
+    """
+    try:
+        status = path.stat()
+        if status.st_size != record.size_bytes:
+            return False
+        return status.st_mtime_ns == record.mtime_ns or _crc32(path) == record.crc32
+    except OSError:
+        return False
+
+
+def map_vectors(path: Path, dim: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Maps a sound vector file into memory.
+
+    Returns:
+        Chunk ids, int64 `(n,)`, and vectors, float32 `(n, dim)`: a strided view of the file, not a copy.
+
+    Raises:
+        StoreError: The file is not laid out as hnswlib 0.8 does it.
+    """
+    data = np.memmap(path, dtype=np.uint8, mode="r")
+    _, _, count, element_bytes, label_offset, vector_offset = _HEADER.unpack(bytes(data[: _HEADER.size]))
+    end_of_elements = _HEADER_BYTES + count * element_bytes
+    if label_offset != vector_offset + 4 * dim or element_bytes != label_offset + 8 or end_of_elements > len(data):
+        raise StoreError(f"{path} has an unknown layout", "Delete it; the next `notesearch index` makes it anew.")
+    layout = np.dtype(
+        {
+            "names": ["vector", "label"],
+            "formats": [(np.float32, (dim,)), np.uint64],
+            "offsets": [vector_offset, label_offset],
+            "itemsize": element_bytes,
+        }
+    )
+    elements = np.frombuffer(data, dtype=layout, count=count, offset=_HEADER_BYTES)
+    return elements["label"].astype(np.int64), elements["vector"]
+
+
+def _save(graph: Any, path: Path, last_chunk_id: int) -> VectorFileRecord:
+    try:
+        with _replaced(path) as temporary:
+            graph.save_index(str(temporary))
+    except (OSError, RuntimeError) as error:
+        raise StoreError(f"cannot write {path}: {error}", "Is the disk full? Search works without this file.") from error
+    status = path.stat()
+    return VectorFileRecord(
+        size_bytes=status.st_size,
+        crc32=_crc32(path),
+        mtime_ns=status.st_mtime_ns,
+        last_chunk_id=last_chunk_id,
+        count=graph.get_current_count(),
+    )
+
+
+@contextmanager
+def _replaced(path: Path) -> Iterator[Path]:
+    """Gives a temporary name beside `path`; what is written there takes the place of `path`, whole or not at all."""
+    temporary = path.with_name(f"{path.name}.new")
+    try:
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fchmod(file.fileno(), 0o600)
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _crc32(path: Path) -> int:
+    checksum = 0
+    with path.open("rb") as file:
+        while block := file.read(_CRC_BLOCK_BYTES):
+            checksum = zlib.crc32(block, checksum)
+    return checksum

@@ -1,0 +1,324 @@
+"""Writing an index: one writer at a time, one transaction a batch."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from notesearch.errors import IndexBusy
+from notesearch.records import Chunk, Note, Skipped
+from notesearch.storage.database import database_file, open_for_writing, translated_errors
+from notesearch.storage.reader import Fingerprint, read_fingerprint, read_vector_file_record, read_vectors
+from notesearch.storage.vector_file import build_vector_file, extend_vector_file, is_sound, vector_file
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# Up to here a scan of SQLite takes a one-shot search less than 20 ms, and a file of vectors would only cost space.
+_LEAST_CHUNKS_FOR_VECTOR_FILE = 10_000
+# The file is written anew when SQLite holds this part more than it, and built from nothing when this part is dead.
+_STALE_PART = 0.1
+_DEAD_PART = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class KnownNote:
+    """What tells whether a note has changed since it was indexed."""
+
+    id: int
+    size: int
+    mtime_ns: int
+    content_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedChunk:
+    """A chunk with what was computed from it.
+
+    Attributes:
+        chunk: The chunk.
+        passage_hash: Of the text that was encoded.
+        vector: float16, little-endian, as bytes.
+    """
+
+    chunk: Chunk
+    passage_hash: bytes
+    vector: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedNote:
+    """A note ready to be written.
+
+    Attributes:
+        note: The note.
+        size: Of its file, in bytes.
+        mtime_ns: Of its file.
+        content_hash: Of its file.
+        chunks: In order.
+    """
+
+    note: Note
+    size: int
+    mtime_ns: int
+    content_hash: bytes
+    chunks: tuple[EncodedChunk, ...]
+
+
+class IndexWriter:
+    """An index opened for writing. Methods that change it must run inside `transaction`."""
+
+    def __init__(self, index_dir: Path) -> None:
+        from filelock import FileLock, Timeout
+
+        self._index_dir = index_dir
+        self._connection = open_for_writing(index_dir)
+        # The system drops this lock when its holder dies.
+        self._lock = FileLock(index_dir / "writer.lock", mode=0o600)
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout as error:
+            self._connection.close()
+            raise IndexBusy(
+                f"another process is writing to the index in {index_dir}", "Try again when it has finished."
+            ) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the database and lets the next writer in."""
+        self._connection.close()
+        self._lock.release()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All changes inside are made together, or not at all."""
+        with translated_errors(database_file(self._index_dir)):
+            self._connection.execute("BEGIN IMMEDIATE")
+            with self._connection:
+                yield
+
+    def fingerprint(self) -> Fingerprint | None:
+        """What the vectors in the index depend on; `None` for a new index."""
+        return read_fingerprint(self._connection)
+
+    def start_over(self, fingerprint: Fingerprint) -> None:
+        """Empties the index of notes, keeps the list of folders, and sets what new vectors depend on."""
+        self._execute("INSERT INTO chunk_words (chunk_words) VALUES ('delete-all')")
+        for table in ("embeddings", "dead_vectors", "chunks", "tags", "links", "notes", "skipped"):
+            self._execute(f"DELETE FROM {table}")
+        self._write_meta("vector_file", None)
+        self._write_meta("fingerprint", asdict(fingerprint))
+
+    def folders(self) -> list[tuple[int, Path]]:
+        """Ids and paths of the folders that the index covers."""
+        return [(row[0], Path(row[1])) for row in self._query("SELECT id, path FROM folders ORDER BY path")]
+
+    def add_folder(self, path: Path) -> int:
+        """Adds a folder; the folders below it become part of it."""
+        folder_id = self._execute("INSERT INTO folders (path) VALUES (?)", [str(path)]).lastrowid
+        assert folder_id is not None
+        for other_id, other in self.folders():
+            if other != path and other.is_relative_to(path):
+                self._execute("UPDATE notes SET folder_id = ? WHERE folder_id = ?", [folder_id, other_id])
+                self._execute("DELETE FROM skipped WHERE folder_id = ?", [other_id])
+                self._execute("DELETE FROM folders WHERE id = ?", [other_id])
+        return folder_id
+
+    def remove_folder(self, folder_id: int) -> None:
+        """Removes a folder and its notes from the index."""
+        notes = self._query("SELECT id FROM notes WHERE folder_id = ?", [folder_id])
+        self.remove_notes([row[0] for row in notes])
+        self._execute("DELETE FROM skipped WHERE folder_id = ?", [folder_id])
+        self._execute("DELETE FROM folders WHERE id = ?", [folder_id])
+
+    def known_notes(self, folder_id: int) -> dict[str, KnownNote]:
+        """Maps the paths of a folder's notes to what tells whether they have changed."""
+        rows = self._query("SELECT path, id, size, mtime_ns, content_hash FROM notes WHERE folder_id = ?", [folder_id])
+        return {row[0]: KnownNote(*row[1:]) for row in rows}
+
+    def vectors_of_passages(self, passage_hashes: Iterable[bytes]) -> dict[bytes, bytes]:
+        """Finds vectors that the index holds already, by passage hash; as `EncodedChunk.vector`."""
+        sql = """SELECT vector FROM chunks JOIN embeddings ON embeddings.chunk_id = chunks.id
+                 WHERE passage_hash = ? LIMIT 1"""
+        found = {passage_hash: self._query(sql, [passage_hash]) for passage_hash in set(passage_hashes)}
+        return {passage_hash: rows[0][0] for passage_hash, rows in found.items() if rows}
+
+    def note_stays(self, note_id: int, size: int, mtime_ns: int) -> None:
+        """Records that a note's file was written again with the same content."""
+        self._execute("UPDATE notes SET size = ?, mtime_ns = ? WHERE id = ?", [size, mtime_ns, note_id])
+
+    def write_note(self, folder_id: int, encoded: EncodedNote, known_id: int | None = None) -> None:
+        """Adds a note, or puts it in the place of the one with the id `known_id`; equal chunks keep their ids."""
+        note = encoded.note
+        values = {
+            "folder_id": folder_id,
+            "path": str(note.path),
+            "title": note.title,
+            "date": note.date.isoformat(timespec="seconds"),
+            "size": encoded.size,
+            "mtime_ns": encoded.mtime_ns,
+            "content_hash": encoded.content_hash,
+            "problems": "\n".join(note.problems),
+        }
+        if known_id is None:
+            marks = ", ".join(f":{name}" for name in values)
+            inserted = self._execute(f"INSERT INTO notes ({', '.join(values)}) VALUES ({marks})", values).lastrowid
+            assert inserted is not None
+            note_id = inserted
+        else:
+            note_id = known_id
+            self._forget_words(note_id)  # while the old words are still there
+            assignments = ", ".join(f"{name} = :{name}" for name in values)
+            self._execute(f"UPDATE notes SET {assignments} WHERE id = :id", {**values, "id": note_id})
+        self._write_tags_and_links(note_id, note)
+        self._write_chunks(note_id, encoded.chunks)
+        self._learn_words(note_id)
+
+    def remove_notes(self, note_ids: Sequence[int]) -> None:
+        """Removes notes with all that belongs to them."""
+        for note_id in note_ids:
+            self._forget_words(note_id)
+            self._remove_chunks(self._chunk_ids(note_id))
+            for table in ("tags", "links"):
+                self._execute(f"DELETE FROM {table} WHERE note_id = ?", [note_id])
+            self._execute("DELETE FROM notes WHERE id = ?", [note_id])
+
+    def write_skipped(self, folder_id: int, skipped: Iterable[Skipped]) -> None:
+        """Records what a folder holds that could not be indexed, in place of the last run's record."""
+        self._execute("DELETE FROM skipped WHERE folder_id = ?", [folder_id])
+        self._connection.executemany(
+            "INSERT INTO skipped VALUES (?, ?, ?)", [(folder_id, entry.path, entry.reason) for entry in skipped]
+        )
+
+    def counts(self) -> tuple[int, int]:
+        """Notes and chunks in the index."""
+        row = self._query("SELECT (SELECT count(*) FROM notes), (SELECT count(*) FROM embeddings)")[0]
+        return row[0], row[1]
+
+    def tidy_words(self) -> None:
+        """Merges the full-text index into one piece; worth it after a large run, for every search that follows."""
+        self._execute("INSERT INTO chunk_words (chunk_words) VALUES ('optimize')")
+
+    def update_vector_file(self) -> None:
+        """Writes `vectors.hnsw` if it is missing, unsound or too far behind; runs outside a transaction.
+
+        Raises:
+            StoreError: It cannot be written; the index is usable without it.
+        """
+        fingerprint = self.fingerprint()
+        chunks = self.counts()[1]
+        path = vector_file(self._index_dir)
+        if fingerprint is None or chunks < _LEAST_CHUNKS_FOR_VECTOR_FILE:
+            self._drop_vector_file(path)
+            return
+        record = read_vector_file_record(self._connection)
+        dead = self._query("SELECT count(*) FROM dead_vectors")[0][0]
+        if record is None or dead > _DEAD_PART * record.count or not is_sound(path, record):
+            # Dropped first, so that a crash leaves an index that says the truth: there is no file.
+            self._drop_vector_file(path)
+            record = build_vector_file(path, *read_vectors(self._connection, 0, fingerprint.dim))
+        else:
+            ids, vectors = read_vectors(self._connection, record.last_chunk_id, fingerprint.dim)
+            if len(ids) <= _STALE_PART * record.count:
+                return
+            record = extend_vector_file(path, record, ids, vectors)
+        with self.transaction():
+            self._write_meta("vector_file", asdict(record))
+
+    def _drop_vector_file(self, path: Path) -> None:
+        if read_vector_file_record(self._connection) is not None:
+            with self.transaction():
+                self._write_meta("vector_file", None)
+                self._execute("DELETE FROM dead_vectors")
+        path.unlink(missing_ok=True)
+
+    def _write_tags_and_links(self, note_id: int, note: Note) -> None:
+        for table in ("tags", "links"):
+            self._execute(f"DELETE FROM {table} WHERE note_id = ?", [note_id])
+        self._connection.executemany(
+            "INSERT INTO tags VALUES (?, ?, ?, ?)",
+            [(note_id, position, tag, tag.casefold()) for position, tag in enumerate(note.tags)],
+        )
+        self._connection.executemany(
+            "INSERT INTO links VALUES (?, ?, ?, ?, ?)",
+            [(note_id, position, link.target, link.anchor, link.kind) for position, link in enumerate(note.links)],
+        )
+
+    def _write_chunks(self, note_id: int, chunks: Sequence[EncodedChunk]) -> None:
+        kept: dict[bytes, list[int]] = {}
+        for chunk_id, passage_hash in self._query("SELECT id, passage_hash FROM chunks WHERE note_id = ?", [note_id]):
+            kept.setdefault(passage_hash, []).append(chunk_id)
+        for position, encoded in enumerate(chunks):
+            chunk = encoded.chunk
+            place = [position, chunk.start, chunk.end, chunk.start_line, chunk.end_line, chunk.heading, chunk.text]
+            if same := kept.get(encoded.passage_hash):
+                self._execute(
+                    """UPDATE chunks SET position = ?, start = ?, end = ?, start_line = ?, end_line = ?, heading = ?,
+                       text = ? WHERE id = ?""",
+                    [*place, same.pop()],
+                )
+                continue
+            cursor = self._execute(
+                """INSERT INTO chunks (position, start, end, start_line, end_line, heading, text, note_id, passage_hash)
+                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+                [*place, note_id, encoded.passage_hash],
+            )
+            self._execute("INSERT INTO embeddings VALUES (?, ?)", [cursor.lastrowid, encoded.vector])
+        self._remove_chunks([chunk_id for left in kept.values() for chunk_id in left])
+
+    def _remove_chunks(self, chunk_ids: Sequence[int]) -> None:
+        """Removes chunks whose words have been forgotten."""
+        record = read_vector_file_record(self._connection)
+        for chunk_id in chunk_ids:
+            self._execute("DELETE FROM embeddings WHERE chunk_id = ?", [chunk_id])
+            self._execute("DELETE FROM chunks WHERE id = ?", [chunk_id])
+            if record and chunk_id <= record.last_chunk_id:
+                self._execute("INSERT INTO dead_vectors VALUES (?)", [chunk_id])
+
+    def _chunk_ids(self, note_id: int) -> list[int]:
+        return [row[0] for row in self._query("SELECT id FROM chunks WHERE note_id = ?", [note_id])]
+
+    def _forget_words(self, note_id: int) -> None:
+        for chunk_id in self._chunk_ids(note_id):
+            self._execute("DELETE FROM chunk_words WHERE rowid = ?", [chunk_id])
+
+    def _learn_words(self, note_id: int) -> None:
+        self._execute(
+            """INSERT INTO chunk_words (rowid, title, heading, text)
+               SELECT id, title, heading, text FROM chunk_words_source
+               WHERE id IN (SELECT id FROM chunks WHERE note_id = ?)""",
+            [note_id],
+        )
+
+    def _write_meta(self, key: str, value: Any) -> None:
+        if value is None:
+            self._execute("DELETE FROM meta WHERE key = ?", [key])
+        else:
+            self._execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", [key, json.dumps(value)])
+
+    def _query(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
+        return self._execute(sql, parameters).fetchall()
+
+    def _execute(self, sql: str, parameters: Any = ()) -> sqlite3.Cursor:
+        with translated_errors(database_file(self._index_dir)):
+            return self._connection.execute(sql, parameters)
+
+
+def vector_bytes(vectors: NDArray[np.float32]) -> list[bytes]:
+    """Turns float32 vectors `(n, dim)` into what is stored of each; a cosine is off by less than 1e-6."""
+    return [row.tobytes() for row in vectors.astype("<f2")]
