@@ -36,7 +36,9 @@ def parse_date(written: str, *, now: datetime, end: bool) -> datetime:
             return _period(match, end)
         moment = datetime.fromisoformat(written.strip())
     except (ValueError, OverflowError) as error:
-        raise UsageError(f"{written!r} is not a date", "Write 2024-05-17, 2024-05, yesterday or 2 weeks ago.") from error
+        raise UsageError(
+            f"{written!r} is not a date", "Write 2024-05-17, 2024-05, yesterday or 2 weeks ago."
+        ) from error
     return moment.astimezone().replace(tzinfo=None) if moment.tzinfo else moment
 
 

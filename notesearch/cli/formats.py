@@ -69,7 +69,9 @@ def hit_as_dict(hit: Hit, query_id: str | None = None) -> dict[str, object]:
 def _tsv(hit: Hit, query_id: str | None) -> str:
     values = hit_as_dict(hit)
     columns = ([query_id] if query_id is not None else []) + [str(values[name]) for name in _TSV_COLUMNS]
-    return "\t".join(" ".join(column.split()) if "\t" in column or "\n" in column else column for column in columns) + "\n"
+    return (
+        "\t".join(" ".join(column.split()) if "\t" in column or "\n" in column else column for column in columns) + "\n"
+    )
 
 
 def _vimgrep(hit: Hit, query_id: str | None) -> str:
@@ -105,7 +107,11 @@ def _lines_for_people(hit: Hit, colour: bool, width: int) -> Iterator[str]:
     lines = f":{hit.start_line}-{hit.end_line}" if hit.end_line > hit.start_line else f":{hit.start_line}"
     more = f"  (+{hit.more_passages} more)" if hit.more_passages else ""
     # A path is never broken over lines, so that it can be copied.
-    yield indent + paint(harmless(_short_path(hit.path)) + lines, "path", colour=colour) + paint(more, "dim", colour=colour)
+    yield (
+        indent
+        + paint(harmless(_short_path(hit.path)) + lines, "path", colour=colour)
+        + paint(more, "dim", colour=colour)
+    )
     if hit.tags:
         tags = " ".join(f"#{tag}" for tag in hit.tags)
         yield from (paint(line, "tag", colour=colour) for line in _wrapped(harmless(tags), width, indent, indent))

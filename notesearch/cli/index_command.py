@@ -22,7 +22,9 @@ _MOST_SKIPPED_SHOWN = 10
 def index(
     folders: Annotated[
         Optional[list[Path]],  # noqa: UP045 - typer reads it
-        typer.Argument(metavar="[FOLDER]…", help="Folders of notes; with none, those of the index.", show_default=False),
+        typer.Argument(
+            metavar="[FOLDER]…", help="Folders of notes; with none, those of the index.", show_default=False
+        ),
     ] = None,
     index_dir: IndexDir = None,
     model: Annotated[

@@ -186,8 +186,9 @@ def _read_pooling(name: str, directory: Path, folder: str | None) -> Pooling:
         return "mean"
     if modes == {"cls"}:
         return "cls"
+    named = ", ".join(sorted(modes)) or "none"
     raise ModelError(
-        f"model {name} pools token vectors in a way that notesearch does not know ({', '.join(sorted(modes)) or 'none'})",
+        f"model {name} pools token vectors in a way that notesearch does not know ({named})",
         "Choose a bi-encoder with mean or CLS pooling.",
     )
 

@@ -71,6 +71,8 @@ def export_to_onnx(source: Path, target: Path) -> None:
             raise ModelError(
                 f"cannot export {source} to ONNX: {str(error).splitlines()[0]}", "Choose another bi-encoder."
             ) from error
+    if program is None:
+        raise ModelError(f"cannot export {source} to ONNX", "Choose another bi-encoder.")
     program.save(str(target))
 
 
@@ -78,8 +80,9 @@ def _load(source: Path) -> Any:
     """Loads an encoder from safetensors; code that a model directory may bring along is never run."""
     import transformers
 
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
+    logging: Any = transformers.logging  # untyped
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
     try:
         model = transformers.AutoModel.from_pretrained(
             source, use_safetensors=True, trust_remote_code=False, local_files_only=True

@@ -304,4 +304,3 @@ def _vectors_differ(found: Fingerprint, wanted: Fingerprint) -> bool:
 
 def _is_below_any(path: str, folders: Sequence[str]) -> bool:
     return any(path == folder or path.startswith(f"{folder}{os.sep}") for folder in folders)
-

@@ -8,6 +8,13 @@ from notesearch.errors import NoteUnreadable
 
 _SNIFFED_BYTES = 8192
 _DETECTION_BYTES = 65_536
+# Fewer bytes than this tell nothing about an encoding: `Café` may be anything.
+_TELLING_BYTES = 16
+# What people have in old notes, the likeliest first. Left to itself, detection finds rare encodings in short texts, UTF-16 among them.
+_CANDIDATES = [
+    *("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "koi8_r"),
+    *("cp932", "euc_jp", "gb18030", "big5", "cp949"),
+]
 # UTF-32 before UTF-16: the little-endian mark of the one begins with that of the other.
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -60,7 +67,18 @@ def _decode_unknown(data: bytes) -> tuple[str, str]:
 
 
 def _guess_encoding(data: bytes) -> str:
+    if sum(byte >= 0x80 for byte in data[:_DETECTION_BYTES]) < _TELLING_BYTES:
+        return "cp1252"
     from charset_normalizer import from_bytes
 
-    best = from_bytes(data[:_DETECTION_BYTES]).best()
-    return best.encoding if best else "cp1252"
+    matches = list(from_bytes(data[:_DETECTION_BYTES], cp_isolation=_CANDIDATES))
+    if not matches:
+        return "cp1252"
+    best = matches[0]
+    equals = {
+        name
+        for match in matches
+        if (match.chaos, match.coherence) == (best.chaos, best.coherence)
+        for name in match.could_be_from_charset
+    }
+    return next((name for name in _CANDIDATES if name in equals), best.encoding)

@@ -32,9 +32,22 @@ def read_bytes(file: NoteFile) -> bytes:
     """Read a file that `find_notes` found.
 
     Raises:
-        NoteUnreadable: The file is gone, or may not be read; the message is a short reason.
+        NoteUnreadable: The file is gone, may not be read, or is no regular file any more; the message is a short
+            reason.
     """
-    return _read_bytes(file.path)
+    try:
+        # Without O_NONBLOCK, opening a fifo that has taken the file's place would wait for ever.
+        descriptor = os.open(file.path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        with open(descriptor, "rb") as opened:  # noqa: PTH123 - from a descriptor
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise NoteUnreadable("special file")
+            return opened.read()
+    except FileNotFoundError as error:
+        raise NoteUnreadable("file disappeared") from error
+    except PermissionError as error:
+        raise NoteUnreadable("permission denied") from error
+    except OSError as error:
+        raise NoteUnreadable((error.strerror or "cannot be read").lower()) from error
 
 
 def note_from_bytes(file: NoteFile, data: bytes) -> Note:
@@ -132,19 +145,3 @@ def _org_inline(text: str, blocks: Iterable[Block]) -> tuple[list[str], list[Lin
 
 def _texts(text: str, blocks: Iterable[Block]) -> Iterator[str]:
     return (text[block.start : block.end] for block in blocks if block.kind != "code")
-
-
-def _read_bytes(path: Path) -> bytes:
-    try:
-        # Without O_NONBLOCK, opening a fifo that has taken the file's place would wait for ever.
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-        with open(descriptor, "rb") as opened:  # noqa: PTH123 - from a descriptor
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise NoteUnreadable("special file")
-            return opened.read()
-    except FileNotFoundError as error:
-        raise NoteUnreadable("file disappeared") from error
-    except PermissionError as error:
-        raise NoteUnreadable("permission denied") from error
-    except OSError as error:
-        raise NoteUnreadable((error.strerror or "cannot be read").lower()) from error

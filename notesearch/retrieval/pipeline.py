@@ -153,9 +153,7 @@ def _score_parts(candidates: _Candidates, dense: DenseScores | None, mode: Mode)
     return {"score": fused, "lexical": candidates.lexical, "dense": candidates.cosines}
 
 
-def _best_rows(
-    note_ids: NDArray[np.int64], scores: NDArray[np.float32], limit: int
-) -> tuple[list[int], list[int]]:
+def _best_rows(note_ids: NDArray[np.int64], scores: NDArray[np.float32], limit: int) -> tuple[list[int], list[int]]:
     """The best row of each note, best first, and how many rows each of these notes has."""
     best: dict[int, int] = {}
     counts: dict[int, int] = {}

@@ -204,7 +204,7 @@ class IndexReader:
         ):
             tags.setdefault(note_id, []).append(tag)
         rows = self._query_many("SELECT id, path, title, date FROM notes WHERE id IN ({})", note_ids)
-        return {row[0]: StoredNote(*row, tags=tuple(tags.get(row[0], ()))) for row in rows}
+        return {row[0]: StoredNote(*row, tuple(tags.get(row[0], ()))) for row in rows}
 
     def _vector_file_record(self) -> VectorFileRecord | None:
         return read_vector_file_record(self._connection)

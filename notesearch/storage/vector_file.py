@@ -136,7 +136,9 @@ def _save(graph: Any, path: Path, last_chunk_id: int) -> VectorFileRecord:
         with _replaced(path) as temporary:
             graph.save_index(str(temporary))
     except (OSError, RuntimeError) as error:
-        raise StoreError(f"cannot write {path}: {error}", "Is the disk full? Search works without this file.") from error
+        raise StoreError(
+            f"cannot write {path}: {error}", "Is the disk full? Search works without this file."
+        ) from error
     status = path.stat()
     return VectorFileRecord(
         size_bytes=status.st_size,
