@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Self
 
 from notesearch.encoders import Encoder, load_prepared, open_encoder, prepare
 from notesearch.errors import IndexMismatch, UsageError
 from notesearch.records import Chunking, Filters, Hit, IndexReport
-from notesearch.retrieval import Searcher
+from notesearch.retrieval import Mode, Searcher
 from notesearch.settings import Settings, load_settings
 from notesearch.storage import IndexReader
 
-Mode = Literal["lexical", "dense", "hybrid"]
+if TYPE_CHECKING:
+    from notesearch.evaluation import Measures
 
 
 class Index:
@@ -136,6 +141,72 @@ def sync_index(
             progress=progress,
         )
         return synchronizer.run(folders, rebuild=rebuild)
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """How good one mode of the search is on a collection.
+
+    Attributes:
+        mode: The mode.
+        measures: Over all queries.
+        grades: Over the queries of each grade, where the collection has grades.
+        ms_per_query: Milliseconds of wall-clock time, everything warm.
+    """
+
+    mode: Mode
+    measures: Measures
+    grades: dict[str, Measures]
+    ms_per_query: float
+
+
+def evaluate_collection(
+    settings: Settings,
+    directory: Path,
+    *,
+    index_dir: Path | None = None,
+    max_queries: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Evaluation]:
+    """Scores every mode of the search on a collection with judgements, in an index of its own.
+
+    Args:
+        settings: The model to use; the settings' own index is not touched.
+        directory: The collection, see `evaluation.read_collection`.
+        index_dir: Where to keep the index (and the notes made from a BEIR corpus) for the next time.
+        max_queries: Where there are more queries, only every n-th is used; 0 for all.
+        progress: Told the notes indexed so far and the notes to index.
+
+    Raises:
+        UsageError: The collection cannot be read.
+    """
+    from notesearch.evaluation import measure_run, read_collection, write_corpus_as_notes
+
+    collection = read_collection(directory).sampled(max_queries)
+    with tempfile.TemporaryDirectory(prefix="notesearch-eval-") as temporary:
+        work_dir = (index_dir or Path(temporary)).absolute()
+        notes_dir, names = collection.notes_dir, None
+        if collection.corpus_file:
+            notes_dir = work_dir / "notes"
+            names = write_corpus_as_notes(collection.corpus_file, notes_dir)
+        assert notes_dir is not None
+        sync_index(replace(settings, index_dir=work_dir), [notes_dir], progress=progress)
+        root = Path(os.path.realpath(notes_dir))
+        results = []
+        with Index(work_dir) as index:
+            for mode in ("lexical", "dense", "hybrid"):
+                started = time.perf_counter()
+                run = {}
+                for query_id, text in collection.queries.items():
+                    paths = [str(Path(hit.path).relative_to(root)) for hit in index.search(text, limit=100, mode=mode)]
+                    run[query_id] = [names[path] for path in paths] if names else paths
+                milliseconds = 1000 * (time.perf_counter() - started) / len(run)
+                grades = {
+                    grade: measure_run(run, collection.qrels_of(grade))
+                    for grade in sorted(set(collection.grades.values()))
+                }
+                results.append(Evaluation(mode, measure_run(run, collection.qrels), grades, milliseconds))
+    return results
 
 
 def forget_folder(settings: Settings, folder: Path) -> int:

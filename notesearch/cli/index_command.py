@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Optional
@@ -13,6 +11,7 @@ from typing import Annotated, Optional
 import typer
 
 from notesearch.cli.options import IndexDir, Quiet, Verbose
+from notesearch.cli.progress import progress_bar
 from notesearch.cli.terminal import warn
 from notesearch.records import IndexReport
 
@@ -65,26 +64,12 @@ def index(
             if not quiet:
                 warn(f"Forgot {path}: {_counted(count, 'note')}. The files themselves are untouched.")
         return
-    with _progress_bar(shown=not quiet and sys.stderr.isatty()) as progress:
+    with progress_bar("Indexing", shown=not quiet and sys.stderr.isatty()) as progress:
         report = sync_index(settings, paths, rebuild=rebuild, progress=progress)
     if as_json:
         typer.echo(json.dumps(_as_json(report), ensure_ascii=False))
     if not quiet:
         _tell(report, verbose=verbose, in_words=not as_json)
-
-
-@contextmanager
-def _progress_bar(*, shown: bool) -> Iterator[Callable[[int, int], None] | None]:
-    if not shown:
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("Indexing"), BarColumn(), MofNCompleteColumn(), TextColumn("notes"), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _tell(report: IndexReport, *, verbose: bool, in_words: bool) -> None:

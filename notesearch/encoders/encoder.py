@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from notesearch.encoders.model_files import EncoderConfig, Pooling
+from notesearch.errors import ModelError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -81,7 +82,10 @@ class Encoder:
 def _load_tokenizer(path: Path) -> Any:
     from tokenizers import Tokenizer
 
-    tokenizer = Tokenizer.from_file(str(path))
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # noqa: BLE001 - tokenizers raises nothing more precise
+        raise ModelError(f"cannot read {path}: {error}", "Fetch or make the model again.") from error
     tokenizer.no_padding()
     tokenizer.no_truncation()
     return tokenizer

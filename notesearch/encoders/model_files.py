@@ -83,6 +83,15 @@ def read_encoder_config(name: str, directory: Path) -> EncoderConfig:
     Raises:
         ModelError: The files are missing or damaged, or ask for a module that notesearch does not have.
     """
+    try:
+        return _read_encoder_config(name, directory)
+    except (OSError, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise ModelError(
+            f"the files of model {name} in {directory} are damaged: {error!r}", "Fetch or make the model again."
+        ) from error
+
+
+def _read_encoder_config(name: str, directory: Path) -> EncoderConfig:
     architecture = read_json(directory / "config.json")
     modules = _read_modules(name, directory)
     transformer = directory / modules.get("Transformer", "")
@@ -99,12 +108,12 @@ def read_encoder_config(name: str, directory: Path) -> EncoderConfig:
         name=name,
         weights_sha256=weights_sha256,
         pooling=_read_pooling(name, directory, modules.get("Pooling")),
-        max_tokens=int(sentence.get("max_seq_length") or _positions(architecture)),
+        max_tokens=int(sentence.get("max_seq_length") or _longest(directory, architecture)),
         lowercase=bool(sentence.get("do_lower_case", False)),
         query_prompt=str(prompts.get("query") or ""),
         passage_prompt=str(passage_prompts[0]) if passage_prompts else "",
         pad_token_id=int(architecture.get("pad_token_id") or 0),
-        dim=int(architecture["hidden_size"]),
+        dim=int(architecture.get("hidden_size") or architecture["dim"]),  # "dim" is DistilBERT's word for it
     )
 
 
@@ -176,9 +185,9 @@ def _read_pooling(name: str, directory: Path, folder: str | None) -> Pooling:
     config = read_json(directory / folder / "config.json")
     # Since version 5.2 the mode is spelt out; before, one flag a mode.
     modes = {
-        mode
-        for mode in ("cls", "mean", "max")
-        if config.get(f"pooling_mode_{mode}_token{'' if mode == 'cls' else 's'}")
+        key.removeprefix("pooling_mode_").removesuffix("s").removesuffix("_token")
+        for key, flag in config.items()
+        if key.startswith("pooling_mode_") and flag
     }
     spelt = config.get("pooling_mode")
     modes |= {spelt} if isinstance(spelt, str) else set(spelt or ())
@@ -191,6 +200,13 @@ def _read_pooling(name: str, directory: Path, folder: str | None) -> Pooling:
         f"model {name} pools token vectors in a way that notesearch does not know ({named})",
         "Choose a bi-encoder with mean or CLS pooling.",
     )
+
+
+def _longest(directory: Path, architecture: dict[str, Any]) -> int:
+    """The most tokens by the tokenizer, which is where sentence-transformers 6 keeps `max_seq_length`."""
+    tokenizer = _read_optional_json(directory / "tokenizer_config.json")
+    positions = _positions(architecture)
+    return min(int(tokenizer.get("model_max_length") or positions), positions)
 
 
 def _positions(architecture: dict[str, Any]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -35,6 +35,9 @@ _PROBES = (
 )
 
 
+_AGAIN = "Fetch or install the model again."
+
+
 @dataclass(frozen=True, slots=True)
 class PreparedModel:
     """A model on disk, ready for queries.
@@ -60,9 +63,10 @@ def load_prepared(fingerprint: str) -> PreparedModel | None:
         config = EncoderConfig(**record["config"])
         prepared = PreparedModel(directory, config, record["precision"], record["fused"])
         sizes = {name: (directory / name).stat().st_size for name in ("model.onnx", "tokenizer.json")}
+        sound = sizes == record["sizes"] and config.fingerprint == fingerprint
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return prepared if sizes == record["sizes"] else None
+    return prepared if sound else None
 
 
 def prepare(name: str) -> PreparedModel:
@@ -77,7 +81,7 @@ def prepare(name: str) -> PreparedModel:
     source = find_model(name)
     config = read_encoder_config(name, source)
     if known := load_prepared(config.fingerprint):
-        return known
+        return replace(known, config=config)  # it may have been prepared under another name
     target = _directory(config.fingerprint)
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".preparing-") as temporary:
@@ -117,7 +121,13 @@ def _write_float_model(source: Path, target: Path) -> bool:
     if is_plain_bert(architecture):
         import onnx
 
-        onnx.save(build_bert_graph(architecture, _read_weights(source)), target)
+        try:
+            graph = build_bert_graph(architecture, _read_weights(source))
+        except (KeyError, ValueError) as error:
+            raise ModelError(
+                f"{source}: config.json and model.safetensors do not fit together: {error!r}", _AGAIN
+            ) from error
+        onnx.save(graph, target)
         return True
     from notesearch.encoders.torch_forward import export_to_onnx
 
@@ -131,10 +141,14 @@ def _read_weights(source: Path) -> dict[str, NDArray[np.float32]]:
 
     try:
         tensors = load_file(source / "model.safetensors")
+    except TypeError:  # numpy has no bfloat16
+        from safetensors.torch import load_file as load_torch_file
+
+        tensors = {
+            name: tensor.float().numpy() for name, tensor in load_torch_file(source / "model.safetensors").items()
+        }
     except (SafetensorError, OSError) as error:
-        raise ModelError(
-            f"cannot read the weights in {source}: {error}", "Fetch or install the model again."
-        ) from error
+        raise ModelError(f"cannot read the weights in {source}: {error}", _AGAIN) from error
     return {name.removeprefix("bert."): np.asarray(tensor, dtype=np.float32) for name, tensor in tensors.items()}
 
 

@@ -52,7 +52,7 @@ def export_to_onnx(source: Path, target: Path) -> None:
         def forward(self, input_ids: Any, attention_mask: Any) -> Any:
             return self.model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
 
-    model = TokenVectors(_load(source))
+    model = TokenVectors(_load(source).float())
     example = torch.ones(2, 8, dtype=torch.long)
     dynamic = {0: torch.export.Dim("batch"), 1: torch.export.Dim("tokens", max=512)}
     with warnings.catch_warnings():
@@ -79,14 +79,21 @@ def export_to_onnx(source: Path, target: Path) -> None:
 def _load(source: Path) -> Any:
     """Loads an encoder from safetensors; code that a model directory may bring along is never run."""
     import transformers
+    from safetensors import SafetensorError
 
     logging: Any = transformers.logging  # untyped
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        model = transformers.AutoModel.from_pretrained(
-            source, use_safetensors=True, trust_remote_code=False, local_files_only=True
+        model, report = transformers.AutoModel.from_pretrained(
+            source, use_safetensors=True, trust_remote_code=False, local_files_only=True, output_loading_info=True
         )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise ModelError(f"cannot load {source}: {str(error).splitlines()[0]}", "Is it an encoder model?") from error
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        reason = (str(error) or repr(error)).splitlines()[0]
+        raise ModelError(f"cannot load {source}: {reason}", "Is it an encoder model?") from error
+    # What the file lacks, transformers fills in at random.
+    if missing := sorted(key for key in report["missing_keys"] if not key.startswith("pooler.")):
+        raise ModelError(
+            f"cannot load {source}: model.safetensors lacks {missing[0]}", "Fetch or make the model again."
+        )
     return model.eval()

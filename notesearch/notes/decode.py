@@ -10,7 +10,8 @@ _SNIFFED_BYTES = 8192
 _DETECTION_BYTES = 65_536
 # Fewer bytes than this tell nothing about an encoding: `Café` may be anything.
 _TELLING_BYTES = 16
-# What people have in old notes, the likeliest first. Left to itself, detection finds rare encodings in short texts, UTF-16 among them.
+# What people have in old notes, the likeliest first. Left to itself, detection finds rare encodings in short texts,
+# UTF-16 among them.
 _CANDIDATES = [
     *("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "koi8_r"),
     *("cp932", "euc_jp", "gb18030", "big5", "cp949"),

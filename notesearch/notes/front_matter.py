@@ -98,7 +98,7 @@ def _load_yaml(content: str) -> tuple[dict[str, Any] | None, str]:
         return yaml.load(content, loader_class), _duplicate_key(root)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        line = f"line {mark.line + 2}: " if mark else ""
+        line = f"line {_line(mark)}: " if mark else ""
         return None, f"front matter: {line}{error.problem or error.context}"
     except (yaml.YAMLError, ValueError) as error:  # ValueError: characters that cannot be encoded
         return None, f"front matter: {' '.join(str(error).split())}"
@@ -113,13 +113,13 @@ def _unsafe(content: str, loader_class: Any) -> str:
     depth = 0
     for event in yaml.parse(content, loader_class):
         if isinstance(event, yaml.AliasEvent):
-            return f"front matter: line {event.start_mark.line + 2}: aliases are not supported"
+            return f"front matter: line {_line(event.start_mark)}: aliases are not supported"
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
         if depth > MAX_DEPTH:
-            return f"front matter: line {event.start_mark.line + 2}: nested too deeply"
+            return f"front matter: line {_line(event.start_mark)}: nested too deeply"
     return ""
 
 
@@ -128,9 +128,14 @@ def _duplicate_key(root: yaml.MappingNode) -> str:
     for key, _ in root.value:
         name = str(key.value)
         if name in seen:
-            return f"front matter: line {key.start_mark.line + 2}: the key {name!r} occurs twice, the last one counts"
+            return f"front matter: line {_line(key.start_mark)}: the key {name!r} occurs twice, the last one counts"
         seen.add(name)
     return ""
+
+
+def _line(mark: Any) -> int:
+    """The line of the file for a place in the content, which begins on the second line."""
+    return int(mark.line) + 2
 
 
 def _load_toml(content: str) -> tuple[dict[str, Any] | None, str]:
@@ -141,6 +146,5 @@ def _load_toml(content: str) -> tuple[dict[str, Any] | None, str]:
     except RecursionError:
         return None, "front matter: nested too deeply"
     except ValueError as error:
-        # The content begins on the second line of the file.
         message = _TOML_ERROR_LINE.sub(lambda match: f"at line {int(match[1]) + 1}", str(error))
         return None, f"front matter: {message}"

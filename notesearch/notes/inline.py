@@ -15,6 +15,8 @@ from notesearch.records import Link
 
 _MAX_TAG_CHARS = 100
 _PLACEHOLDER = 0x100000
+# Neither a space, before which a hashtag might begin, nor a character of one.
+_HIDDEN = "\0"
 
 # Every pattern here must take linear time on any text: notes can hold megabytes in one line.
 _BACKTICKS = re.compile(r"(?<!`)(`+)(?!`)")
@@ -30,7 +32,7 @@ _HASHTAG = re.compile(
 )
 _COLOUR = re.compile(r"(?=[a-f]*[0-9]|([a-f])\1*$)(?:[0-9a-f]{3,4}|[0-9a-f]{6}|[0-9a-f]{8})", re.IGNORECASE)
 
-_HEADING_LINK = re.compile(r"!?\[([^\[\]]*)\](?:\([^()]*\)|\[[^\[\]]*\])")
+_HEADING_LINK = re.compile(r"!?\[([^\[\]]*)\](?:\((?:[^()]|\([^()]*\))*\)|\[[^\[\]]*\])")
 _HEADING_WIKI_LINK = re.compile(r"!?\[\[(?:[^\[\]|]*\|)?([^\[\]|]*)\]\]")
 _HTML_TAG = re.compile(r"</?[A-Za-z][^<>]*>")
 _ATTRIBUTES = re.compile(r"\{[#.:][^{}]*\}$")
@@ -39,7 +41,7 @@ _ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
 
 
 def hide_code(text: str) -> str:
-    """Put spaces in place of the code spans of a block, so that offsets stay."""
+    """Put NULs in place of the code spans of a block, so that offsets stay."""
     return _hide(text, code_spans(text))
 
 
@@ -100,7 +102,7 @@ def note_links(text: str, visible: str) -> list[Link]:
 
 def relative_target(written: str) -> str:
     """The path that a link leads to, or an empty string where it leads to no other note."""
-    if _SCHEME.match(written) or written.startswith("/"):
+    if _SCHEME.match(written) or written.startswith("/") or _HIDDEN in written:
         return ""
     target = unquote(written.partition("#")[0].partition("?")[0])
     return target if target.lower().endswith(NOTE_SUFFIXES) else ""
@@ -132,7 +134,7 @@ def _hide(text: str, spans: Iterator[tuple[int, int]]) -> str:
     parts: list[str] = []
     position = 0
     for start, end in spans:
-        parts += [text[position:start], " " * (end - start)]
+        parts += [text[position:start], _HIDDEN * (end - start)]
         position = end
     return "".join(parts) + text[position:] if parts else text
 

@@ -74,6 +74,11 @@ def _scanned_ranges(table: LineTable, first_line: int) -> Iterator[LineRange]:
             words = line.lstrip("#")
             level = len(line) - len(words)
             if level <= 6 and words[:1] in ("", " ", "\t"):
-                yield LineRange(index, index + 1, "heading", level, heading_words(words.strip()))
+                yield LineRange(index, index + 1, "heading", level, heading_words(_without_closing(words.strip())))
     if fence:
         yield LineRange(fence_line, len(table), "code")
+
+
+def _without_closing(words: str) -> str:
+    bare = words.rstrip("#")
+    return bare.rstrip() if not bare or bare[-1] in " \t" else words

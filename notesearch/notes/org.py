@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from notesearch.notes.inline import relative_target
+from notesearch.notes.inline import hashtags, relative_target
 from notesearch.notes.lines import LineTable
 from notesearch.notes.structure import LineRange, one_line
 from notesearch.records import Link
@@ -26,21 +26,21 @@ def org_ranges(table: LineTable, first_line: int) -> Iterator[LineRange]:
     for index in range(first_line, len(table)):
         line = table.line(index)
         boundary = _CODE_BLOCK.match(line)
-        if boundary:
+        heading = _heading(line)
+        if heading:
+            level, words, _ = heading
+            yield LineRange(index, index + 1, "heading", min(level, _MAX_LEVEL), one_line(words))
+            # As in Org itself, a heading ends the block it stands in, which then is text; code has `,*` there.
+            code_line = -1
+        elif boundary:
             edge, kind = boundary[1].lower(), boundary[2].lower()
             if edge == "begin" and code_line < 0:
                 code_line, code_kind = index, kind
             elif edge == "end" and kind == code_kind and code_line >= 0:
                 yield LineRange(code_line, index + 1, "code")
                 code_line = -1
-        elif code_line < 0:
-            heading = _heading(line)
-            if heading:
-                level, words, _ = heading
-                yield LineRange(index, index + 1, "heading", min(level, _MAX_LEVEL), one_line(words))
-            elif line[:8].lower() == "#+title:":
-                yield LineRange(index, index + 1, "heading", 1, one_line(line[8:]))
-    # A block that is never closed is text, as in Org itself.
+        elif code_line < 0 and line[:8].lower() == "#+title:":
+            yield LineRange(index, index + 1, "heading", 1, one_line(line[8:]))
 
 
 def org_keywords(table: LineTable, first_line: int) -> dict[str, str]:
@@ -54,6 +54,11 @@ def org_keywords(table: LineTable, first_line: int) -> dict[str, str]:
     for key in ("title", "tags"):
         found.pop(key, None)
     return found
+
+
+def org_hashtags(text: str) -> list[str]:
+    """The hashtags of a block, without the `[#A]` of a heading's priority."""
+    return list(hashtags(_PRIORITY.sub("", text)))
 
 
 def org_heading_tags(line: str) -> list[str]:

@@ -19,7 +19,7 @@ from notesearch.notes.inline import hashtags, hide_code, note_links
 from notesearch.notes.lines import LineTable
 from notesearch.notes.markdown import markdown_ranges
 from notesearch.notes.metadata import date_of, title_of, unique_tags, written_tags
-from notesearch.notes.org import org_heading_tags, org_keywords, org_links, org_ranges, split_org_tags
+from notesearch.notes.org import org_hashtags, org_heading_tags, org_keywords, org_links, org_ranges, split_org_tags
 from notesearch.notes.rst import rst_ranges
 from notesearch.notes.structure import LineRange, assemble
 from notesearch.records import Block, Link, Note
@@ -138,7 +138,7 @@ def _org_inline(text: str, blocks: Iterable[Block]) -> tuple[list[str], list[Lin
     found: list[Link] = []
     for written in _texts(text, blocks):
         tags += org_heading_tags(written)
-        tags += hashtags(written)
+        tags += org_hashtags(written)
         found += org_links(written)
     return tags, found
 

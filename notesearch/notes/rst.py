@@ -18,6 +18,10 @@ def rst_ranges(table: LineTable, first_line: int) -> Iterator[LineRange]:
     styles: list[str] = []
     index = first_line
     while index < len(table):
+        line = table.line(index)
+        if not line or line.isspace():
+            index += 1
+            continue
         heading = _heading(table, index)
         if heading:
             end, style, words = heading
@@ -26,7 +30,6 @@ def rst_ranges(table: LineTable, first_line: int) -> Iterator[LineRange]:
             yield LineRange(index, end, "heading", styles.index(style) + 1, one_line(words))
             index = end
             continue
-        line = table.line(index)
         is_directive = _CODE_DIRECTIVE.match(line) is not None
         if is_directive or (line.rstrip().endswith("::") and not line.lstrip().startswith("..")):
             end = _indented_end(table, index + 1, _indent(line))

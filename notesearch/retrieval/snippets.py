@@ -3,35 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Set
+from collections.abc import Mapping
+
+from notesearch.retrieval.words import find_words
 
 _SNIPPET_CHARS = 220
 # How far back a snippet may reach for the start of its sentence or line.
 _LEAD_CHARS = 60
 
-_WORD = re.compile(r"[^\W_]+")
 _HEADING_LINES = re.compile(r"(?:#{1,6}[ \t][^\n]*\n\s*)+")
-_BOUNDARY = re.compile(r"(?:[.!?][)\"']*\s+|\n\s*)")
+_BOUNDARY = re.compile(r"(?:[.!?。！？][)\"']*\s*|\n\s*)")
 
 
-def words_of(text: str) -> set[str]:
-    """The words of a text, lower-case."""
-    return {word.casefold() for word in _WORD.findall(text)}
-
-
-def make_snippet(text: str, telling: Set[str]) -> str:
+def make_snippet(text: str, telling: Mapping[str, str]) -> str:
     """Cuts out the window of a passage that holds most of the telling words.
 
     Args:
         text: The passage.
-        telling: Words, lower-case.
+        telling: As `words.telling_words` finds them.
 
     Returns:
-        At most some 220 characters on one line, an ellipsis where it starts or ends inside the passage; the
+        At most some 220 characters on one line, with an ellipsis where it starts or ends inside the passage; the
         passage's beginning, below its headings, where no telling word occurs.
     """
-    found = [(match.start(), match.group().casefold()) for match in _WORD.finditer(text)]
-    found = [(start, word) for start, word in found if word in telling]
+    found = [(start, telling[word]) for start, _, word in find_words(text) if word in telling]
     heading = _HEADING_LINES.match(text)
     body_start = heading.end() if heading and heading.end() < len(text) else 0
     start = max(body_start, _sentence_start(text, _best_window(found))) if found else body_start
@@ -42,13 +37,20 @@ def make_snippet(text: str, telling: Set[str]) -> str:
     return ("…" if text[body_start:start].strip() else "") + snippet + ("…" if text[end:].strip() else "")
 
 
-def find_highlights(snippet: str, telling: Set[str]) -> tuple[tuple[int, int], ...]:
-    """Spans of the telling words in a snippet."""
-    return tuple(match.span() for match in _WORD.finditer(snippet) if match.group().casefold() in telling)
+def find_highlights(snippet: str, telling: Mapping[str, str]) -> tuple[tuple[int, int], ...]:
+    """Spans of the telling words in a snippet, ascending; spans that meet are joined."""
+    spans: list[tuple[int, int]] = []
+    for start, end, word in find_words(snippet):
+        if word not in telling:
+            continue
+        if spans and start <= spans[-1][1]:
+            start = spans.pop()[0]
+        spans.append((start, end))
+    return tuple(spans)
 
 
 def _best_window(found: list[tuple[int, str]]) -> int:
-    """Start of the window with the most different telling words, then with the most of them; the first such."""
+    """Start of the window with the most different words of the query, then with the most words; the first such."""
     best, best_value = 0, (0, 0)
     for first, (start, _) in enumerate(found):
         inside = []

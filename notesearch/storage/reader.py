@@ -69,6 +69,9 @@ class StoredNote:
     tags: tuple[str, ...]
 
 
+_CHUNK_COLUMNS = "id, note_id, start, end, start_line, end_line, heading, text"
+
+
 class IndexReader:
     """An index opened for reading. It sees one state of the index, whatever is written meanwhile.
 
@@ -118,43 +121,36 @@ class IndexReader:
             terms[distinct[row]].append(term)
         return {word: tuple(parts) for word, parts in terms.items()}
 
-    def chunk_frequencies(self, terms: Iterable[str]) -> dict[str, int]:
-        """In how many chunks each (stemmed) term occurs; terms that occur nowhere are left out."""
-        wanted = sorted(set(terms))
-        marks = ",".join("?" * len(wanted))
-        return dict(self._query(f"SELECT term, doc FROM chunk_vocabulary WHERE term IN ({marks})", wanted))
-
     def match_words(
-        self, expression: str, weights: Sequence[float], limit: int, filters: Filters
-    ) -> list[tuple[int, int, float]]:
+        self, expression: str, weights: tuple[float, float], limit: int, filters: Filters
+    ) -> list[tuple[int, float]]:
         """Runs a full-text query.
 
         Args:
             expression: In FTS5's query syntax.
-            weights: BM25 weights of title, heading and text.
+            weights: BM25 weights of title and text.
             limit: The most rows to return.
             filters: Notes to admit.
 
         Returns:
-            `(chunk id, note id, BM25 score)`, best first; the score is positive and higher is better.
+            `(note id, BM25 score)`, best first; the score is positive and higher is better.
         """
         admitted, parameters = admitted_notes_sql(filters)
-        condition = f"AND chunks.note_id IN ({admitted})" if admitted else ""
-        rank = f"bm25({', '.join(map(str, weights))})"
-        # Without filters, FTS5 itself keeps the best `limit` rows, and only these are joined with their chunks.
-        if not admitted:
-            sql = f"""
-                SELECT chunks.id, chunks.note_id, -best.rank FROM (
-                    SELECT rowid AS id, rank FROM chunk_words
-                    WHERE chunk_words MATCH ? AND rank MATCH '{rank}' ORDER BY rank LIMIT ?
-                ) AS best JOIN chunks ON chunks.id = best.id ORDER BY best.rank, chunks.id"""
-        else:
-            sql = f"""
-                SELECT chunks.id, chunks.note_id, -chunk_words.rank
-                FROM chunk_words JOIN chunks ON chunks.id = chunk_words.rowid
-                WHERE chunk_words MATCH ? AND rank MATCH '{rank}' {condition}
-                ORDER BY chunk_words.rank, chunks.id LIMIT ?"""
+        condition = f"AND rowid IN ({admitted})" if admitted else ""
+        sql = f"""
+            SELECT rowid, -rank FROM note_words
+            WHERE note_words MATCH ? AND rank MATCH 'bm25({weights[0]}, {weights[1]})' {condition}
+            ORDER BY rank LIMIT ?"""
         return self._query(sql, [expression, *parameters, limit])
+
+    def chunk_ids_of_notes(self, note_ids: Sequence[int]) -> dict[int, int]:
+        """Maps the ids of all chunks of some notes to the ids of these notes."""
+        return dict(self._query_many("SELECT id, note_id FROM chunks WHERE note_id IN ({})", note_ids))
+
+    def chunks_of_notes(self, note_ids: Sequence[int]) -> list[StoredChunk]:
+        """Fetches all chunks of some notes, note by note, each in order."""
+        sql = f"SELECT {_CHUNK_COLUMNS} FROM chunks WHERE note_id IN ({{}}) ORDER BY note_id, position"
+        return [StoredChunk(*row) for row in self._query_many(sql, note_ids)]
 
     def admitted_chunks(self, filters: Filters) -> NDArray[np.int64] | None:
         """Ids of the chunks that the filters admit, ascending int64; `None` where every chunk is admitted."""
@@ -190,12 +186,6 @@ class IndexReader:
         """Maps chunk ids to the ids of their notes."""
         return dict(self._query_many("SELECT id, note_id FROM chunks WHERE id IN ({})", chunk_ids))
 
-    def chunks(self, chunk_ids: Sequence[int]) -> dict[int, StoredChunk]:
-        """Fetches chunks by id."""
-        columns = "id, note_id, start, end, start_line, end_line, heading, text"
-        rows = self._query_many(f"SELECT {columns} FROM chunks WHERE id IN ({{}})", chunk_ids)
-        return {row[0]: StoredChunk(*row) for row in rows}
-
     def notes(self, note_ids: Sequence[int]) -> dict[int, StoredNote]:
         """Fetches notes by id."""
         tags: dict[int, list[str]] = {}
@@ -204,7 +194,10 @@ class IndexReader:
         ):
             tags.setdefault(note_id, []).append(tag)
         rows = self._query_many("SELECT id, path, title, date FROM notes WHERE id IN ({})", note_ids)
-        return {row[0]: StoredNote(*row, tuple(tags.get(row[0], ()))) for row in rows}
+        return {
+            note_id: StoredNote(note_id, path, title, date, tuple(tags.get(note_id, ())))
+            for note_id, path, title, date in rows
+        }
 
     def _vector_file_record(self) -> VectorFileRecord | None:
         return read_vector_file_record(self._connection)

@@ -86,16 +86,20 @@ CREATE TABLE skipped (
     reason TEXT NOT NULL
 );
 
+-- Words are looked up by note: BM25 over whole notes ranks better than over chunks.
 -- words() is `storage.words.searchable_words`, registered on every connection that writes.
-CREATE VIEW chunk_words_source AS
-    SELECT chunks.id AS id, words(notes.title) AS title, words(chunks.heading) AS heading, words(chunks.text) AS text
-    FROM chunks JOIN notes ON notes.id = chunks.note_id;
-CREATE VIRTUAL TABLE chunk_words USING fts5 (
-    title, heading, text,
-    content = 'chunk_words_source', content_rowid = 'id',
+CREATE VIEW note_words_source AS
+    SELECT
+        id,
+        words(title) AS title,
+        (SELECT words(group_concat(text, char(10))) FROM
+            (SELECT text FROM chunks WHERE note_id = notes.id ORDER BY position)) AS text
+    FROM notes;
+CREATE VIRTUAL TABLE note_words USING fts5 (
+    title, text,
+    content = 'note_words_source', content_rowid = 'id',
     tokenize = '{TOKENIZER}'
 );
-CREATE VIRTUAL TABLE chunk_vocabulary USING fts5vocab (chunk_words, 'row');
 """
 
 

@@ -118,7 +118,7 @@ class IndexWriter:
 
     def start_over(self, fingerprint: Fingerprint) -> None:
         """Empties the index of notes, keeps the list of folders, and sets what new vectors depend on."""
-        self._execute("INSERT INTO chunk_words (chunk_words) VALUES ('delete-all')")
+        self._execute("INSERT INTO note_words (note_words) VALUES ('delete-all')")
         for table in ("embeddings", "dead_vectors", "chunks", "tags", "links", "notes", "skipped"):
             self._execute(f"DELETE FROM {table}")
         self._write_meta("vector_file", None)
@@ -212,7 +212,7 @@ class IndexWriter:
 
     def tidy_words(self) -> None:
         """Merges the full-text index into one piece; worth it after a large run, for every search that follows."""
-        self._execute("INSERT INTO chunk_words (chunk_words) VALUES ('optimize')")
+        self._execute("INSERT INTO note_words (note_words) VALUES ('optimize')")
 
     def update_vector_file(self) -> None:
         """Writes `vectors.hnsw` if it is missing, unsound or too far behind; runs outside a transaction.
@@ -282,7 +282,6 @@ class IndexWriter:
         self._remove_chunks([chunk_id for left in kept.values() for chunk_id in left])
 
     def _remove_chunks(self, chunk_ids: Sequence[int]) -> None:
-        """Removes chunks whose words have been forgotten."""
         record = read_vector_file_record(self._connection)
         for chunk_id in chunk_ids:
             self._execute("DELETE FROM embeddings WHERE chunk_id = ?", [chunk_id])
@@ -294,14 +293,11 @@ class IndexWriter:
         return [row[0] for row in self._query("SELECT id FROM chunks WHERE note_id = ?", [note_id])]
 
     def _forget_words(self, note_id: int) -> None:
-        for chunk_id in self._chunk_ids(note_id):
-            self._execute("DELETE FROM chunk_words WHERE rowid = ?", [chunk_id])
+        self._execute("DELETE FROM note_words WHERE rowid = ?", [note_id])
 
     def _learn_words(self, note_id: int) -> None:
         self._execute(
-            """INSERT INTO chunk_words (rowid, title, heading, text)
-               SELECT id, title, heading, text FROM chunk_words_source
-               WHERE id IN (SELECT id FROM chunks WHERE note_id = ?)""",
+            "INSERT INTO note_words (rowid, title, text) SELECT id, title, text FROM note_words_source WHERE id = ?",
             [note_id],
         )
 

@@ -1,0 +1,50 @@
+"""The words of queries and passages, and which of them are the same."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+
+from notesearch.storage import UNSPACED, IndexReader
+
+_RUN = re.compile(f"[{UNSPACED}]+|[^\\W_{UNSPACED}]+")
+_UNSPACED_CHARACTER = re.compile(f"[{UNSPACED}]")
+# A stem begins as its word does, so only words that begin like a word of the query need to be stemmed.
+_BEGINNING_CHARS = 2
+
+
+def find_words(text: str) -> Iterator[tuple[int, int, str]]:
+    """Finds the words of a text.
+
+    Yields:
+        Start, end, and the word in lower case; for a run of characters of an unspaced script, its overlapping pairs.
+    """
+    for run in _RUN.finditer(text):
+        start, end = run.span()
+        if end - start > 2 and _UNSPACED_CHARACTER.match(run.group()):
+            yield from ((i, i + 2, text[i : i + 2]) for i in range(start, end - 1))
+        else:
+            yield start, end, run.group().casefold()
+
+
+def telling_words(reader: IndexReader, query_words: Iterable[str], texts: Iterable[str]) -> dict[str, str]:
+    """Finds the words of some texts that have the same stem as a word of the query.
+
+    Returns:
+        The words found, each with the word of the query that it stands for.
+    """
+    asked = list(dict.fromkeys(query_words))
+    beginnings = {_beginning(word) for word in asked}
+    found = {word for text in texts for _, _, word in find_words(text)}
+    stems = reader.stems([*asked, *(word for word in found if _beginning(word) in beginnings)])
+    by_stem = {stems[word]: word for word in reversed(asked)}
+    return {word: by_stem[stem] for word, stem in stems.items() if stem and stem in by_stem}
+
+
+def _beginning(word: str) -> str:
+    """The first letters of a word, as the full-text index sees them: without diacritics."""
+    start = word[:_BEGINNING_CHARS]
+    if start.isascii():
+        return start
+    return "".join(char for char in unicodedata.normalize("NFD", start) if not unicodedata.combining(char))

@@ -1,0 +1,252 @@
+import os
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from notesearch.errors import NoteUnreadable
+from notesearch.notes import NoteFile, parse_note, read_note
+from notesearch.records import Link, Note
+
+MODIFIED = datetime(2024, 1, 2, 3, 4, 5)
+
+
+def parse(text: str, name: str = "name.md") -> Note:
+    return parse_note(Path("/notes") / name, text, MODIFIED)
+
+
+def read(path: Path) -> Note:
+    return read_note(NoteFile(path, 0, int(MODIFIED.timestamp()) * 10**9))
+
+
+def test_a_whole_note() -> None:
+    text = "---\ntitle: The title\ntags: [Work, a/b]\ndate: 2023-05-06\n---\n# Heading\n\nSee [[Other|it]] #work #new\n"
+    note = parse(text)
+    assert (note.path, note.text, note.problems) == (Path("/notes/name.md"), text, ())
+    assert (note.title, note.title_source) == ("The title", "front_matter")
+    assert note.tags == ("Work", "a/b", "new")
+    assert note.links == (Link("Other", "it", "wiki"),)
+    assert note.date == datetime(2023, 5, 6)
+    assert note.text[note.blocks[0].start : note.blocks[0].end] == "# Heading"
+
+
+@pytest.mark.parametrize(
+    ("text", "title", "source"),
+    [
+        ("---\ntitle: '  A\n  b '\n---\n# H", "A b", "front_matter"),
+        ("---\nTitle: 2024\n---\n# H", "2024", "front_matter"),
+        ("---\ntitle:\n---\n# H", "H", "heading"),
+        ("---\ntitle: [a]\n---\n# H", "H", "heading"),
+        ("text\n\n## Later", "Later", "heading"),
+        ("#\n\n## Second", "Second", "heading"),
+        ("Setext\n===", "Setext", "heading"),
+        ("no heading", "my.name", "file_name"),
+        ("", "my.name", "file_name"),
+    ],
+)
+def test_title(text: str, title: str, source: str) -> None:
+    note = parse(text, "my.name.md")
+    assert (note.title, note.title_source) == (title, source)
+
+
+@pytest.mark.parametrize(
+    ("front_matter", "tags"),
+    [
+        ("tags: [a, 'b c', '#d', 1.10, no, null]", ("a", "b c", "d", "1.10", "no")),
+        ("tags:\n  - a\n  - a: b\n  - ''", ("a",)),
+        ("tags: 'a, b c,, #d'", ("a", "b c", "d")),
+        ("tags: a #b c/d", ("a",)),  # YAML begins a comment at ` #`
+        ("tags: 'a #b c/d'", ("a", "b", "c/d")),
+        ("tags: 2024", ("2024",)),
+        ("tags: ~", ()),
+        ("tags:", ()),
+        ("tags: {a: b}", ()),
+        ("Keywords: b\ntag: a\ntopics: [A, c]", ("a", "b", "c")),
+    ],
+)
+def test_tags_in_yaml(front_matter: str, tags: tuple[str, ...]) -> None:
+    note = parse(f"---\n{front_matter}\n---\n")
+    assert (note.tags, note.problems) == (tags, ())
+
+
+def test_tags_in_toml() -> None:
+    assert parse('+++\ntags = ["a", 1, true, 2024-01-02, {a = 1}]\n+++\n').tags == ("a", "1", "true", "2024-01-02")
+
+
+@pytest.mark.parametrize(
+    ("front_matter", "date"),
+    [
+        ("date: 2023-05-06", datetime(2023, 5, 6)),
+        ("date: 2023-05-06 07:08", datetime(2023, 5, 6, 7, 8)),
+        ("date: 2023-05-06T07:08:09.123", datetime(2023, 5, 6, 7, 8, 9, 123000)),
+        ("date: 2023/5/6 7:08:09", datetime(2023, 5, 6, 7, 8, 9)),
+        ("date: '2023-05-06, 17:08'", datetime(2023, 5, 6, 17, 8)),
+        ("date: 20230506", datetime(2023, 5, 6)),
+        ("created_at: 2021-01-01\ncreated: 2022-01-01", datetime(2022, 1, 1)),
+        ("created: 2022-01-01\nDate: 2023-01-01", datetime(2023, 1, 1)),
+        ("date:\ncreated: 2022-01-01", datetime(2022, 1, 1)),
+        ("updated: 2022-01-01", MODIFIED),
+    ],
+)
+def test_date(front_matter: str, date: datetime) -> None:
+    note = parse(f"---\n{front_matter}\n---\n")
+    assert (note.date, note.problems) == (date, ())
+
+
+@pytest.mark.parametrize("written", ["2023-05-06 07:08:09 -0500", "2023-05-06T12:08:09Z", "2023-5-6 7:08:09 -5"])
+def test_a_date_with_a_zone_becomes_local_time(written: str) -> None:
+    local = datetime(2023, 5, 6, 12, 8, 9, tzinfo=timezone.utc).astimezone().replace(tzinfo=None)  # noqa: UP017
+    assert parse(f"---\ndate: {written}\n---\n").date == local
+
+
+def test_dates_in_toml() -> None:
+    assert parse("+++\ndate = 2023-05-06\n+++\n").date == datetime(2023, 5, 6)
+    assert parse("+++\ndate = 2023-05-06T07:08:09\n+++\n").date == datetime(2023, 5, 6, 7, 8, 9)
+
+
+@pytest.mark.parametrize("written", ["2023-02-31", "yesterday", "[1]", "0001-01-01T00:00:00+14:00"])
+def test_a_wrong_date_is_reported(written: str) -> None:
+    note = parse(f"---\ndate: {written}\n---\n")
+    assert note.date == MODIFIED
+    assert len(note.problems) == 1 and "is not a date" in note.problems[0]
+
+
+def test_broken_front_matter_is_text_but_no_heading() -> None:
+    note = parse("---\ntitle: a: b\n---\n# Real\n\nbody #tag\n")
+    assert (note.title, note.tags) == ("Real", ("tag",))
+    assert note.text[note.blocks[0].start : note.blocks[0].end] == "---\ntitle: a: b\n---"
+    assert [block.kind for block in note.blocks] == ["paragraph", "heading", "paragraph"]
+    assert note.problems == ("front matter: line 2: mapping values are not allowed in this context",)
+
+
+@pytest.mark.parametrize("end", ["---", "---\n", "---\n\n \n"])
+def test_only_front_matter(end: str) -> None:
+    note = parse(f"---\ntitle: A\n{end}")
+    assert (note.title, note.blocks) == ("A", ())
+
+
+def test_titles_and_tags_can_be_stored() -> None:
+    note = parse('+++\ntitle = "a\\u0007b"\n+++\n', "\ud800.md")
+    assert note.title == "a\x07b"
+    parse("", "\ud800.md").title.encode()
+
+
+@given(st.text(), st.sampled_from([".md", ".org", ".rst", ".txt"]))
+def test_any_text_is_a_note(text: str, suffix: str) -> None:
+    check_blocks(parse(text, f"n{suffix}"))
+
+
+PIECES = [
+    "# h",
+    "***",
+    "- a",
+    "  - b",
+    "> q",
+    "```",
+    "    c",
+    "|a|",
+    "|-|",
+    "==",
+    "--",
+    "* o :t:",
+    "x::",
+    "#+title: t",
+    "a: b",
+]
+PIECES += [
+    "---",
+    "+++",
+    "#+begin_src",
+    "#+end_src",
+    "[[l]]",
+    "#t",
+    "<pre>",
+    "<!--",
+    "\t",
+    "1. x",
+    "",
+    "",
+    "..",
+    "\x0c",
+    "\x85",
+]
+
+
+@given(
+    st.lists(st.sampled_from(PIECES)),
+    st.sampled_from(["\n", "\r\n", "\r"]),
+    st.sampled_from(["md", "org", "rst", "txt"]),
+)
+def test_any_structure_is_a_note(pieces: list[str], newline: str, suffix: str) -> None:
+    check_blocks(parse(newline.join(pieces), f"n.{suffix}"))
+
+
+def check_blocks(note: Note) -> None:
+    """Blocks are ordered, disjoint and not blank, and leave only blanks (and front matter) between them."""
+    end = 0
+    covered = ""
+    for block in note.blocks:
+        assert end <= block.start < block.end and note.text[block.start : block.end].strip()
+        if end:
+            assert not note.text[end : block.start].strip()
+        end = block.end
+        covered += note.text[block.start : block.end]
+    assert not note.text[end:].strip() or not note.blocks
+    if not note.text.startswith(("---", "+++")):
+        assert "".join(covered.split()) == "".join(note.text.split())
+
+
+def test_read_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.md"
+    path.write_bytes(b"\xef\xbb\xbf# T\r\n\r\ntext")
+    note = read(path)
+    assert (note.text, note.title, note.date, note.problems) == ("# T\r\n\r\ntext", "T", MODIFIED, ())
+
+
+def test_a_guessed_encoding_is_a_problem_of_the_note(tmp_path: Path) -> None:
+    path = tmp_path / "a.md"
+    path.write_bytes("---\na: [\n---\nCafé".encode("cp1252"))
+    note = read(path)
+    assert note.text.endswith("Café")
+    assert note.problems[0] == "not UTF-8: read as cp1252, which is a guess"
+    assert note.problems[1].startswith("front matter: line 3")
+
+
+def test_a_time_that_no_calendar_has(tmp_path: Path) -> None:
+    path = tmp_path / "a.md"
+    path.write_text("x")
+    assert read_note(NoteFile(path, 1, 10**30)).date == datetime.fromtimestamp(0)
+
+
+def reason(path: Path) -> str:
+    with pytest.raises(NoteUnreadable) as caught:
+        read(path)
+    return caught.value.message
+
+
+def test_files_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "binary.md").write_bytes(b"\x89PNG\0")
+    (tmp_path / "folder.md").mkdir()
+    os.mkfifo(tmp_path / "pipe.md")
+    assert reason(tmp_path / "binary.md") == "binary file"
+    assert reason(tmp_path / "gone.md") == "file disappeared"
+    assert reason(tmp_path / "pipe.md") == "special file"
+    assert reason(tmp_path / "folder.md") in ("special file", "is a directory")
+
+    def denied(*args: object) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    def failing(*args: object) -> int:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "open", denied)
+    assert reason(tmp_path / "binary.md") == "permission denied"
+    monkeypatch.setattr(os, "open", failing)
+    assert reason(tmp_path / "binary.md") == "input/output error"
+
+
+def test_a_pipe_behind_the_walk_does_not_hang(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.md")
+    assert reason(tmp_path / "a.md") == "special file"
