@@ -55,7 +55,7 @@ class Note:
         title: From the front matter, else the first heading, else the file name without its suffix.
         title_source: Which of these it was.
         text: The decoded file, without a byte order mark; line endings are kept as they are.
-        blocks: The body in order; the front matter is in no block.
+        blocks: The body in order; the front matter is in no block, unless it is all there is.
         tags: The owner's tags in order of appearance, without `#`, each once.
         links: Links to other notes, in order of appearance.
         date: From the front matter, else the file's modification time; naive local time.

@@ -15,6 +15,7 @@ from notesearch.cli.progress import progress_bar
 
 if TYPE_CHECKING:
     from notesearch.api import Evaluation
+    from notesearch.evaluation import Measures
 
 _COLUMNS = ("nDCG@10", "recall@100", "MRR@10", "ms/query")
 
@@ -76,7 +77,7 @@ def _print_table(results: list[Evaluation]) -> None:
     first = max(len(name) for result in results for name in (result.mode, *(f"  {grade}" for grade in result.grades)))
     typer.echo(" ".join([" " * first, f"{'queries':>7}", *(f"{column:>10}" for column in _COLUMNS)]))
     for result in results:
-        rows = [(result.mode, result.measures, f"{result.ms_per_query:10.1f}")]
+        rows: list[tuple[str, Measures, str]] = [(result.mode, result.measures, f"{result.ms_per_query:10.1f}")]
         rows += [(f"  {grade}", measures, "") for grade, measures in result.grades.items()]
         for name, measures, milliseconds in rows:
             scores = f"{measures.ndcg_10:10.4f} {measures.recall_100:10.4f} {measures.mrr_10:10.4f}"

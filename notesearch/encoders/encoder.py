@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from notesearch.encoders.calibration import CosineScale
 from notesearch.encoders.model_files import EncoderConfig, Pooling
 from notesearch.errors import ModelError
 
@@ -34,10 +35,18 @@ class Encoder:
 
     Attributes:
         config: How the model is to be used.
+        scale: What its cosines mean.
     """
 
-    def __init__(self, config: EncoderConfig, tokenizer_file: Path, forward: Forward) -> None:
+    def __init__(
+        self,
+        config: EncoderConfig,
+        tokenizer_file: Path,
+        forward: Forward,
+        scale: CosineScale = CosineScale(unrelated=0.0, related=1.0),  # noqa: B008 - frozen
+    ) -> None:
         self.config = config
+        self.scale = scale
         self._tokenizer_file = tokenizer_file
         self._tokenizer = _load_tokenizer(tokenizer_file)
         self._tokenizer.enable_truncation(config.max_tokens)
@@ -84,7 +93,7 @@ def _load_tokenizer(path: Path) -> Any:
 
     try:
         tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # noqa: BLE001 - tokenizers raises nothing more precise
+    except Exception as error:  # tokenizers raises nothing more precise
         raise ModelError(f"cannot read {path}: {error}", "Fetch or make the model again.") from error
     tokenizer.no_padding()
     tokenizer.no_truncation()

@@ -16,13 +16,15 @@ class OnnxForward:
 
     def __init__(self, model_file: Path) -> None:
         import onnxruntime
-        from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, InvalidProtobuf
+        from onnxruntime.capi import onnxruntime_pybind11_state as errors
+
+        damaged = (errors.Fail, errors.InvalidGraph, errors.InvalidProtobuf, errors.InvalidArgument, errors.NoSuchFile)
 
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         try:
             self._session = onnxruntime.InferenceSession(str(model_file), options, providers=["CPUExecutionProvider"])
-        except (Fail, InvalidGraph, InvalidProtobuf) as error:
+        except damaged as error:
             raise ModelError(
                 f"cannot load {model_file}: {error}", f"Delete the directory {model_file.parent}; it is made again."
             ) from error

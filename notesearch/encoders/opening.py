@@ -18,7 +18,7 @@ _LARGE_BATCH_PASSAGES = 1000
 def open_encoder(prepared: PreparedModel) -> Encoder:
     """Opens the encoder for queries and small updates: ONNX Runtime, ready in about 0.1 s."""
     forward = OnnxForward(prepared.directory / "model.onnx")
-    return Encoder(prepared.config, prepared.directory / "tokenizer.json", forward)
+    return Encoder(prepared.config, prepared.directory / "tokenizer.json", forward, prepared.scale)
 
 
 def open_fastest_encoder(prepared: PreparedModel, passages: int) -> Encoder:
@@ -33,7 +33,7 @@ def open_fastest_encoder(prepared: PreparedModel, passages: int) -> Encoder:
     if device is None and not bf16_beats_int8(_cpu_flags(), fused=prepared.fused):
         return open_encoder(prepared)
     forward = TorchForward(find_model(prepared.config.name), device or "cpu", bf16=device is None)
-    return Encoder(prepared.config, prepared.directory / "tokenizer.json", forward)
+    return Encoder(prepared.config, prepared.directory / "tokenizer.json", forward, prepared.scale)
 
 
 def bf16_beats_int8(cpu_flags: frozenset[str], *, fused: bool) -> bool:

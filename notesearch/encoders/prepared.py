@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from notesearch.encoders.bert_graph import build_bert_graph, is_plain_bert
+from notesearch.encoders.calibration import PROBES, CosineScale, measure_scale
 from notesearch.encoders.model_files import EncoderConfig, find_model, read_encoder_config, read_json
 from notesearch.errors import ModelError
 from notesearch.settings import cache_dir
@@ -21,21 +22,12 @@ if TYPE_CHECKING:
 
 Precision = Literal["int8", "float32"]
 
+_AGAIN = "Fetch or install the model again."
 # Raise this when a prepared model must be made anew: a change of the graph, of the files or of the agreement check.
-_FORMAT = 1
+_FORMAT = 2
 # The least cosine between int8 and float32 embeddings of the probe passages. Where the CPU's int8 products
 # saturate (x86 without VNNI), it falls far below, and float32 is kept.
 _LEAST_AGREEMENT = 0.97
-_PROBES = (
-    "How to trade off consistency and partition tolerance in a distributed database",
-    "Mix the flour and the water, let it rest for half an hour, then fold in the salt.",
-    "def mean(values: list[float]) -> float:\n    return sum(values) / len(values)",
-    "In the morning we took the train along the river; the children slept until Coimbra.",
-    "SELECT name, count(*) FROM notes GROUP BY name HAVING count(*) > 1;",
-)
-
-
-_AGAIN = "Fetch or install the model again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +39,14 @@ class PreparedModel:
         config: How to use it.
         precision: Of the weights in `model.onnx`.
         fused: Whether the graph is made of fused operators (`bert_graph`).
+        scale: What its cosines mean.
     """
 
     directory: Path
     config: EncoderConfig
     precision: Precision
     fused: bool
+    scale: CosineScale
 
 
 def load_prepared(fingerprint: str) -> PreparedModel | None:
@@ -61,7 +55,8 @@ def load_prepared(fingerprint: str) -> PreparedModel | None:
     try:
         record = json.loads((directory / "encoder.json").read_text(encoding="utf-8"))
         config = EncoderConfig(**record["config"])
-        prepared = PreparedModel(directory, config, record["precision"], record["fused"])
+        scale = CosineScale(**record["scale"])
+        prepared = PreparedModel(directory, config, record["precision"], record["fused"], scale)
         sizes = {name: (directory / name).stat().st_size for name in ("model.onnx", "tokenizer.json")}
         sound = sizes == record["sizes"] and config.fingerprint == fingerprint
     except (OSError, ValueError, KeyError, TypeError):
@@ -89,14 +84,20 @@ def prepare(name: str) -> PreparedModel:
         directory.mkdir()
         _write_tokenizer(source, directory / "tokenizer.json")
         fused = _write_float_model(source, directory / "float32.onnx")
-        precision = _keep_best_precision(directory, config)
+        precision, scale = _keep_best_precision(directory, config)
         sizes = {file: (directory / file).stat().st_size for file in ("model.onnx", "tokenizer.json")}
-        record = {"config": asdict(config), "precision": precision, "fused": fused, "sizes": sizes}
+        record = {
+            "config": asdict(config),
+            "precision": precision,
+            "fused": fused,
+            "scale": asdict(scale),
+            "sizes": sizes,
+        }
         (directory / "encoder.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
         if target.exists():  # damaged, or another process was faster: either way ours is as good
             shutil.rmtree(target, ignore_errors=True)
         directory.rename(target)
-    return PreparedModel(target, config, precision, fused)
+    return PreparedModel(target, config, precision, fused, scale)
 
 
 def _directory(fingerprint: str) -> Path:
@@ -110,6 +111,8 @@ def _write_tokenizer(source: Path, target: Path) -> None:
     from transformers import AutoTokenizer
 
     try:
+        if not [*source.glob("vocab.*"), *source.glob("*.model")]:  # transformers would make an empty one up
+            raise ValueError("no vocabulary")
         AutoTokenizer.from_pretrained(source, local_files_only=True).backend_tokenizer.save(str(target))
     except (OSError, ValueError, AttributeError) as error:
         raise ModelError(f"{source} has no usable tokenizer: {error}", "It needs a tokenizer.json.") from error
@@ -152,8 +155,12 @@ def _read_weights(source: Path) -> dict[str, NDArray[np.float32]]:
     return {name.removeprefix("bert."): np.asarray(tensor, dtype=np.float32) for name, tensor in tensors.items()}
 
 
-def _keep_best_precision(directory: Path, config: EncoderConfig) -> Precision:
-    """Quantises the model to int8 and keeps it if it agrees with float32 on this CPU; the other file goes."""
+def _keep_best_precision(directory: Path, config: EncoderConfig) -> tuple[Precision, CosineScale]:
+    """Quantises the model to int8 and keeps it if it agrees with float32 on this CPU; the other file goes.
+
+    Returns:
+        The precision kept, and what its cosines mean.
+    """
     import logging
 
     from onnx import TensorProto
@@ -175,10 +182,16 @@ def _keep_best_precision(directory: Path, config: EncoderConfig) -> Precision:
     finally:
         logging.disable(logging.NOTSET)
     tokenizer = directory / "tokenizer.json"
-    expected = Encoder(config, tokenizer, OnnxForward(float_file)).encode_passages(_PROBES)
-    found = Encoder(config, tokenizer, OnnxForward(int8_file)).encode_passages(_PROBES)
-    agrees = float((expected * found).sum(axis=1).min()) >= _LEAST_AGREEMENT
+    queries, passages = [query for query, _ in PROBES], [passage for _, passage in PROBES]
+    exact = Encoder(config, tokenizer, OnnxForward(float_file))
+    quantized = Encoder(config, tokenizer, OnnxForward(int8_file))
+    agreement = (exact.encode_passages(passages) * quantized.encode_passages(passages)).sum(axis=1)
+    agrees = float(agreement.min()) >= _LEAST_AGREEMENT
     kept, dropped = (int8_file, float_file) if agrees else (float_file, int8_file)
+    encoder = quantized if agrees else exact
+    scale = measure_scale(
+        np.stack([encoder.encode_query(query) for query in queries]), encoder.encode_passages(passages)
+    )
     dropped.unlink()
     kept.rename(directory / "model.onnx")
-    return "int8" if agrees else "float32"
+    return "int8" if agrees else "float32", scale

@@ -23,6 +23,9 @@ _BATCH_CHUNKS = 256
 # For choosing an encoder before the notes are read.
 _BYTES_A_CHUNK = 600
 
+# What stands for an empty note, so that it is found by its title.
+_NO_TEXT = Chunk(start=0, end=0, start_line=1, end_line=1, heading="", text="")
+
 _Walk = Iterator[NoteFile | Skipped]
 Progress = Callable[[int, int], None]
 """Told the notes done so far and the notes to do."""
@@ -103,7 +106,7 @@ class Synchronizer:
             StoreError: The index cannot be written.
         """
         started = time.monotonic()
-        walks = self._walks(paths)
+        walks = self._walks(paths, rebuild)
         self._settle_fingerprint(rebuild)
         changed: list[_ChangedFile] = []
         gone: dict[str, KnownNote] = {}
@@ -153,22 +156,22 @@ class Synchronizer:
             with self._writer.transaction():
                 self._writer.start_over(wanted)
 
-    def _walks(self, paths: Sequence[Path]) -> list[tuple[Path, _Walk]]:
+    def _walks(self, paths: Sequence[Path], rebuild: bool) -> list[tuple[Path, _Walk]]:
         """Begins the walk through each folder; one that was asked for and cannot be read raises FolderUnreadable."""
-        if paths:
-            roots = dict.fromkeys(Path(os.path.realpath(path)) for path in paths)
-            return [(root, self._walk(root)) for root in roots]
+        walks = {root: self._walk(root) for root in (Path(os.path.realpath(path)) for path in paths)}
         covered = [path for _, path in self._writer.folders()]
-        if not covered:
+        if not walks and not covered:
             raise UsageError("no folder to index", "Name one: notesearch index ~/notes")
-        walks = []
-        for root in covered:
+        # Starting over takes all that the index covers, or the notes of the other folders would be gone.
+        for root in covered if rebuild or not walks else ():
             try:
-                walks.append((root, self._walk(root)))
+                walks.setdefault(root, self._walk(root))
             except FolderUnreadable as error:
                 # Not a reason to forget its notes: the disk may just not be mounted.
-                self._tally.skipped.append(Skipped(str(root), f"{error.message}; its notes are kept"))
-        return walks
+                kept = "its notes are not in the new index" if rebuild else "its notes are kept"
+                self._tally.skipped.append(Skipped(str(root), f"{error.message}; {kept}"))
+        # A folder inside another is walked with it.
+        return [(root, walk) for root, walk in walks.items() if not any(parent in walks for parent in root.parents)]
 
     def _walk(self, root: Path) -> _Walk:
         return find_notes(root, max_bytes=self._max_bytes, follow_symlinks=self._follow_symlinks)
@@ -184,7 +187,7 @@ class Synchronizer:
     def _scan(self, root: Path, walk: _Walk, gone: dict[str, KnownNote]) -> list[_ChangedFile]:
         """Compares a folder with the index; adds to `gone` the notes that are no longer there."""
         folder_id = self._folder_id(root)
-        below = f"{root}{os.sep}"
+        below = f"{str(root).rstrip(os.sep)}{os.sep}"
         known = {path: note for path, note in self._writer.known_notes(folder_id).items() if path.startswith(below)}
         changed = []
         skipped = []
@@ -201,7 +204,8 @@ class Synchronizer:
         gone |= {path: note for path, note in known.items() if not _is_below_any(path, unreadable)}
         self._tally.skipped += skipped
         with self._writer.transaction():
-            self._writer.write_skipped(folder_id, skipped)
+            self._writer.forget_skipped(folder_id, below)
+            self._writer.add_skipped(folder_id, skipped)
         return changed
 
     def _write_changed(self, changed: Sequence[_ChangedFile], gone: dict[str, KnownNote]) -> None:
@@ -226,15 +230,18 @@ class Synchronizer:
         try:
             data = read_bytes(file)
             content_hash = _hash(data)
+            note = note_from_bytes(file, data)
             if known and known.content_hash == content_hash:
                 self._tally.unchanged += 1
                 with self._writer.transaction():
-                    self._writer.note_stays(known.id, file.size, file.mtime_ns)
+                    self._writer.note_stays(known.id, file.size, file.mtime_ns, note.date)
                 return None
-            note = note_from_bytes(file, data)
         except NoteUnreadable as error:
             # The note keeps its place in the index, if it has one, until it can be read again or is gone.
-            self._tally.skipped.append(Skipped(str(file.path), error.message))
+            skipped = Skipped(str(file.path), error.message)
+            self._tally.skipped.append(skipped)
+            with self._writer.transaction():
+                self._writer.add_skipped(changed.folder_id, [skipped])
             return None
         if known is None and (moved := _pop_same_content(gone, content_hash)):
             changed = _ChangedFile(changed.folder_id, file, moved)
@@ -244,7 +251,7 @@ class Synchronizer:
         else:
             self._tally.updated += 1
         self._tally.problems += [Skipped(str(file.path), problem) for problem in note.problems]
-        chunks = chunk_note(note, encoder.token_starts, self._chunking)
+        chunks = chunk_note(note, encoder.token_starts, self._chunking) or (_NO_TEXT,)
         passages = tuple(passage_text(note, chunk) for chunk in chunks)
         return _ReadNote(changed, content_hash, note, chunks, passages, tuple(_hash(p.encode()) for p in passages))
 

@@ -34,7 +34,7 @@ _COLOUR = re.compile(r"(?=[a-f]*[0-9]|([a-f])\1*$)(?:[0-9a-f]{3,4}|[0-9a-f]{6}|[
 
 _HEADING_LINK = re.compile(r"!?\[([^\[\]]*)\](?:\((?:[^()]|\([^()]*\))*\)|\[[^\[\]]*\])")
 _HEADING_WIKI_LINK = re.compile(r"!?\[\[(?:[^\[\]|]*\|)?([^\[\]|]*)\]\]")
-_HTML_TAG = re.compile(r"</?[A-Za-z][^<>]*>")
+_TAG_OR_SHORTCODE = re.compile(r"</?[A-Za-z][^<>]*>|\{\{[<%][^{}]*\}\}")
 _ATTRIBUTES = re.compile(r"\{[#.:][^{}]*\}$")
 _EMPHASIS = re.compile(r"(\*{1,3}|~~|==|(?<!\w)_{1,3})(?=[^\s*~=_])([^*~=]*?[^\s*~=_])\1(?!\w)")
 _ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
@@ -70,8 +70,8 @@ def hashtags(text: str) -> Iterator[str]:
         return
     visible = _hide(text, (match.span() for match in _NO_HASHTAG.finditer(text)))
     for match in _HASHTAG.finditer(visible):
-        tag = match[1].strip("/-_")
-        is_word = len(tag) <= _MAX_TAG_CHARS and any(char.isalpha() for char in tag)
+        tag = match[1].rstrip("/-_")
+        is_word = tag[:1] not in ("/", "-", "_") and len(tag) <= _MAX_TAG_CHARS and any(char.isalpha() for char in tag)
         if is_word and not _COLOUR.fullmatch(tag):
             yield tag
 
@@ -123,7 +123,7 @@ def heading_words(markdown: str) -> str:
     words = _ESCAPE.sub(lambda match: f"&#{ord(match[1])};", words)
     words = _HEADING_WIKI_LINK.sub(r"\1", words)
     words = _HEADING_LINK.sub(r"\1", _HEADING_LINK.sub(r"\1", words))
-    words = _ATTRIBUTES.sub("", _HTML_TAG.sub("", words))
+    words = _ATTRIBUTES.sub("", _TAG_OR_SHORTCODE.sub("", words))
     words = html.unescape(_EMPHASIS.sub(r"\2", _EMPHASIS.sub(r"\2", words)))
     for index, code in enumerate(codes):
         words = words.replace(chr(_PLACEHOLDER + index), code)

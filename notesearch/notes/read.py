@@ -100,6 +100,10 @@ def parse_note(path: Path, text: str, modified: datetime) -> Note:
         # Front matter that cannot be read is text to be found, but its lines are no headings.
         ranges = chain([LineRange(0, body_line, "paragraph")], ranges)
     blocks = assemble(table, ranges, table.first_line_from(front_matter.body_start))
+    if not blocks and front_matter.data:
+        # A note that is all front matter is found by what that says.
+        content = (table.first_line_from(offset) for offset in front_matter.span)
+        blocks = assemble(table, [LineRange(*content, "paragraph")], body_line)
     tags, links = _org_inline(text, blocks) if suffix == ".org" else _inline(text, blocks)
     values: dict[str, Any] = {}
     if suffix == ".org":

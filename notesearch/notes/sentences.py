@@ -6,14 +6,15 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
-# The end of a sentence (not of a number: `1. item`), with a closing quote or bracket; the end of a sentence in Chinese
-# or Japanese; the start of a list item, a table row or a quoted line.
+# The start of a list item, a table row or a quoted line.
+_ITEM_BREAK = re.compile(r"(?:\r\n|\r|\n)(?=[ \t]*(?:[-*+>|]|\d{1,9}[.)])[ \t]*\S)")
+# The end of a sentence (not of a number: `1. item`), with a closing quote or bracket; in Chinese and Japanese no space
+# follows.
 _SENTENCE_BREAK = re.compile(
     r"(?<=[^\d\s][.!?…])\s+"
     r"|(?<=[.!?…][\"'”’»)\]*_])\s+"
     r"|(?<=[。！？])(?![。！？」』”’）\s])"
     r"|(?<=[。！？][」』”’）])(?=\S)"
-    r"|(?:\r\n|\r|\n)(?=[ \t]*(?:[-*+>|]|\d{1,9}[.)])[ \t]*\S)"
 )
 _LINE_BREAK = re.compile(r"\r\n|\r|\n")
 
@@ -49,23 +50,28 @@ class TokenIndex:
 
 
 def cut_prose(text: str, start: int, end: int, limit_tokens: int, tokens: TokenIndex) -> Iterator[tuple[int, int]]:
-    """Spans of at most so many tokens: sentences, list items and table rows, cut further where they are too long."""
-    return _cut(text, start, end, limit_tokens, tokens, _SENTENCE_BREAK)
+    """Spans of at most so many tokens: list items and table rows, else sentences, cut further where too long."""
+    return _cut(text, start, end, limit_tokens, tokens, (_ITEM_BREAK, _SENTENCE_BREAK))
 
 
 def cut_code(text: str, start: int, end: int, limit_tokens: int, tokens: TokenIndex) -> Iterator[tuple[int, int]]:
     """Spans of at most so many tokens: lines, cut further where they are too long."""
-    return _cut(text, start, end, limit_tokens, tokens, _LINE_BREAK)
+    return _cut(text, start, end, limit_tokens, tokens, (_LINE_BREAK,))
 
 
 def _cut(
-    text: str, start: int, end: int, limit_tokens: int, tokens: TokenIndex, breaks: re.Pattern[str]
+    text: str, start: int, end: int, limit_tokens: int, tokens: TokenIndex, breaks: tuple[re.Pattern[str], ...]
 ) -> Iterator[tuple[int, int]]:
+    if not breaks:
+        yield from _windows(text, start, end, limit_tokens, tokens)
+        return
     position = start
-    for match in breaks.finditer(text, start, end):
-        yield from _windows(text, position, match.start(), limit_tokens, tokens)
-        position = match.end()
-    yield from _windows(text, position, end, limit_tokens, tokens)
+    for stop, following in [*(match.span() for match in breaks[0].finditer(text, start, end)), (end, end)]:
+        if tokens.before(stop) - tokens.before(position) <= limit_tokens:
+            yield from _trimmed(text, position, stop)
+        else:
+            yield from _cut(text, position, stop, limit_tokens, tokens, breaks[1:])
+        position = following
 
 
 def _windows(text: str, start: int, end: int, limit_tokens: int, tokens: TokenIndex) -> Iterator[tuple[int, int]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,23 +17,30 @@ if TYPE_CHECKING:
 
 # BM25 weights of title and text; anything from 1.5 to 3 does equally well (docs/decisions/0004-fusion.md).
 _FIELD_WEIGHTS = (2.0, 1.0)
+# How much two neighbouring words found near each other count beside the words themselves, and how near.
+_PAIR_WEIGHT = 0.46
+_NEAR_WORDS = 3
 # A phrase that more notes hold than this is no phrase to search by.
 _MOST_PHRASE_MATCHES = 2_000
 
 
 def match_lexical(reader: IndexReader, query: Query, limit: int, filters: Filters) -> dict[int, float]:
-    """Finds the notes that match a query's words best.
+    """Finds the notes that match a query best by its words, and by its words near each other.
 
     Returns:
-        Note ids and their BM25 scores, best first. The scores are not scaled: how much of a query's rare words was
-        matched is just what they should tell.
+        Note ids and their scores, the best words first. The scores are not scaled to the query: how much of its rare
+        words was matched is just what they should tell.
     """
     if not query.words:
         return {}
-    expression = " OR ".join(_quoted(word) for word in query.words)
-    if query.phrases:
-        expression = f"({expression}) AND {_all_phrases(query)}"
-    return dict(reader.match_words(expression, _FIELD_WEIGHTS, limit, filters))
+    required = f" AND {_all_phrases(query)}" if query.phrases else ""
+    words = " OR ".join(_quoted(word) for word in query.words)
+    scores = dict(reader.match_words(f"({words}){required}", _FIELD_WEIGHTS, limit, filters))
+    pairs = " OR ".join(_near_pairs(query.words))
+    if pairs:
+        for note_id, score in reader.match_words(f"({pairs}){required}", _FIELD_WEIGHTS, limit, filters):
+            scores[note_id] = scores.get(note_id, 0.0) + _PAIR_WEIGHT * score
+    return scores
 
 
 def chunks_with_phrases(reader: IndexReader, query: Query, filters: Filters) -> NDArray[np.int64] | None:
@@ -59,6 +67,15 @@ def chunks_with_phrases(reader: IndexReader, query: Query, filters: Filters) -> 
             ]
             found += holders or [part.id for part in parts]
     return np.array(sorted(found), dtype=np.int64)
+
+
+def _near_pairs(words: Sequence[str]) -> list[str]:
+    """FTS5 expressions for each two neighbouring words of a query, for passages where they are neighbours too.
+
+    A sequential dependence model (Metzler and Croft, 2005) in the means of FTS5.
+    """
+    pairs = [(a, b) for a, b in pairwise(words) if a != b]
+    return [f"NEAR({_quoted(a)} {_quoted(b)}, {_NEAR_WORDS})" for a, b in pairs]
 
 
 def _all_phrases(query: Query) -> str:

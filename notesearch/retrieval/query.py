@@ -10,7 +10,9 @@ from notesearch.retrieval.stopwords import STOPWORDS
 from notesearch.retrieval.words import find_words
 
 # A pasted document is a query too, but its later words add time rather than meaning.
-_MOST_WORDS = 64
+_MOST_WORDS = 128
+# Beside more words than this, quotation marks belong to a pasted text and ask for nothing.
+_MOST_WORDS_BESIDE_PHRASES = 8
 
 _PHRASE = re.compile(r'"([^"]+)"')
 
@@ -23,7 +25,8 @@ class Query:
         text: For the encoder: what was typed, without quotation marks and control characters.
         words: For the lexical side, lower-case, without stopwords (with them, where there is nothing else). A word
             stands here as often as it was typed, and so weighs as much more.
-        phrases: What was typed in quotation marks; each must occur in a passage as it stands.
+        phrases: What was typed in quotation marks, in a query of few other words; each must occur in a note as it
+            stands.
     """
 
     text: str
@@ -44,5 +47,11 @@ def parse_query(typed: str) -> Query:
         raise UsageError("the query is empty", 'Say what to look for: notesearch search "words or a question"')
     words = [word for _, _, word in find_words(text)]
     telling = [word for word in words if word not in STOPWORDS] or words
-    phrases = tuple(phrase.strip() for phrase in _PHRASE.findall(clean) if any(find_words(phrase)))
-    return Query(text, tuple(telling[:_MOST_WORDS]), phrases)
+    return Query(text, tuple(telling[:_MOST_WORDS]), _phrases(clean))
+
+
+def _phrases(text: str) -> tuple[str, ...]:
+    beside = [word for _, _, word in find_words(_PHRASE.sub(" ", text)) if word.casefold() not in STOPWORDS]
+    if len(beside) > _MOST_WORDS_BESIDE_PHRASES:
+        return ()
+    return tuple(phrase.strip() for phrase in _PHRASE.findall(text) if any(find_words(phrase)))

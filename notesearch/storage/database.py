@@ -30,7 +30,14 @@ def open_for_reading(index_dir: Path) -> sqlite3.Connection:
         StoreError: It cannot be opened.
     """
     path = database_file(index_dir)
-    if not path.exists():
+    try:
+        there = path.exists()
+    except OSError as error:
+        raise StoreError(
+            f"cannot read the index directory {index_dir}: {error.strerror}",
+            "Choose another one with --index-dir, or mend its permissions.",
+        ) from error
+    if not there:
         if index_dir.exists() and not index_dir.is_dir():
             raise StoreError(f"{index_dir} is not a directory", "Choose another one with --index-dir.")
         raise IndexMissing(f"there is no index in {index_dir}", HOW_TO_INDEX)
@@ -61,9 +68,13 @@ def open_for_writing(index_dir: Path) -> sqlite3.Connection:
     """
     path = database_file(index_dir)
     try:
-        index_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not index_dir.is_dir():
+            index_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            index_dir.chmod(0o700)  # whatever the umask
         # SQLite gives the mode of the database to its -wal and -shm files.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        os.fchmod(descriptor, 0o600)
+        os.close(descriptor)
     except OSError as error:
         raise StoreError(
             f"cannot write to the index directory {index_dir}: {error.strerror}",

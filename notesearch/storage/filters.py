@@ -37,12 +37,13 @@ def admitted_notes_sql(filters: Filters) -> tuple[str, list[str]]:
 
 
 _TAGGED = "SELECT note_id FROM tags WHERE key = ? OR substr(key, 1, length(?)) = ?"
-_BELOW_FOLDER = "substr(notes.path, length(folders.path) + 2)"
+# The folder "/" ends with its separator, any other without.
+_BELOW_FOLDER = "substr(notes.path, length(rtrim(folders.path, '/')) + 2)"
 _PATH_MATCHES = f"(notes.path GLOB ? OR notes.path GLOB ? OR {_BELOW_FOLDER} GLOB ? OR {_BELOW_FOLDER} GLOB ?)"
 
 
 def _tag_parameters(tag: str) -> list[str]:
-    key = tag.removeprefix("#").casefold()
+    key = tag.removeprefix("#").rstrip("/").casefold()
     return [key, f"{key}/", f"{key}/"]
 
 

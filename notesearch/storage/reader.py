@@ -200,10 +200,12 @@ class IndexReader:
         }
 
     def _vector_file_record(self) -> VectorFileRecord | None:
-        return read_vector_file_record(self._connection)
+        with self._errors():
+            return read_vector_file_record(self._connection)
 
     def _stored_vectors(self, after_chunk_id: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        return read_vectors(self._connection, after_chunk_id, self.fingerprint.dim)
+        with self._errors():
+            return read_vectors(self._connection, after_chunk_id, self.fingerprint.dim)
 
     def _query_many(self, sql: str, ids: Sequence[int]) -> list[Any]:
         """Runs a query with a list of ids in the place of `{}`."""

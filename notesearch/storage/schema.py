@@ -92,7 +92,7 @@ CREATE VIEW note_words_source AS
     SELECT
         id,
         words(title) AS title,
-        (SELECT words(group_concat(text, char(10))) FROM
+        (SELECT words(coalesce(group_concat(text, char(10)), '')) FROM
             (SELECT text FROM chunks WHERE note_id = notes.id ORDER BY position)) AS text
     FROM notes;
 CREATE VIRTUAL TABLE note_words USING fts5 (

@@ -135,6 +135,9 @@ def _save(graph: Any, path: Path, last_chunk_id: int) -> VectorFileRecord:
     try:
         with _replaced(path) as temporary:
             graph.save_index(str(temporary))
+            # hnswlib does not look whether its writes succeed.
+            if temporary.stat().st_size != graph.index_file_size():
+                raise OSError("the file could not be written in full")
     except (OSError, RuntimeError) as error:
         raise StoreError(
             f"cannot write {path}: {error}", "Is the disk full? Search works without this file."

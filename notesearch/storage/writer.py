@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -114,7 +116,8 @@ class IndexWriter:
 
     def fingerprint(self) -> Fingerprint | None:
         """What the vectors in the index depend on; `None` for a new index."""
-        return read_fingerprint(self._connection)
+        with translated_errors(database_file(self._index_dir)):
+            return read_fingerprint(self._connection)
 
     def start_over(self, fingerprint: Fingerprint) -> None:
         """Empties the index of notes, keeps the list of folders, and sets what new vectors depend on."""
@@ -158,9 +161,11 @@ class IndexWriter:
         found = {passage_hash: self._query(sql, [passage_hash]) for passage_hash in set(passage_hashes)}
         return {passage_hash: rows[0][0] for passage_hash, rows in found.items() if rows}
 
-    def note_stays(self, note_id: int, size: int, mtime_ns: int) -> None:
-        """Records that a note's file was written again with the same content."""
-        self._execute("UPDATE notes SET size = ?, mtime_ns = ? WHERE id = ?", [size, mtime_ns, note_id])
+    def note_stays(self, note_id: int, size: int, mtime_ns: int, date: datetime) -> None:
+        """Records that a note's file was written again with the same content; its date may come from the file's."""
+        self._execute(
+            "UPDATE notes SET size = ?, mtime_ns = ?, date = ? WHERE id = ?", [size, mtime_ns, _stored(date), note_id]
+        )
 
     def write_note(self, folder_id: int, encoded: EncodedNote, known_id: int | None = None) -> None:
         """Adds a note, or puts it in the place of the one with the id `known_id`; equal chunks keep their ids."""
@@ -169,7 +174,7 @@ class IndexWriter:
             "folder_id": folder_id,
             "path": str(note.path),
             "title": note.title,
-            "date": note.date.isoformat(timespec="seconds"),
+            "date": _stored(note.date),
             "size": encoded.size,
             "mtime_ns": encoded.mtime_ns,
             "content_hash": encoded.content_hash,
@@ -198,9 +203,15 @@ class IndexWriter:
                 self._execute(f"DELETE FROM {table} WHERE note_id = ?", [note_id])
             self._execute("DELETE FROM notes WHERE id = ?", [note_id])
 
-    def write_skipped(self, folder_id: int, skipped: Iterable[Skipped]) -> None:
-        """Records what a folder holds that could not be indexed, in place of the last run's record."""
-        self._execute("DELETE FROM skipped WHERE folder_id = ?", [folder_id])
+    def forget_skipped(self, folder_id: int, below: str) -> None:
+        """Drops what is recorded as skipped below a path, which ends with a separator, of a folder."""
+        self._execute(
+            "DELETE FROM skipped WHERE folder_id = ? AND substr(path || ?, 1, length(?)) = ?",
+            [folder_id, os.sep, below, below],
+        )
+
+    def add_skipped(self, folder_id: int, skipped: Iterable[Skipped]) -> None:
+        """Records what a folder holds that could not be indexed."""
         self._connection.executemany(
             "INSERT INTO skipped VALUES (?, ?, ?)", [(folder_id, entry.path, entry.reason) for entry in skipped]
         )
@@ -313,6 +324,10 @@ class IndexWriter:
     def _execute(self, sql: str, parameters: Any = ()) -> sqlite3.Cursor:
         with translated_errors(database_file(self._index_dir)):
             return self._connection.execute(sql, parameters)
+
+
+def _stored(date: datetime) -> str:
+    return date.isoformat(timespec="seconds")
 
 
 def vector_bytes(vectors: NDArray[np.float32]) -> list[bytes]:

@@ -1,5 +1,7 @@
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -207,3 +209,14 @@ def test_a_very_deep_folder(tmp_path: Path) -> None:
         folder = folder / "deep"
     write(folder, "a.md")
     assert len(walk(tmp_path)[0]) == 1
+
+
+def test_a_walk_imports_no_parser(tmp_path: Path) -> None:
+    write(tmp_path, "a.md")
+    program = (
+        "import sys; from pathlib import Path; from notesearch.notes import find_notes\n"
+        f"assert len(list(find_notes(Path({str(tmp_path)!r}), max_bytes=9))) == 1\n"
+        "print({'yaml', 'markdown_it', 'pathspec', 'charset_normalizer', 'tomllib'} & set(sys.modules))"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ran.stdout == "set()\n"

@@ -28,7 +28,7 @@ def links(text: str) -> list[Link]:
         ("#Größe #分散システム #हिन्दी #привет", ["Größe", "分散システム", "हिन्दी", "привет"]),
         ("#trailing- #slash/ #comma, #stop. #quote's", ["trailing", "slash", "comma", "stop", "quote"]),
         ("#タグ。 #标签，", ["タグ", "标签"]),
-        ("word#no a/#no \\#no &#no; ##no #-#no", []),
+        ("#/no #-no #_no word#no a/#no \\#no &#no; ##no #-#no", []),
         ("issue #123, #1, colour #fff #FFF #c0ffee #1a2b3c4d", []),
         ("#cafe #decade #faded", ["cafe", "decade", "faded"]),
         ("# Heading\n## Other #tagged ##", ["tagged"]),
@@ -103,6 +103,7 @@ def test_links(text: str, expected: list[Link]) -> None:
         ("snake_case_name and _emphasis_ 2*3*4", "snake_case_name and emphasis 2*3*4"),
         ("Fish &amp; chips <b>now</b> \\*literal\\*", "Fish & chips now *literal*"),
         ("Title {#id .class}", "Title"),
+        ('Photo {{< img src="a.jpg" >}} {{ kept }}', "Photo {{ kept }}"),
         ("two\nlines", "two lines"),
         ("x" * 1000, "x" * 300),
         ("***", "***"),
@@ -137,4 +138,4 @@ def test_long_lines_take_linear_time(text: str) -> None:
     tags(text)
     links(text)
     heading_words(text)
-    assert time.perf_counter() - started < 2
+    assert time.perf_counter() - started < 5

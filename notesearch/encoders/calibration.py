@@ -1,0 +1,72 @@
+"""Probe texts that tell what the cosines of a model mean.
+
+Models differ in this: two texts that have nothing to do with each other have a cosine of about 0 with one model and of
+0.7 with another. A few pairs of a query and its answer put them on one scale, so that what is made of a cosine (the
+weight of the words against the meaning, say) holds for any model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+PROBES = (
+    (
+        "how to trade off consistency and availability in a distributed database",
+        "When the network splits, a replicated store must either refuse some requests or let its replicas disagree.",
+    ),
+    (
+        "bread recipe without kneading",
+        "Mix the flour, salt and water, let it rest overnight, then fold the dough and bake it in a hot pot.",
+    ),
+    ("average of a list in python", "def mean(values: list[float]) -> float:\n    return sum(values) / len(values)"),
+    (
+        "train along the river with children",
+        "In the morning we took the train to the coast; the kids looked at the boats until they fell asleep.",
+    ),
+    ("find duplicate rows in sql", "SELECT name, count(*) FROM customers GROUP BY name HAVING count(*) > 1;"),
+    (
+        "why can't I sleep at night",
+        "Insomnia often comes from worry, late coffee and bright screens in the evening.",
+    ),
+    (
+        "team meeting decisions about the release date",
+        "We agreed to ship the new version on Monday; Anna writes the announcement.",
+    ),
+    (
+        "what the buddha said about suffering",
+        "The four noble truths: there is suffering, it has a cause, it can end, and there is a path.",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CosineScale:
+    """What a model's cosines mean.
+
+    Attributes:
+        unrelated: Mean cosine of a query and a passage that have nothing to do with each other.
+        related: Mean cosine of a query and a passage that answers it.
+    """
+
+    unrelated: float
+    related: float
+
+    def similarity(self, cosines: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Cosines on a scale where 0 is unrelated and 1 is an answer, for any model."""
+        spread = max(self.related - self.unrelated, 1e-3)
+        return (cosines - np.float32(self.unrelated)) / np.float32(spread)
+
+
+def measure_scale(queries: NDArray[np.float32], passages: NDArray[np.float32]) -> CosineScale:
+    """Measures the scale by the embeddings of the probes' queries and passages, float32 `(n, dim)` each."""
+    cosines = queries @ passages.T
+    count = len(cosines)
+    related = float(np.trace(cosines)) / count
+    unrelated = (float(cosines.sum()) - float(np.trace(cosines))) / (count * (count - 1))
+    return CosineScale(unrelated, related)

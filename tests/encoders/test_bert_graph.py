@@ -1,0 +1,111 @@
+"""The hand-written BERT graph against torch, and int8 and bf16 against both, with the default model on real text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from notesearch.encoders import Encoder, PreparedModel, open_encoder
+from notesearch.encoders.bert_graph import build_bert_graph, is_plain_bert
+from notesearch.encoders.model_files import read_json
+from notesearch.encoders.onnx_forward import OnnxForward
+from notesearch.encoders.opening import _cpu_flags
+from notesearch.encoders.torch_forward import TorchForward
+
+
+@pytest.fixture(scope="module")
+def by_torch(default_model: PreparedModel, default_source: Path) -> Encoder:
+    forward = TorchForward(default_source, "cpu", bf16=False)
+    return Encoder(default_model.config, default_model.directory / "tokenizer.json", forward)
+
+
+@pytest.fixture(scope="module")
+def expected(by_torch: Encoder, passages: list[str]) -> Any:
+    vectors = by_torch.encode_passages(passages)
+    assert np.median(vectors @ vectors.T) < 0.5  # thirty passages about different things
+    return vectors
+
+
+@pytest.fixture(scope="module")
+def float_graph(default_source: Path, tmp_path_factory: pytest.TempPathFactory) -> OnnxForward:
+    import onnx
+    from safetensors.numpy import load_file
+
+    path = tmp_path_factory.mktemp("graph") / "float32.onnx"
+    weights = load_file(default_source / "model.safetensors")
+    onnx.save(build_bert_graph(read_json(default_source / "config.json"), weights), path)
+    return OnnxForward(path)
+
+
+def test_the_graph_agrees_with_torch(
+    default_model: PreparedModel, float_graph: OnnxForward, passages: list[str], expected: Any, cosines: Any
+) -> None:
+    encoder = Encoder(default_model.config, default_model.directory / "tokenizer.json", float_graph)
+    assert cosines(encoder.encode_passages(passages), expected).min() >= 0.999
+
+
+def test_each_token_vector_agrees_with_torch(default_source: Path, float_graph: OnnxForward, cosines: Any) -> None:
+    ids = np.array([[101, 7592, 2088, 1010, 102], [101, 2129, 102, 0, 0]])
+    mask = np.array([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]])
+    by_torch = TorchForward(default_source, "cpu", bf16=False)(ids, mask)
+    by_graph = float_graph(ids, mask)
+    assert by_graph.dtype == by_torch.dtype == np.float32
+    assert by_graph.shape == by_torch.shape == (2, 5, 384)
+    np.testing.assert_allclose(by_graph[mask == 1], by_torch[mask == 1], atol=1e-4)
+
+
+def test_int8_agrees_with_float(
+    default_model: PreparedModel, passages: list[str], expected: Any, cosines: Callable[..., Any]
+) -> None:
+    if default_model.precision != "int8":
+        pytest.skip("this CPU's int8 products are not exact enough, and so float32 is kept")
+    encoder = open_encoder(default_model)
+    agreement = cosines(encoder.encode_passages(passages), expected)
+    assert agreement.min() >= 0.98
+    assert agreement.mean() >= 0.99
+
+
+def test_int8_queries_agree_with_float(
+    default_model: PreparedModel, by_torch: Encoder, passages: list[str], cosines: Callable[..., Any]
+) -> None:
+    if default_model.precision != "int8":
+        pytest.skip("this CPU's int8 products are not exact enough, and so float32 is kept")
+    encoder = open_encoder(default_model)
+    queries = [" ".join(passage.split()[:8]) for passage in passages]
+    agreement = cosines(np.array([encoder.encode_query(query) for query in queries]), by_torch.encode_passages(queries))
+    assert agreement.min() >= 0.98
+    assert agreement.mean() >= 0.99
+
+
+@pytest.mark.skipif(
+    not {"avx512_bf16", "amx_bf16"} & _cpu_flags(), reason="without bf16 in hardware, bf16 is never used on the CPU"
+)
+def test_bf16_agrees_with_float(
+    default_model: PreparedModel, default_source: Path, passages: list[str], expected: Any, cosines: Any
+) -> None:
+    forward = TorchForward(default_source, "cpu", bf16=True)
+    encoder = Encoder(default_model.config, default_model.directory / "tokenizer.json", forward)
+    vectors = encoder.encode_passages(passages)
+    assert vectors.dtype == np.float32
+    assert cosines(vectors, expected).min() >= 0.98
+    assert not np.allclose(vectors, expected, atol=1e-5)  # it was bf16 indeed
+
+
+@pytest.mark.parametrize(
+    ("changes", "plain"),
+    [
+        ({}, True),
+        ({"position_embedding_type": "absolute"}, True),
+        ({"position_embedding_type": "relative_key"}, False),
+        ({"hidden_act": "relu"}, False),
+        ({"hidden_act": "gelu_new"}, False),
+        ({"model_type": "roberta"}, False),
+        ({"is_decoder": True}, False),
+    ],
+)
+def test_only_plain_bert_is_expressed(changes: dict[str, Any], plain: bool) -> None:
+    assert is_plain_bert({"model_type": "bert", "hidden_act": "gelu"} | changes) == plain

@@ -1,0 +1,212 @@
+"""The encoder's own part (prompts, truncation, batches, pooling), around a forward pass whose answer is known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from notesearch.encoders import Encoder, EncoderConfig, PreparedModel, open_encoder
+from notesearch.errors import ModelError
+
+WORDS = ["[PAD]", "[CLS]", "find", "note", "a", "b", "c", "d"]
+# The vector of each word; far from zero for the padding, so that it would be noticed in a mean.
+VECTORS = np.array(
+    [[900, 900], [4, 3], [0, 1], [0, 2], [1, 0], [0, 5], [-3, 0], [2, 2]],
+    dtype=np.float32,
+)
+
+
+class LookUp:
+    """A forward pass that gives each token its word's vector, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Any, Any]] = []
+
+    def __call__(self, input_ids: Any, attention_mask: Any) -> Any:
+        self.calls.append((input_ids, attention_mask))
+        return VECTORS[input_ids]
+
+
+@pytest.fixture
+def tokenizer_file(tmp_path: Path) -> Path:
+    """Words by spaces, [CLS] in front, and padding and truncation as a careless publisher may leave them on."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+    tokenizer = Tokenizer(models.WordLevel({word: number for number, word in enumerate(WORDS)}, unk_token="[PAD]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.post_processor = processors.TemplateProcessing(single="[CLS] $A", special_tokens=[("[CLS]", 1)])
+    tokenizer.enable_padding(length=9)
+    tokenizer.enable_truncation(2)
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    return tmp_path / "tokenizer.json"
+
+
+def config(**changes: Any) -> EncoderConfig:
+    values: dict[str, Any] = {
+        "name": "fake",
+        "weights_sha256": "0" * 64,
+        "pooling": "mean",
+        "max_tokens": 8,
+        "lowercase": False,
+        "query_prompt": "",
+        "passage_prompt": "",
+        "pad_token_id": 0,
+        "dim": 2,
+    }
+    return EncoderConfig(**(values | changes))
+
+
+def test_mean_pooling_leaves_padding_out(tokenizer_file: Path) -> None:
+    encoder = Encoder(config(), tokenizer_file, LookUp())
+    # [CLS] a = (4, 3) + (1, 0) = (5, 3); [CLS] b b c = (4-3, 3+5+5) = (1, 13).
+    expected = [[5 / 34**0.5, 3 / 34**0.5], [1 / 170**0.5, 13 / 170**0.5]]
+    np.testing.assert_allclose(encoder.encode_passages(["a", "b b c"]), expected, rtol=1e-6)
+
+
+def test_cls_pooling_takes_the_first_token(tokenizer_file: Path) -> None:
+    encoder = Encoder(config(pooling="cls"), tokenizer_file, LookUp())
+    np.testing.assert_allclose(encoder.encode_passages(["a", "b b c"]), [[0.8, 0.6], [0.8, 0.6]], rtol=1e-6)
+
+
+def test_a_query_is_one_vector_of_length_1(tokenizer_file: Path) -> None:
+    vector = Encoder(config(), tokenizer_file, LookUp()).encode_query("a b")
+    assert vector.shape == (2,)
+    assert vector.dtype == np.float32
+    np.testing.assert_allclose(vector, [5 / 89**0.5, 8 / 89**0.5], rtol=1e-6)
+
+
+def test_a_vector_of_zeros_does_not_become_nan(tokenizer_file: Path) -> None:
+    encoder = Encoder(config(), tokenizer_file, lambda ids, mask: np.zeros((*ids.shape, 2), dtype=np.float32))
+    assert encoder.encode_query("a").tolist() == [0, 0]
+
+
+def test_prompts_go_before_queries_and_passages(tokenizer_file: Path) -> None:
+    forward = LookUp()
+    encoder = Encoder(config(query_prompt="find ", passage_prompt="note "), tokenizer_file, forward)
+    encoder.encode_query("a")
+    encoder.encode_passages(["a"])
+    assert [ids.tolist() for ids, _ in forward.calls] == [[[1, 2, 4]], [[1, 3, 4]]]
+
+
+def test_lowercases_only_if_asked(tokenizer_file: Path) -> None:
+    forward = LookUp()
+    Encoder(config(lowercase=True), tokenizer_file, forward).encode_query("A B")
+    Encoder(config(lowercase=False), tokenizer_file, forward).encode_query("A B")
+    assert [ids.tolist() for ids, _ in forward.calls] == [[[1, 4, 5]], [[1, 0, 0]]]
+
+
+def test_truncates_at_max_tokens_whatever_the_tokenizer_file_says(tokenizer_file: Path) -> None:
+    forward = LookUp()
+    Encoder(config(max_tokens=4), tokenizer_file, forward).encode_query("a b c d")
+    assert forward.calls[0][0].tolist() == [[1, 4, 5, 6]]
+
+
+def test_pads_with_the_models_padding_and_masks_it(tokenizer_file: Path) -> None:
+    forward = LookUp()
+    Encoder(config(pad_token_id=7), tokenizer_file, forward).encode_passages(["a", "a b c"])
+    ((ids, mask),) = forward.calls
+    assert ids.tolist() == [[1, 4, 5, 6], [1, 4, 7, 7]]
+    assert mask.tolist() == [[1, 1, 1, 1], [1, 1, 0, 0]]
+    assert ids.dtype == mask.dtype == np.int64
+
+
+def test_many_passages_come_back_in_the_order_given(tokenizer_file: Path) -> None:
+    forward = LookUp()
+    encoder = Encoder(config(max_tokens=300), tokenizer_file, forward)
+    generator = np.random.default_rng(3)
+    texts = [" ".join(generator.choice(["a", "b", "c", "d"], size)) for size in generator.integers(1, 250, 80)]
+    together = encoder.encode_passages(texts)
+    calls = list(forward.calls)
+    alone = np.array([encoder.encode_query(text) for text in texts])
+    np.testing.assert_allclose(together, alone, atol=1e-6)
+    assert 1 < len(calls) < 80
+    assert sum(len(ids) for ids, _ in calls) == 80
+    assert max(ids.size for ids, _ in calls) <= 2048
+    computed = sum(ids.size for ids, _ in calls)
+    assert computed < 1.2 * sum(mask.sum() for _, mask in calls)  # texts of like length share a batch
+
+
+def test_a_text_longer_than_a_batch_is_still_encoded(tokenizer_file: Path) -> None:
+    encoder = Encoder(config(max_tokens=5000), tokenizer_file, LookUp())
+    vectors = encoder.encode_passages(["a " * 4000, "b"])
+    np.testing.assert_allclose(vectors[1], [4 / 80**0.5, 8 / 80**0.5], rtol=1e-6)
+    np.testing.assert_allclose(vectors[0], np.array([4004, 3]) / np.hypot(4004, 3), rtol=1e-6)
+
+
+def test_no_passages_give_no_vectors(tokenizer_file: Path) -> None:
+    forward = LookUp()
+    vectors = Encoder(config(), tokenizer_file, forward).encode_passages([])
+    assert vectors.shape == (0, 2)
+    assert forward.calls == []
+
+
+def test_empty_texts_are_encoded(tokenizer_file: Path) -> None:
+    np.testing.assert_allclose(Encoder(config(), tokenizer_file, LookUp()).encode_query(""), [0.8, 0.6], rtol=1e-6)
+
+
+def test_a_text_without_any_token_is_encoded(tmp_path: Path) -> None:
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    tokenizer = Tokenizer(models.WordLevel({"[PAD]": 0, "a": 4}, unk_token="[PAD]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    vectors = Encoder(config(), tmp_path / "tokenizer.json", LookUp()).encode_passages(["", "a"])
+    assert vectors.tolist() == [[0, 0], [1, 0]]
+
+
+def test_a_damaged_tokenizer_is_a_model_error(tmp_path: Path) -> None:
+    (tmp_path / "tokenizer.json").write_bytes(b"\xff{}")
+    with pytest.raises(ModelError) as caught:
+        Encoder(config(), tmp_path / "tokenizer.json", LookUp())
+    assert str(tmp_path / "tokenizer.json") in caught.value.message
+    assert caught.value.hint
+
+
+@pytest.fixture(scope="module")
+def default_encoder(default_model: PreparedModel) -> Encoder:
+    return open_encoder(default_model)
+
+
+@pytest.mark.parametrize(
+    ("text", "starts"),
+    [
+        ("Two plain words.", [0, 4, 10, 15]),
+        ("naïve Übergänge", [0, 6, 10, 14]),
+        ("分布式系统 ok", [0, 1, 2, 3, 4, 6]),
+        ("🙂 smile", [0, 2]),
+        ("", []),
+    ],
+)
+def test_token_starts_count_characters(default_encoder: Encoder, text: str, starts: list[int]) -> None:
+    assert default_encoder.token_starts(text) == starts
+
+
+def test_token_starts_of_notes_ascend_within_the_text(default_encoder: Encoder, notes: list[str]) -> None:
+    for note in notes:
+        starts = default_encoder.token_starts(note)
+        assert starts == sorted(starts)
+        assert starts[0] >= 0
+        assert starts[-1] < len(note)
+        assert not any(note[start].isspace() for start in starts)
+
+
+def test_token_starts_go_beyond_max_tokens_and_leave_encoding_alone(default_encoder: Encoder) -> None:
+    text = "word " * 700
+    before = default_encoder.encode_query(text)
+    assert default_encoder.token_starts(text) == list(range(0, 3500, 5))
+    np.testing.assert_array_equal(default_encoder.encode_query(text), before)
+
+
+@pytest.mark.parametrize("name", ["roberta", "xlm-roberta"])
+def test_token_starts_with_other_tokenizers(tiny_models: Any, name: str) -> None:
+    # Several byte-level tokens may share a character, and so a start.
+    encoder = Encoder(config(), tiny_models.directory(name) / "tokenizer.json", LookUp())
+    text = "Café, 分布式 🙂\nand the end of the story"
+    starts = encoder.token_starts(text)
+    assert starts == sorted(starts)
+    assert starts[0] == 0
+    assert starts[-1] >= text.index("story")
+    assert {text.index("分"), text.index("🙂")} <= set(starts)

@@ -1,0 +1,28 @@
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from notesearch.encoders import PreparedModel
+from notesearch.records import IndexReport
+
+from .vault import Vault, run_index
+
+
+@pytest.fixture
+def vault(tmp_path: Path) -> Vault:
+    """An empty folder for notes."""
+    return Vault(tmp_path / "vault")
+
+
+@pytest.fixture
+def index_dir(tmp_path: Path) -> Path:
+    """Where the index is made."""
+    return tmp_path / "index"
+
+
+@pytest.fixture
+def index(index_dir: Path, fake_model: PreparedModel, fake_encoder: object) -> Callable[..., IndexReport]:
+    """Runs `index` on folders, with the fake model."""
+    return partial(run_index, index_dir, fake_model)
