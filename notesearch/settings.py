@@ -64,7 +64,8 @@ def load_settings(
         "follow_symlinks": follow_symlinks,
     }
     values |= {name: value for name, value in flags.items() if value is not None}
-    values["index_dir"] = values["index_dir"].expanduser().absolute()
+    # os.path's leaves the name of an unknown user as it is; Path's raises.
+    values["index_dir"] = Path(os.path.expanduser(values["index_dir"])).absolute()  # noqa: PTH111
     return Settings(**values)
 
 

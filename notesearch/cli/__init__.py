@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import traceback
 from typing import Annotated
@@ -37,16 +38,15 @@ def _options(
 
 def main() -> None:
     """Runs the command line: the one place where errors become messages and exit codes."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Not every stream can take every character; and a lone surrogate's \\ud800 is what JSON writes for it.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app()
     except NotesearchError as error:
         warn(f"notesearch: {error.message}")
         if error.hint:
             warn(f"  {error.hint}")
-        if "--verbose" in sys.argv:
+        if {"--verbose", "-v"} & set(sys.argv):
             traceback.print_exception(error)
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        # The reader of our output has gone (`| head`); what it wanted, it has.
-        sys.stdout = None
-        sys.exit(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from calendar import monthrange
 from datetime import datetime, time, timedelta
 
 from notesearch.errors import UsageError
@@ -35,11 +36,11 @@ def parse_date(written: str, *, now: datetime, end: bool) -> datetime:
         if match := _DATE.fullmatch(words):
             return _period(match, end)
         moment = datetime.fromisoformat(written.strip())
+        return moment.astimezone().replace(tzinfo=None) if moment.tzinfo else moment
     except (ValueError, OverflowError) as error:
         raise UsageError(
             f"{written!r} is not a date", "Write 2024-05-17, 2024-05, yesterday or 2 weeks ago."
         ) from error
-    return moment.astimezone().replace(tzinfo=None) if moment.tzinfo else moment
 
 
 def _ago(match: re.Match[str], now: datetime, end: bool) -> datetime:
@@ -65,7 +66,7 @@ def _period(match: re.Match[str], end: bool) -> datetime:
 
 def _last_of_month(first: datetime) -> datetime:
     """The last day of the month whose first day is given."""
-    return (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
+    return first.replace(day=monthrange(first.year, first.month)[1])
 
 
 def _edge(day: datetime, end: bool) -> datetime:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
@@ -12,6 +13,7 @@ import typer
 
 from notesearch.cli.options import Quiet, Verbose
 from notesearch.cli.progress import progress_bar
+from notesearch.cli.terminal import write
 
 if TYPE_CHECKING:
     from notesearch.api import Evaluation
@@ -55,9 +57,9 @@ def evaluate(
             settings, directory, index_dir=index_dir, max_queries=max_queries, progress=progress
         )
     if as_json:
-        typer.echo(json.dumps([_as_json(result) for result in results]))
+        write([json.dumps([_as_json(result) for result in results]) + "\n"])
     else:
-        _print_table(results)
+        write(f"{line}\n" for line in _table(results))
 
 
 def _as_json(result: Evaluation) -> dict[str, object]:
@@ -73,12 +75,12 @@ def _rounded(values: dict[str, float]) -> dict[str, float]:
     return {name: round(value, 4) for name, value in values.items()}
 
 
-def _print_table(results: list[Evaluation]) -> None:
+def _table(results: list[Evaluation]) -> Iterator[str]:
     first = max(len(name) for result in results for name in (result.mode, *(f"  {grade}" for grade in result.grades)))
-    typer.echo(" ".join([" " * first, f"{'queries':>7}", *(f"{column:>10}" for column in _COLUMNS)]))
+    yield " ".join([" " * first, f"{'queries':>7}", *(f"{column:>10}" for column in _COLUMNS)])
     for result in results:
         rows: list[tuple[str, Measures, str]] = [(result.mode, result.measures, f"{result.ms_per_query:10.1f}")]
         rows += [(f"  {grade}", measures, "") for grade, measures in result.grades.items()]
         for name, measures, milliseconds in rows:
             scores = f"{measures.ndcg_10:10.4f} {measures.recall_100:10.4f} {measures.mrr_10:10.4f}"
-            typer.echo(f"{name:<{first}} {measures.queries:7d} {scores} {milliseconds}".rstrip())
+            yield f"{name:<{first}} {measures.queries:7d} {scores} {milliseconds}".rstrip()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import textwrap
+import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -14,6 +16,8 @@ from notesearch.cli.terminal import harmless, paint
 from notesearch.records import Hit
 
 _TSV_COLUMNS = ("rank", "score", "path", "start_line", "end_line", "title", "heading", "snippet")
+# Whatever a reader might take for the end of a line or of a column.
+_BREAKS = re.compile("[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+")
 _LEAST_WIDTH = 24
 _MOST_WIDTH = 100
 
@@ -47,7 +51,7 @@ def format_hits(
         Pieces of output, line ends included.
     """
     if kind is Format.JSON:
-        yield json.dumps([hit_as_dict(hit, query_id) for hit in hits], ensure_ascii=False, indent=2) + "\n"
+        yield json_list([hit_as_dict(hit, query_id) for hit in hits])
     elif kind is Format.JSONL:
         for hit in hits:
             yield json.dumps(hit_as_dict(hit, query_id), ensure_ascii=False) + "\n"
@@ -66,22 +70,33 @@ def hit_as_dict(hit: Hit, query_id: str | None = None) -> dict[str, object]:
     return values
 
 
+def json_list(values: Sequence[dict[str, object]]) -> str:
+    """Hits as one JSON document."""
+    return json.dumps(values, ensure_ascii=False, indent=2) + "\n"
+
+
 def _tsv(hit: Hit, query_id: str | None) -> str:
     values = hit_as_dict(hit)
     columns = ([query_id] if query_id is not None else []) + [str(values[name]) for name in _TSV_COLUMNS]
-    return (
-        "\t".join(" ".join(column.split()) if "\t" in column or "\n" in column else column for column in columns) + "\n"
-    )
+    return "\t".join(_one_line(column) for column in columns) + "\n"
 
 
 def _vimgrep(hit: Hit, query_id: str | None) -> str:
-    return f"{hit.path}:{hit.start_line}:1:{hit.title}: {hit.snippet}\n"
+    return _one_line(f"{hit.path}:{hit.start_line}:1:{hit.title}: {hit.snippet}") + "\n"
 
 
 def _trec(hit: Hit, query_id: str | None) -> str:
-    # A TREC run is cut at white space.
-    document = "%20".join(hit.path.split(" "))
-    return f"{query_id or '0'} Q0 {document} {hit.rank} {hit.score:.6f} notesearch\n"
+    columns = (query_id or "0", "Q0", hit.path, str(hit.rank), f"{hit.score:.6f}", "notesearch")
+    return " ".join(map(_without_space, columns)) + "\n"
+
+
+def _one_line(text: str) -> str:
+    return _BREAKS.sub(" ", text)
+
+
+def _without_space(text: str) -> str:
+    """White space written as in a URL, since a TREC run is cut at it."""
+    return re.sub(r"[\s%]", lambda match: "".join(f"%{byte:02X}" for byte in match[0].encode()), text)
 
 
 _LINES = {
@@ -120,9 +135,8 @@ def _lines_for_people(hit: Hit, colour: bool, width: int) -> Iterator[str]:
 
 def _wrapped_snippet(hit: Hit, colour: bool, width: int, indent: str) -> Iterator[str]:
     """The snippet in lines, its matching words marked wherever the lines were broken."""
-    lines = _wrapped(hit.snippet, width, indent, indent)
     position = 0  # in the snippet, which holds the lines one after another, white space between them
-    for line in lines:
+    for line in _wrapped(hit.snippet, width, indent, indent) if hit.snippet else ():
         text = line[len(indent) :]
         start = hit.snippet.index(text, position)
         position = start + len(text)
@@ -132,22 +146,57 @@ def _wrapped_snippet(hit: Hit, colour: bool, width: int, indent: str) -> Iterato
 def _marked(text: str, spans: Iterable[tuple[int, int]], colour: bool) -> str:
     parts = []
     position = 0
-    for start, end in spans:
-        if 0 <= start < end <= len(text):
+    for span_start, span_end in spans:
+        start, end = max(span_start, 0), min(span_end, len(text))
+        if start < end:
             parts += [harmless(text[position:start]), paint(harmless(text[start:end]), "match", colour=colour)]
             position = end
     return "".join([*parts, harmless(text[position:])])
 
 
 def _wrapped(text: str, width: int, first: str, rest: str) -> list[str]:
-    return textwrap.wrap(
-        text, width, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False, replace_whitespace=False
-    ) or [first]
+    """Lines of at most `width` columns of a terminal; a word is broken only if it is wider than a line.
+
+    textwrap counts characters, and an East Asian one takes two columns.
+    """
+    lines, column = [first], len(first)
+    for word in text.split():
+        gap = " " if column > len(rest) else ""
+        if column + len(gap) + _columns(word) <= width:
+            lines[-1] += gap + word
+            column += len(gap) + _columns(word)
+        elif _columns(word) <= width - len(rest):
+            lines.append(rest + word)
+            column = len(rest) + _columns(word)
+        else:
+            if column + len(gap) + _columns(word[0]) <= width:
+                lines[-1] += gap
+                column += len(gap)
+            for char in word:
+                if column + _columns(char) > width:
+                    lines.append(rest)
+                    column = len(rest)
+                lines[-1] += char
+                column += _columns(char)
+    return lines
+
+
+def _columns(text: str) -> int:
+    if text.isascii():
+        return len(text)
+    return sum(
+        2 if unicodedata.east_asian_width(char) in "WF" else 0 if unicodedata.combining(char) else 1 for char in text
+    )
 
 
 def _short_path(path: str) -> str:
     """A path relative to the working directory or to the home directory, where that is shorter."""
-    here, home = f"{Path.cwd()}{os.sep}", f"{Path.home()}{os.sep}"
-    if path.startswith(here):
-        return path[len(here) :]
-    return f"~{os.sep}{path[len(home) :]}" if path.startswith(home) else path
+    folders = []
+    with suppress(OSError):  # it may be gone
+        folders.append((f"{Path.cwd()}{os.sep}", ""))
+    with suppress(RuntimeError):  # a user may have none
+        folders.append((f"{Path.home()}{os.sep}", f"~{os.sep}"))
+    for folder, short in folders:
+        if path.startswith(folder):
+            return short + path[len(folder) :]
+    return path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +13,7 @@ import typer
 
 from notesearch.cli.options import IndexDir, Quiet, Verbose
 from notesearch.cli.progress import progress_bar
-from notesearch.cli.terminal import warn
+from notesearch.cli.terminal import warn, write
 from notesearch.records import IndexReport
 
 _MOST_SKIPPED_SHOWN = 10
@@ -57,7 +58,8 @@ def index(
     settings = load_settings(
         index_dir=index_dir, model=model, max_file_bytes=max_file_bytes, follow_symlinks=follow_symlinks
     )
-    paths = [Path(folder).expanduser().absolute() for folder in folders or []]
+    # os.path's leaves the name of an unknown user as it is; Path's raises.
+    paths = [Path(os.path.expanduser(folder)).absolute() for folder in folders or []]  # noqa: PTH111
     if forget:
         for path in paths:
             count = forget_folder(settings, path.resolve())
@@ -67,7 +69,7 @@ def index(
     with progress_bar("Indexing", shown=not quiet and sys.stderr.isatty()) as progress:
         report = sync_index(settings, paths, rebuild=rebuild, progress=progress)
     if as_json:
-        typer.echo(json.dumps(_as_json(report), ensure_ascii=False))
+        write([json.dumps(_as_json(report), ensure_ascii=False) + "\n"])
     if not quiet:
         _tell(report, verbose=verbose, in_words=not as_json)
 

@@ -13,9 +13,9 @@ from typing import Annotated, Any, Optional
 import typer
 
 from notesearch.cli.dates import parse_date
-from notesearch.cli.formats import Format, format_hits
+from notesearch.cli.formats import Format, format_hits, hit_as_dict, json_list
 from notesearch.cli.options import IndexDir, Quiet, Verbose
-from notesearch.cli.terminal import uses_colour, warn, width
+from notesearch.cli.terminal import uses_colour, warn, width, write
 from notesearch.errors import UsageError
 
 _MOST_HITS = 10_000
@@ -86,14 +86,18 @@ def search(
     }
     batch = [(None, " ".join(query or []))] if queries is None else list(_read_queries(queries, query))
     found = False
+    as_one_list: list[dict[str, object]] = []
+    colour, columns = uses_colour(sys.stdout), width()
     with open_index(load_settings(index_dir=index_dir).index_dir) as index:
         for query_id, text in batch:
             hits = index.search(text, **options)
             found = found or bool(hits)
-            colour = uses_colour(sys.stdout)
-            for piece in format_hits(hits, kind, query_id=query_id, colour=colour, width=width()):
-                sys.stdout.write(piece)
-    sys.stdout.flush()
+            if kind is Format.JSON:  # one document, however many queries
+                as_one_list += [hit_as_dict(hit, query_id) for hit in hits]
+            else:
+                write(format_hits(hits, kind, query_id=query_id, colour=colour, width=columns))
+    if kind is Format.JSON:
+        write([json_list(as_one_list)])
     if not found:
         if kind is Format.HUMAN and not quiet:
             warn("Nothing found.")
@@ -106,6 +110,8 @@ def _read_queries(path: Path, query: list[str] | None) -> Iterator[tuple[str, st
     Raises:
         UsageError: It cannot be read, a line is not as it should be, or there is a query beside it.
     """
+    from notesearch.retrieval.query import parse_query
+
     if query:
         raise UsageError("a query and --queries were both given", "Give one of them.")
     try:
@@ -117,8 +123,9 @@ def _read_queries(path: Path, query: list[str] | None) -> Iterator[tuple[str, st
             continue
         try:
             record = json.loads(line)
-            yield str(record["_id"]), str(record["text"])
-        except (ValueError, KeyError, TypeError) as error:
+            parse_query(record["text"])
+            yield str(record["_id"]), record["text"]
+        except (ValueError, KeyError, TypeError, AttributeError, UsageError) as error:
             raise UsageError(
                 f"{path}, line {number} is no query", 'Each line should be like {"_id": "1", "text": "cap theorem"}.'
             ) from error

@@ -6,13 +6,26 @@ import os
 import re
 import shutil
 import sys
+from collections.abc import Iterable
 from typing import TextIO
 
 # C0 and C1 control characters could move the cursor or start an escape sequence; bidirectional overrides could make
 # a name read as another one.
-_UNSAFE = re.compile("[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069\u2028\u2029]")
+_UNSAFE = re.compile("[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\u2028\u2029]")
 
 _CODES = {"bold": "1", "dim": "2", "match": "1;33", "tag": "36", "path": "32"}
+
+
+def write(pieces: Iterable[str]) -> None:
+    """Writes to stdout; ends the program quietly where the reader has gone (`| head`): what it wanted, it has."""
+    try:
+        for piece in pieces:
+            sys.stdout.write(piece)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What is still in the buffer goes nowhere, or Python would complain about it at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
 
 
 def warn(message: str) -> None:

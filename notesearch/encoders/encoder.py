@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -18,12 +19,17 @@ if TYPE_CHECKING:
     Vectors = NDArray[np.float32]
     TokenIds = NDArray[np.int64]
 
-# Padded tokens in one forward pass: enough to keep two cores busy, few enough for the activations to stay in cache.
-_BATCH_TOKENS = 2048
-
 
 class Forward(Protocol):
-    """A model's forward pass, by whichever runtime."""
+    """A model's forward pass, by whichever runtime.
+
+    Attributes:
+        batch_tokens: The most padded tokens that it should be given at once; a longer text goes alone.
+        concurrency: How many calls should run at the same time.
+    """
+
+    batch_tokens: int
+    concurrency: int
 
     def __call__(self, input_ids: TokenIds, attention_mask: TokenIds) -> Vectors:
         """Runs the model on int64 arrays `(batch, tokens)`; returns token vectors, float32 `(batch, tokens, dim)`."""
@@ -43,7 +49,7 @@ class Encoder:
         config: EncoderConfig,
         tokenizer_file: Path,
         forward: Forward,
-        scale: CosineScale = CosineScale(unrelated=0.0, related=1.0),  # noqa: B008 - frozen
+        scale: CosineScale = CosineScale(unrelated=0.0, related=1.0),
     ) -> None:
         self.config = config
         self.scale = scale
@@ -82,9 +88,19 @@ class Encoder:
             texts = [text.lower() for text in texts]
         ids = [encoding.ids for encoding in self._tokenizer.encode_batch(texts)]
         vectors = np.zeros((len(ids), self.config.dim), dtype=np.float32)
-        for rows in _batches([len(row) for row in ids]):
+
+        def encode(rows: list[int]) -> None:
             input_ids, attention_mask = _pad([ids[row] for row in rows], self.config.pad_token_id)
             vectors[rows] = _pool(self._forward(input_ids, attention_mask), attention_mask, self.config.pooling)
+
+        batches = list(_batches([len(row) for row in ids], self._forward.batch_tokens))
+        if len(batches) == 1 or self._forward.concurrency == 1:
+            for batch in batches:
+                encode(batch)
+        else:
+            with ThreadPoolExecutor(self._forward.concurrency) as pool:
+                for _ in pool.map(encode, batches):
+                    pass
         return vectors
 
 
@@ -100,12 +116,12 @@ def _load_tokenizer(path: Path) -> Any:
     return tokenizer
 
 
-def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+def _batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
     """Groups texts of like length, so that little padding is computed: yields lists of row numbers."""
     batch: list[int] = []
     for row in sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True):
         # The first row of a batch is its longest, so it sets the width.
-        if batch and lengths[batch[0]] * (len(batch) + 1) > _BATCH_TOKENS:
+        if batch and lengths[batch[0]] * (len(batch) + 1) > batch_tokens:
             yield batch
             batch = []
         batch.append(row)
@@ -114,7 +130,7 @@ def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
 
 
 def _pad(ids: Sequence[Sequence[int]], pad_token_id: int) -> tuple[TokenIds, TokenIds]:
-    width = max(1, *map(len, ids)) if len(ids) > 1 else max(1, len(ids[0]))
+    width = max([1, *map(len, ids)])
     input_ids = np.full((len(ids), width), pad_token_id, dtype=np.int64)
     attention_mask = np.zeros((len(ids), width), dtype=np.int64)
     for row, values in enumerate(ids):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,16 +13,23 @@ if TYPE_CHECKING:
 
 
 class OnnxForward:
-    """A model in an ONNX file with inputs `input_ids`, `attention_mask` and output `token_vectors`."""
+    """A model in an ONNX file with inputs `input_ids`, `attention_mask` and output `token_vectors`.
+
+    It takes texts one by one, one a core: a third faster than batches over all cores, and a quantised model then scales
+    its activations by this text alone, so that a passage's vector does not depend on what it was encoded with.
+    """
+
+    batch_tokens = 1
 
     def __init__(self, model_file: Path) -> None:
         import onnxruntime
         from onnxruntime.capi import onnxruntime_pybind11_state as errors
 
         damaged = (errors.Fail, errors.InvalidGraph, errors.InvalidProtobuf, errors.InvalidArgument, errors.NoSuchFile)
-
+        self.concurrency = _available_cores()
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
+        options.intra_op_num_threads = 1
         try:
             self._session = onnxruntime.InferenceSession(str(model_file), options, providers=["CPUExecutionProvider"])
         except damaged as error:
@@ -34,3 +42,10 @@ class OnnxForward:
         feeds = {"input_ids": input_ids, "attention_mask": attention_mask}
         vectors: Vectors = self._session.run(["token_vectors"], feeds)[0]
         return vectors
+
+
+def _available_cores() -> int:
+    """The cores that this process may use: fewer than the machine has, in a container or under taskset."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -17,6 +17,10 @@ Device = Literal["cpu", "cuda", "mps"]
 class TorchForward:
     """A model run by torch; bf16 on the CPU, where its caller has made sure that the CPU has it in hardware."""
 
+    # Enough to keep the cores busy, few enough for the activations of a small model to stay in cache.
+    batch_tokens = 2048
+    concurrency = 1
+
     def __init__(self, source: Path, device: Device, *, bf16: bool) -> None:
         import torch
 

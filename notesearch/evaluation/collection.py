@@ -65,7 +65,7 @@ def read_collection(directory: Path) -> Collection:
     if corpus_file.is_file():
         qrels = _read_qrels(directory / "qrels.tsv")
     else:
-        qrels = {str(r["_id"]): {str(path): 1.0 for path in r.get("relevant", ())} for r in records}
+        qrels = {str(r["_id"]): {str(path): 1.0 for path in _relevant(r)} for r in records}
     qrels = {query_id: gains for query_id, gains in qrels.items() if gains}
     queries = {str(r["_id"]): str(r["text"]) for r in records if str(r["_id"]) in qrels}
     qrels = {query_id: qrels[query_id] for query_id in queries}
@@ -92,9 +92,16 @@ def write_corpus_as_notes(corpus_file: Path, folder: Path) -> dict[str, str]:
         title = re.sub(r"\s+", " ", str(record.get("title") or "")).strip()
         name = f"{number:06d}.md"
         heading = f"# {title}\n\n" if title else ""
-        (folder / name).write_text(f"{heading}{record['text']}\n", encoding="utf-8")
+        (folder / name).write_text(f"{heading}{record['text']}\n", encoding="utf-8", errors="replace")
         names[name] = str(record["_id"])
     return names
+
+
+def _relevant(record: dict[str, Any]) -> list[Any]:
+    relevant = record.get("relevant", [])
+    if not isinstance(relevant, list):
+        raise UsageError(f'query {record["_id"]}: "relevant" is no list of notes', _LAYOUTS)
+    return relevant
 
 
 def _read_qrels(path: Path) -> dict[str, dict[str, float]]:

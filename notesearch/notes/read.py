@@ -102,8 +102,8 @@ def parse_note(path: Path, text: str, modified: datetime) -> Note:
     blocks = assemble(table, ranges, table.first_line_from(front_matter.body_start))
     if not blocks and front_matter.data:
         # A note that is all front matter is found by what that says.
-        content = (table.first_line_from(offset) for offset in front_matter.span)
-        blocks = assemble(table, [LineRange(*content, "paragraph")], body_line)
+        start, end = front_matter.span
+        blocks = (Block("paragraph", start, start + len(text[start:end].rstrip())),)
     tags, links = _org_inline(text, blocks) if suffix == ".org" else _inline(text, blocks)
     values: dict[str, Any] = {}
     if suffix == ".org":

@@ -16,22 +16,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DenseScores:
-    """How close every chunk is to a query.
+    """How close chunks are to a query.
 
     Attributes:
         chunk_ids: Admitted chunks, int64 `(n,)`, ascending.
         cosines: float32 `(n,)`.
-        mean: Of the cosines of the whole collection.
-        deviation: Their standard deviation.
+        highest: The highest cosine in the whole collection, admitted or not; -1 for an empty one.
     """
 
     chunk_ids: NDArray[np.int64]
     cosines: NDArray[np.float32]
-    mean: float
-    deviation: float
+    highest: float
 
     def best(self, limit: int) -> NDArray[np.int64]:
-        """Positions of the closest chunks, closest first; equally close ones by id."""
+        """Ids of the closest chunks, closest first; equally close ones by id."""
         if limit < len(self.cosines):
             # A partial sort first; then its threshold, so that no tie is cut at random.
             threshold = np.partition(self.cosines, -limit)[-limit]
@@ -39,7 +37,7 @@ class DenseScores:
         else:
             candidates = np.arange(len(self.cosines))
         order = np.argsort(-self.cosines[candidates], kind="stable")
-        best: NDArray[np.int64] = candidates[order][:limit]
+        best: NDArray[np.int64] = self.chunk_ids[candidates[order][:limit]]
         return best
 
     def of(self, chunk_ids: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -62,7 +60,7 @@ class ExactScan:
         self._dead = reader.dead_chunks()
 
     def score(self, query_vector: NDArray[np.float32], filters: Filters) -> DenseScores:
-        """Scores every chunk against a query vector, float32 `(dim,)` of length 1."""
+        """Scores the admitted chunks against a query vector, float32 `(dim,)` of length 1."""
         ids = np.concatenate([ids for ids, _ in self._pairs] or [np.empty(0, dtype=np.int64)])
         products = [vectors @ query_vector for _, vectors in self._pairs]
         cosines = np.concatenate(products or [np.empty(0, dtype=np.float32)])
@@ -72,9 +70,6 @@ class ExactScan:
         if len(self._dead):
             alive = ~np.isin(ids, self._dead)
             ids, cosines = ids[alive], cosines[alive]
-        mean, deviation = (float(cosines.mean()), float(cosines.std())) if len(cosines) else (0.0, 0.0)
+        scores = DenseScores(ids, cosines, highest=float(cosines.max(initial=-1.0)))
         admitted = self._reader.admitted_chunks(filters)
-        if admitted is not None:
-            kept = np.isin(ids, admitted)
-            ids, cosines = ids[kept], cosines[kept]
-        return DenseScores(ids, cosines, mean, deviation)
+        return scores if admitted is None else scores.only(admitted)

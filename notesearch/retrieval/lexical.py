@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Sequence, Set
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -20,27 +22,46 @@ _FIELD_WEIGHTS = (2.0, 1.0)
 # How much two neighbouring words found near each other count beside the words themselves, and how near.
 _PAIR_WEIGHT = 0.46
 _NEAR_WORDS = 3
+# FTS5's BM25: k1 + 1, the most that it gives a word as a multiple of its IDF; and the least IDF.
+_SATURATION = 2.2
+_LEAST_IDF = 1e-6
 # A phrase that more notes hold than this is no phrase to search by.
 _MOST_PHRASE_MATCHES = 2_000
 
 
-def match_lexical(reader: IndexReader, query: Query, limit: int, filters: Filters) -> dict[int, float]:
-    """Finds the notes that match a query best by its words, and by its words near each other.
+@dataclass(frozen=True, slots=True)
+class LexicalScores:
+    """How well notes match a query's words.
 
-    Returns:
-        Note ids and their scores, the best words first. The scores are not scaled to the query: how much of its rare
-        words was matched is just what they should tell.
+    Attributes:
+        notes: Note ids and their scores, greater than 0. They are not scaled to the query: how much of its rare words
+            was matched is just what they should tell.
+        coverage: How much of the query the best note matches, 0 to 1: its BM25 as a part of the most that any note
+            could get. About 0.5 for a note of common length that holds each word once.
     """
+
+    notes: dict[int, float]
+    coverage: float
+
+    def only(self, note_ids: Set[int]) -> LexicalScores:
+        """The same scores for some of the notes only."""
+        return replace(self, notes={note: score for note, score in self.notes.items() if note in note_ids})
+
+
+def match_lexical(reader: IndexReader, query: Query, limit: int, filters: Filters) -> LexicalScores:
+    """Finds the notes that match a query best by its words, and by its words near each other."""
     if not query.words:
-        return {}
+        return LexicalScores({}, 0.0)
     required = f" AND {_all_phrases(query)}" if query.phrases else ""
     words = " OR ".join(_quoted(word) for word in query.words)
     scores = dict(reader.match_words(f"({words}){required}", _FIELD_WEIGHTS, limit, filters))
-    pairs = " OR ".join(_near_pairs(query.words))
-    if pairs:
+    if not scores:
+        return LexicalScores({}, 0.0)
+    coverage = max(scores.values()) / _most_attainable(reader, query)
+    if pairs := " OR ".join(_near_pairs(query.words)):
         for note_id, score in reader.match_words(f"({pairs}){required}", _FIELD_WEIGHTS, limit, filters):
             scores[note_id] = scores.get(note_id, 0.0) + _PAIR_WEIGHT * score
-    return scores
+    return LexicalScores(scores, min(coverage, 1.0))
 
 
 def chunks_with_phrases(reader: IndexReader, query: Query, filters: Filters) -> NDArray[np.int64] | None:
@@ -76,6 +97,19 @@ def _near_pairs(words: Sequence[str]) -> list[str]:
     """
     pairs = [(a, b) for a, b in pairwise(words) if a != b]
     return [f"NEAR({_quoted(a)} {_quoted(b)}, {_NEAR_WORDS})" for a, b in pairs]
+
+
+def _most_attainable(reader: IndexReader, query: Query) -> float:
+    """The BM25 score of a note in which each word of the query occurs without end."""
+    notes = reader.count_notes()
+    stems = reader.stems(query.words)
+    frequencies = reader.note_frequencies(term for terms in stems.values() for term in terms)
+    total = 0.0
+    for word in query.words:
+        # A word that is several terms (a pair of characters) is at most as frequent as the rarest of them.
+        count = min((frequencies.get(term, 0) for term in stems[word]), default=0)
+        total += max(math.log((notes - count + 0.5) / (count + 0.5)), _LEAST_IDF)
+    return _SATURATION * total
 
 
 def _all_phrases(query: Query) -> str:

@@ -8,7 +8,9 @@ from collections.abc import Iterable, Iterator
 
 from notesearch.storage import UNSPACED, IndexReader
 
-_RUN = re.compile(f"[{UNSPACED}]+|[^\\W_{UNSPACED}]+")
+_LETTERS = f"[^\\W_{UNSPACED}]"
+# A letter may be typed as one with combining marks: some keyboards and all of macOS's file names do.
+_RUN = re.compile(f"[{UNSPACED}]+|{_LETTERS}+(?:[\u0300-\u036f]+{_LETTERS}*)*")
 _UNSPACED_CHARACTER = re.compile(f"[{UNSPACED}]")
 # A stem begins as its word does, so only words that begin like a word of the query need to be stemmed.
 _BEGINNING_CHARS = 2
@@ -25,7 +27,8 @@ def find_words(text: str) -> Iterator[tuple[int, int, str]]:
         if end - start > 2 and _UNSPACED_CHARACTER.match(run.group()):
             yield from ((i, i + 2, text[i : i + 2]) for i in range(start, end - 1))
         else:
-            yield start, end, run.group().casefold()
+            # Not casefold(), which makes two letters of ß where the full-text index keeps one.
+            yield start, end, run.group().lower()
 
 
 def telling_words(reader: IndexReader, query_words: Iterable[str], texts: Iterable[str]) -> dict[str, str]:
@@ -44,7 +47,7 @@ def telling_words(reader: IndexReader, query_words: Iterable[str], texts: Iterab
 
 def _beginning(word: str) -> str:
     """The first letters of a word, as the full-text index sees them: without diacritics."""
-    start = word[:_BEGINNING_CHARS]
-    if start.isascii():
-        return start
-    return "".join(char for char in unicodedata.normalize("NFD", start) if not unicodedata.combining(char))
+    if word.isascii():
+        return word[:_BEGINNING_CHARS]
+    bare = "".join(char for char in unicodedata.normalize("NFD", word) if not unicodedata.combining(char))
+    return bare[:_BEGINNING_CHARS]

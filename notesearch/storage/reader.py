@@ -121,6 +121,13 @@ class IndexReader:
             terms[distinct[row]].append(term)
         return {word: tuple(parts) for word, parts in terms.items()}
 
+    def note_frequencies(self, terms: Iterable[str]) -> dict[str, int]:
+        """In how many notes each term occurs; terms as `stems` gives them, those that occur nowhere left out."""
+        wanted = sorted(set(terms))
+        self._query("CREATE VIRTUAL TABLE IF NOT EXISTS temp.vocabulary USING fts5vocab (main, note_words, row)")
+        marks = ",".join("?" * len(wanted))
+        return dict(self._query(f"SELECT term, doc FROM temp.vocabulary WHERE term IN ({marks})", wanted))
+
     def match_words(
         self, expression: str, weights: tuple[float, float], limit: int, filters: Filters
     ) -> list[tuple[int, float]]:

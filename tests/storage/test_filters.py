@@ -43,6 +43,7 @@ def tagged(writer: IndexWriter, index_dir: Path) -> Path:
         ((), ("a", "x"), "ab accents percent none"),
         ((), ("a/b",), "a ab two x accents percent none"),
         (("GRÖSSE",), (), "accents"),
+        (("größe",), (), "accents"),
         (("été",), (), "accents"),
         (("50%_off",), (), "percent"),
         (("50__off",), (), ""),

@@ -83,6 +83,11 @@ class TestWords:
         assert reader.stems(["tea"]) == {"tea": ("tea",)}
         assert reader.stems([]) == {}
 
+    def test_frequencies_count_notes(self, reader: IndexReader) -> None:
+        # "tea" is in the title and both chunks of one note.
+        assert reader.note_frequencies(["tea", "coffe", "unknown", "tea"]) == {"tea": 1, "coffe": 1}
+        assert reader.note_frequencies([]) == {}
+
     def test_stems_are_the_terms_of_the_index(self, reader: IndexReader, index_dir: Path) -> None:
         (stem,) = reader.stems(["Teas"])["Teas"]
         assert found(index_dir, f'"{stem}"') == ["a.md"]

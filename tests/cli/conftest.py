@@ -1,0 +1,83 @@
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from notesearch.cli import main
+
+from .sample_index import SampleIndex, sample_index
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> SampleIndex:
+    """The sample notes, indexed with the real model; for reading only."""
+    return sample_index(tmp_path_factory.getbasetemp())
+
+
+@pytest.fixture(autouse=True)
+def own_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Commands see neither the user's index nor settings nor models, nor the network."""
+    for kind in ("DATA", "CONFIG", "CACHE"):
+        monkeypatch.setenv(f"XDG_{kind}_HOME", str(tmp_path / kind.lower()))
+    for name in ("NOTESEARCH_INDEX_DIR", "NOTESEARCH_MODEL", "NO_COLOR", "COLUMNS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs a command through `main`, in this process."""
+
+    def call(*arguments: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["notesearch", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as caught:
+            main()
+        code = caught.value.code
+        out, err = capsys.readouterr()
+        return Outcome(code if isinstance(code, int) else int(code is not None), out, err)
+
+    return call
+
+
+@pytest.fixture
+def write_notes(tmp_path: Path) -> Callable[[Mapping[str, str]], Path]:
+    """Writes notes; returns their folder."""
+
+    def write(notes: Mapping[str, str]) -> Path:
+        folder = tmp_path / "notes"
+        for name, text in notes.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text, encoding="utf-8")
+        return folder
+
+    return write
+
+
+NOTES = {
+    "cap.md": "---\ntags: [databases, theory]\ndate: 2024-02-10\n---\n# CAP theorem\n\nPick consistency or availability.",
+    "cooking/dal.md": "---\ntags: cooking\ndate: 2023-05-01\n---\n# Dal\n\nLentils, turmeric, salt.",
+    "cooking/white bread.md": "---\ntags: cooking\ndate: 2025-05-01\n---\n# Bread\n\n## Dough\n\nFlour, water, salt.",
+}
+
+
+@pytest.fixture
+def indexed(fake_encoder, run: Run, write_notes: Callable[[Mapping[str, str]], Path]) -> Path:
+    """Three notes, indexed with the fake encoder where commands look by default; returns their folder."""
+    folder = write_notes(NOTES)
+    assert run("index", folder, "--quiet").code == 0
+    return folder

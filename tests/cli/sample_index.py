@@ -1,0 +1,41 @@
+"""An index of the sample notes made with the real model, once for all tests that only read it."""
+
+import functools
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+SAMPLE_NOTES = Path(__file__).parents[2] / "sample_notes"
+
+
+@dataclass(frozen=True)
+class SampleIndex:
+    """Where it is, and with which environment commands see it, offline, without the user's settings."""
+
+    index_dir: Path
+    environment: dict[str, str]
+
+    def run(self, *arguments: str, **options) -> subprocess.CompletedProcess[str]:
+        """Runs `notesearch` as a user does, from outside."""
+        command = [sys.executable, "-m", "notesearch", *arguments]
+        return subprocess.run(
+            command, env=self.environment, capture_output=True, encoding="utf-8", timeout=120, **options
+        )
+
+
+@functools.cache
+def sample_index(base: Path) -> SampleIndex:
+    """Makes the index below a directory that lasts as long as the tests do."""
+    root = base / "sample"
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith(("NOTESEARCH_", "COLUMNS"))},
+        "HF_HUB_OFFLINE": "1",
+        "NO_COLOR": "",
+        **{f"XDG_{kind}_HOME": str(root / kind.lower()) for kind in ("CACHE", "CONFIG", "DATA")},
+    }
+    sample = SampleIndex(root / "data" / "notesearch", environment)
+    done = sample.run("index", str(SAMPLE_NOTES), "--quiet")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    return sample

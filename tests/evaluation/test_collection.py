@@ -1,0 +1,150 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from notesearch.errors import UsageError
+from notesearch.evaluation import Collection, read_collection, write_corpus_as_notes
+
+SAMPLE_NOTES = Path(__file__).parents[2] / "sample_notes"
+
+
+def jsonl(*records) -> str:
+    return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Writes files into a folder; returns the folder."""
+
+    def run(**texts: str) -> Path:
+        for name, text in texts.items():
+            suffix = "tsv" if name == "qrels" else "jsonl"
+            (tmp_path / f"{name}.{suffix}").write_bytes(text.encode("utf-8"))
+        return tmp_path
+
+    return run
+
+
+CORPUS = jsonl({"_id": "d1", "title": "CAP", "text": "Consistency"}, {"_id": "d2", "text": "Raft"})
+QUERIES = jsonl({"_id": "1", "text": "cap"}, {"_id": "2", "text": "raft"}, {"_id": "3", "text": "unjudged"})
+QRELS = "query-id\tcorpus-id\tscore\n1\td1\t2\n2\td1\t0\n2\td2\t1\n9\td1\t1\n"
+
+
+def test_a_beir_folder(write, tmp_path):
+    collection = read_collection(write(corpus=CORPUS, queries=QUERIES, qrels=QRELS))
+    assert collection.queries == {"1": "cap", "2": "raft"}
+    assert collection.qrels == {"1": {"d1": 2.0}, "2": {"d2": 1.0}}
+    assert (collection.grades, collection.notes_dir, collection.corpus_file) == ({}, None, tmp_path / "corpus.jsonl")
+
+
+def test_qrels_need_no_header(write):
+    collection = read_collection(write(corpus=CORPUS, queries=QUERIES, qrels="1\td1\t1\n"))
+    assert collection.qrels == {"1": {"d1": 1.0}}
+
+
+def test_lines_may_end_as_on_windows(write):
+    texts = {"corpus": CORPUS, "queries": QUERIES, "qrels": QRELS}
+    collection = read_collection(write(**{name: text.replace("\n", "\r\n") for name, text in texts.items()}))
+    assert collection.qrels == {"1": {"d1": 2.0}, "2": {"d2": 1.0}}
+
+
+def test_a_folder_of_notes(write, tmp_path):
+    queries = jsonl(
+        {"_id": 1, "text": "cap", "grade": "exact", "relevant": ["a/cap.md", "b.md"]},
+        {"_id": 2, "text": "raft", "grade": "typo", "relevant": []},
+        {"_id": 3, "text": "dal", "relevant": ["dal.md"]},
+    )
+    collection = read_collection(write(queries=queries))
+    assert collection.queries == {"1": "cap", "3": "dal"}
+    assert collection.qrels == {"1": {"a/cap.md": 1.0, "b.md": 1.0}, "3": {"dal.md": 1.0}}
+    assert collection.grades == {"1": "exact"}
+    assert (collection.notes_dir, collection.corpus_file) == (tmp_path, None)
+    assert collection.qrels_of("exact") == {"1": {"a/cap.md": 1.0, "b.md": 1.0}}
+
+
+def test_the_sample_notes_are_judged_by_notes_that_are_there():
+    collection = read_collection(SAMPLE_NOTES)
+    assert len(collection.queries) >= 60
+    missing = {path for gains in collection.qrels.values() for path in gains if not (SAMPLE_NOTES / path).is_file()}
+    assert missing == set()
+
+
+def test_a_line_separator_inside_a_text_ends_no_line(write, tmp_path):
+    strange = "one\u2028two\x85three\x0bfour"
+    queries = jsonl({"_id": "1", "text": strange})
+    assert "\u2028" in queries
+    collection = read_collection(write(corpus=jsonl({"_id": "d1", "text": strange}), queries=queries, qrels="1\td1\t1"))
+    assert collection.queries == {"1": strange}
+    names = write_corpus_as_notes(tmp_path / "corpus.jsonl", tmp_path / "notes")
+    assert names == {"000000.md": "d1"}
+
+
+def test_a_corpus_becomes_notes_with_titles(write, tmp_path):
+    write(
+        corpus=jsonl({"_id": "a", "title": " CAP\n theorem", "text": "Pick."}, {"_id": 7, "title": None, "text": "b"})
+    )
+    names = write_corpus_as_notes(tmp_path / "corpus.jsonl", tmp_path / "deep" / "notes")
+    assert names == {"000000.md": "a", "000001.md": "7"}
+    texts = [(tmp_path / "deep" / "notes" / name).read_text(encoding="utf-8") for name in names]
+    assert texts == ["# CAP theorem\n\nPick.\n", "b\n"]
+
+
+def test_a_text_that_cannot_be_written_as_utf8_becomes_a_note_too(write, tmp_path):
+    write(corpus='{"_id": "a", "text": "broken \\ud800 pair"}\n')
+    write_corpus_as_notes(tmp_path / "corpus.jsonl", tmp_path / "notes")
+    assert (tmp_path / "notes" / "000000.md").read_text(encoding="utf-8").startswith("broken ")
+
+
+BAD = [
+    ({"queries": QUERIES + "{not json}\n"}, "queries.jsonl, line 4"),
+    ({"queries": "\n" + '{"_id": "1"}\n'}, "queries.jsonl, line 2"),
+    ({"queries": '["1", "cap"]\n'}, "queries.jsonl, line 1"),
+    ({"queries": '{"_id": "1", "text": "cap", "relevant": "a.md"}\n'}, "relevant"),
+    ({"queries": '{"_id": "1", "text": "cap", "relevant": 5}\n'}, "relevant"),
+    ({"queries": '{"_id": "1", "text": "cap", "relevant": null}\n'}, "relevant"),
+    ({"queries": ""}, "no judged query"),
+    ({"queries": QUERIES}, "no judged query"),
+    ({"corpus": CORPUS, "queries": QUERIES, "qrels": QRELS + "1\td1\n"}, "qrels.tsv, line 6"),
+    ({"corpus": CORPUS, "queries": QUERIES, "qrels": QRELS + "1\td1\tmuch\n"}, "qrels.tsv, line 6"),
+    ({"corpus": CORPUS, "queries": QUERIES, "qrels": "1 d1 1\n2 d2 1\n"}, "qrels.tsv, line 2"),
+    ({"corpus": CORPUS, "queries": QUERIES}, "qrels.tsv"),
+    ({"corpus": CORPUS}, "no queries.jsonl"),
+]
+
+
+@pytest.mark.parametrize(("texts", "told"), BAD)
+def test_what_is_wrong_is_said_with_its_line(write, texts, told):
+    with pytest.raises(UsageError) as caught:
+        read_collection(write(**texts))
+    assert told in caught.value.message
+    assert caught.value.hint
+
+
+def test_a_wrong_line_of_a_corpus_is_said(write, tmp_path):
+    write(corpus=CORPUS + '{"title": "no text"}\n')
+    with pytest.raises(UsageError, match=r"corpus\.jsonl, line 3"):
+        write_corpus_as_notes(tmp_path / "corpus.jsonl", tmp_path / "notes")
+
+
+def test_a_file_that_is_not_utf8_is_refused(tmp_path):
+    (tmp_path / "queries.jsonl").write_bytes(b'{"_id": "1", "text": "caf\xe9"}\n')
+    with pytest.raises(UsageError, match="cannot read"):
+        read_collection(tmp_path)
+
+
+@pytest.mark.parametrize(("most", "kept"), [(0, 10), (10, 10), (20, 10), (9, 5), (5, 5), (4, 4), (3, 3), (1, 1)])
+def test_a_sample_takes_every_nth_query(most, kept):
+    names = [str(number) for number in range(10)]
+    whole = Collection(
+        queries={name: f"text {name}" for name in names},
+        qrels={name: {"d": 1.0} for name in names},
+        grades=dict.fromkeys(names[:5], "exact"),
+        notes_dir=None,
+        corpus_file=None,
+    )
+    sample = whole.sampled(most)
+    assert len(sample.queries) == kept
+    assert list(sample.queries) == names[:: -(-10 // most) if most else 1]
+    assert sample.queries.keys() == sample.qrels.keys()
+    assert sample.grades.keys() == sample.queries.keys() & whole.grades.keys()

@@ -1,0 +1,35 @@
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import pytest
+
+from notesearch.api import sync_index
+from notesearch.retrieval import Searcher
+from notesearch.settings import Settings
+from notesearch.storage import IndexReader
+
+MakeReader = Callable[[Mapping[str, str]], IndexReader]
+MakeSearcher = Callable[[Mapping[str, str]], Searcher]
+
+
+@pytest.fixture
+def make_reader(tmp_path: Path, fake_encoder) -> Iterator[MakeReader]:
+    """Indexes notes, given as names and texts, with the fake encoder; each call adds to or changes what is there."""
+    folder = tmp_path / "notes"
+    with ExitStack() as stack:
+
+        def make(notes: Mapping[str, str]) -> IndexReader:
+            for name, text in notes.items():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                (folder / name).write_text(text, encoding="utf-8")
+            sync_index(Settings(tmp_path / "index"), [folder])
+            return stack.enter_context(closing(IndexReader(tmp_path / "index")))
+
+        yield make
+
+
+@pytest.fixture
+def make_searcher(make_reader: MakeReader, fake_encoder) -> MakeSearcher:
+    """As `make_reader`, with a searcher on top."""
+    return lambda notes: Searcher(make_reader(notes), lambda: fake_encoder)

@@ -1,0 +1,175 @@
+import pytest
+
+from notesearch.records import Filters
+from notesearch.retrieval.lexical import chunks_with_phrases, match_lexical
+from notesearch.retrieval.query import parse_query
+
+NOTES = {
+    "cap.md": "# CAP theorem\n\nConsistency, availability and partition tolerance.",
+    "raft.md": "# Raft\n\nLeaders replicate a log.",
+    "tofu.md": "# 麻婆豆腐\n\n先把豆腐切成小块，再炒豆瓣酱。",
+    "strasse.md": "# Umzug\n\nDie neue Straße heißt Lindenweg.",
+    "syntax.md": '# Operators\n\nUse AND, OR, NOT, NEAR and a "star" * in a query.',
+}
+
+
+def found(reader, typed, filters=Filters(), limit=100):
+    matched = match_lexical(reader, parse_query(typed), limit, filters)
+    scores = matched.notes
+    assert 0 <= matched.coverage <= 1
+    assert all(score > 0 for score in scores.values())
+    names = {i: note.path.rsplit("/", 1)[-1] for i, note in reader.notes(list(scores)).items()}
+    return [names[i] for i in sorted(scores, key=scores.__getitem__, reverse=True)]
+
+
+@pytest.fixture
+def reader(make_reader):
+    return make_reader(NOTES)
+
+
+@pytest.mark.parametrize(
+    ("typed", "names"),
+    [
+        ("consistency", ["cap.md"]),
+        ("the leader's replicas", ["raft.md"]),
+        ("LOGS", ["raft.md"]),
+        ("豆腐", ["tofu.md"]),
+        ("腐切", ["tofu.md"]),
+        ("Straße", ["strasse.md"]),
+        ("STRAßE", ["strasse.md"]),
+        ("heisst", []),
+        ("STRASSE", []),
+        ("blockchain", []),
+    ],
+)
+def test_notes_are_found_by_the_stems_of_their_words(reader, typed, names):
+    assert found(reader, typed) == names
+
+
+def test_the_note_that_holds_more_of_the_words_is_first(make_reader):
+    reader = make_reader(
+        {"a.md": "quorum of red apples", "b.md": "quorum and lease of apples", "c.md": "the lease only"}
+    )
+    assert found(reader, "quorum lease")[0] == "b.md"
+
+
+def test_a_title_counts(make_reader):
+    assert found(make_reader({"Zebra crossing.md": "Nothing else."}), "zebra") == ["Zebra crossing.md"]
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "AND",
+        "NOT NOT NOT",
+        "NEAR(",
+        'title:"cap',
+        "cap OR",
+        "cap* ^cap -cap +cap",
+        "(((",
+        "{title text}:cap",
+        "cap\0theorem",
+        "'; DROP TABLE notes; --",
+        "\\ % _ ? :1 @x $y",
+        "cap " * 2500,
+        '"cap" ' * 1600,
+        "(" * 10_000,
+        "a" * 10_000,
+        "é ü ñ " * 1600,
+        "豆腐" * 5000,
+        '"' + "cap theorem " * 800 + '"',
+    ],
+)
+def test_no_query_is_a_syntax_error(reader, typed):
+    query = parse_query(typed)
+    match_lexical(reader, query, 100, Filters())
+    chunks_with_phrases(reader, query, Filters())
+
+
+def test_words_that_are_operators_are_searched_for(reader):
+    assert found(reader, "NEAR") == ["syntax.md"]
+
+
+def test_coverage_is_higher_the_more_of_a_query_the_best_note_holds(make_reader):
+    reader = make_reader(NOTES | {f"{number}.md": "Something else." for number in range(20)})
+    part, all_of_it, none = (
+        match_lexical(reader, parse_query(typed), 100, Filters()).coverage
+        for typed in ("availability blockchain tulips", "availability partition tolerance", "blockchain")
+    )
+    assert none == 0 < part < all_of_it <= 1
+
+
+def test_scores_of_some_of_the_notes_only(reader):
+    matched = match_lexical(reader, parse_query("replicate tolerance"), 100, Filters())
+    first, second = matched.notes
+    kept = matched.only({second, 12345})
+    assert kept.notes == {second: matched.notes[second]}
+    assert kept.coverage == matched.coverage
+    assert first in matched.notes
+
+
+def test_a_query_without_words_finds_nothing(reader):
+    assert found(reader, "?!") == []
+
+
+def test_filters_apply_before_the_limit(make_reader):
+    notes = {f"{number}.md": "quorum quorum quorum" for number in range(20)}
+    reader = make_reader(notes | {"rare/one.md": "a quorum in a rather long note about other things " * 5})
+    assert found(reader, "quorum", Filters(path_glob="rare"), limit=1) == ["one.md"]
+
+
+def phrase_notes(reader, typed, filters=Filters()):
+    chunks = chunks_with_phrases(reader, parse_query(typed), filters)
+    assert chunks.tolist() == sorted(set(chunks.tolist()))
+    notes = reader.notes(list(reader.notes_of_chunks(chunks.tolist()).values()))
+    return {note.path.rsplit("/", 1)[-1] for note in notes.values()}
+
+
+def test_a_query_without_phrases_requires_nothing(reader):
+    assert chunks_with_phrases(reader, parse_query("cap theorem"), Filters()) is None
+
+
+def test_a_phrase_must_match_letter_by_letter(make_reader):
+    reader = make_reader(
+        {
+            "exact.md": "We run Eventual\nConsistency here.",
+            "stem.md": "We call it eventually consistent here.",
+            "apart.md": "Consistency is eventual; eventual and consistency.",
+        }
+    )
+    assert phrase_notes(reader, '"eventual consistency"') == {"exact.md"}
+    assert phrase_notes(reader, '"consistency eventual"') == set()
+
+
+def test_all_phrases_must_match(make_reader):
+    reader = make_reader({"a.md": "red apples and green pears", "b.md": "red apples and green plums"})
+    assert phrase_notes(reader, '"red apples" "green pears"') == {"a.md"}
+
+
+def test_a_phrase_may_stand_in_the_title(make_reader):
+    assert phrase_notes(make_reader({"Green pears.md": "Fruit."}), '"green pears"') == {"Green pears.md"}
+
+
+def test_a_phrase_may_be_of_an_unspaced_script(reader):
+    assert phrase_notes(reader, '"豆腐切成"') == {"tofu.md"}
+    assert phrase_notes(reader, '"切成豆腐"') == set()
+
+
+def test_a_phrase_with_signs_in_it_is_compared_with_its_signs(make_reader):
+    reader = make_reader({"cpp.md": "Notes on C++ templates.", "c.md": "Notes on C templates."})
+    assert phrase_notes(reader, '"C++ templates"') == {"cpp.md"}
+
+
+def test_only_the_passages_that_hold_the_phrase_are_kept(make_reader):
+    filler = "Other words fill this section so that it becomes a passage. " * 30
+    reader = make_reader(
+        {"a.md": f"# One\n\n{filler}\n\n# Two\n\nHere are green pears. {filler}\n\n# Three\n\n{filler}"}
+    )
+    assert reader.count_chunks() >= 3
+    chunks = chunks_with_phrases(reader, parse_query('"green pears"'), Filters())
+    assert len(chunks) == 1
+
+
+def test_phrases_obey_filters(make_reader):
+    reader = make_reader({"x/a.md": "green pears", "y/b.md": "green pears"})
+    assert phrase_notes(reader, '"green pears"', Filters(path_glob="y/*")) == {"b.md"}

@@ -1,0 +1,58 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from notesearch.retrieval.words import find_words, telling_words
+
+
+def test_words_come_with_their_places_in_lower_case():
+    assert list(find_words("CAP theorem, 2000.")) == [(0, 3, "cap"), (4, 11, "theorem"), (13, 17, "2000")]
+
+
+def test_an_underscore_separates_words():
+    assert [word for _, _, word in find_words("max_file_bytes")] == ["max", "file", "bytes"]
+
+
+def test_a_run_of_an_unspaced_script_gives_overlapping_pairs():
+    assert list(find_words("吃豆腐。")) == [(0, 2, "吃豆"), (1, 3, "豆腐")]
+
+
+@given(st.text(st.characters(codec="utf-8")))
+def test_places_are_ascending_and_inside_the_text(text):
+    words = list(find_words(text))
+    assert all(0 <= start < end <= len(text) for start, end, _ in words)
+    assert all(a[0] < b[0] and a[1] <= b[1] for a, b in zip(words, words[1:], strict=False))
+
+
+@given(st.text(st.characters(codec="utf-8")))
+def test_every_letter_and_digit_is_in_a_word(text):
+    covered = {place for start, end, _ in find_words(text) for place in range(start, end)}
+    assert covered >= {place for place, char in enumerate(text) if char.isalnum()}
+
+
+@pytest.mark.parametrize(
+    ("asked", "text", "found"),
+    [
+        ("run", "Running is what runners do; he runs.", {"running": "run", "runs": "run"}),
+        ("straße", "STRAßE, nicht STRASSE", {"straße": "straße"}),
+        ("cafe", "Um café, por favor", {"café": "cafe"}),
+        ("café", "Um cafe, por favor", {"cafe": "café"}),
+        ("mu\u0308nchen", "Nachtzug nach M\u00fcnchen", {"münchen": "mu\u0308nchen"}),
+        ("m\u00fcnchen", "Nachtzug nach Mu\u0308nchen", {"mu\u0308nchen": "m\u00fcnchen"}),
+        ("\u00e9t\u00e9", "l'e\u0301te\u0301 dernier", {"e\u0301te\u0301": "\u00e9t\u00e9"}),
+        ("豆腐", "麻婆豆腐", {"豆腐": "豆腐"}),
+        ("absent", "Nothing of the kind", {}),
+    ],
+)
+def test_words_of_the_same_stem_are_telling(make_reader, asked, text, found):
+    telling = telling_words(make_reader({"a.md": "any"}), [asked], [text])
+    assert {word: telling[word] for _, _, word in find_words(text) if word in telling} == found
+
+
+def test_of_two_query_words_with_one_stem_the_first_stands_for_both(make_reader):
+    reader = make_reader({"a.md": "any"})
+    assert telling_words(reader, ["runs", "running"], ["run run"]) == {
+        "run": "runs",
+        "runs": "runs",
+        "running": "runs",
+    }

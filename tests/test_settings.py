@@ -1,0 +1,118 @@
+from dataclasses import FrozenInstanceError
+from pathlib import Path
+
+import pytest
+
+from notesearch.errors import SettingsError
+from notesearch.settings import DEFAULT_MODEL, cache_dir, config_file, load_settings
+
+
+@pytest.fixture(autouse=True)
+def own_folders(monkeypatch, tmp_path):
+    for kind in ("DATA", "CONFIG", "CACHE"):
+        monkeypatch.setenv(f"XDG_{kind}_HOME", str(tmp_path / kind.lower()))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for name in ("NOTESEARCH_INDEX_DIR", "NOTESEARCH_MODEL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def write_config(tmp_path):
+    def write(text: str | bytes) -> Path:
+        path = tmp_path / "config" / "notesearch" / "config.toml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text.encode() if isinstance(text, str) else text)
+        return path
+
+    return write
+
+
+def test_the_defaults(tmp_path):
+    settings = load_settings()
+    assert settings.index_dir == tmp_path / "data" / "notesearch"
+    assert settings.model == DEFAULT_MODEL
+    assert settings.max_file_bytes == 2_000_000
+    assert settings.follow_symlinks is False
+
+
+def test_where_things_are_kept(tmp_path):
+    assert config_file() == tmp_path / "config" / "notesearch" / "config.toml"
+    assert cache_dir() == tmp_path / "cache" / "notesearch"
+
+
+def test_flag_beats_environment_beats_file_beats_default(write_config, monkeypatch):
+    write_config('index_dir = "/from/file"\nmodel = "file-model"\nmax_file_bytes = 5\nfollow_symlinks = true\n')
+    settings = load_settings()
+    assert (settings.index_dir, settings.model) == (Path("/from/file"), "file-model")
+    assert (settings.max_file_bytes, settings.follow_symlinks) == (5, True)
+
+    monkeypatch.setenv("NOTESEARCH_INDEX_DIR", "/from/environment")
+    monkeypatch.setenv("NOTESEARCH_MODEL", "environment-model")
+    settings = load_settings()
+    assert (settings.index_dir, settings.model) == (Path("/from/environment"), "environment-model")
+    assert settings.max_file_bytes == 5
+
+    settings = load_settings(index_dir=Path("/flag"), model="flag-model", max_file_bytes=7, follow_symlinks=False)
+    assert (settings.index_dir, settings.model) == (Path("/flag"), "flag-model")
+    assert (settings.max_file_bytes, settings.follow_symlinks) == (7, False)
+
+
+def test_an_empty_variable_counts_as_none(write_config, monkeypatch):
+    write_config('index_dir = "/from/file"')
+    monkeypatch.setenv("NOTESEARCH_INDEX_DIR", "")
+    monkeypatch.setenv("NOTESEARCH_MODEL", "")
+    settings = load_settings()
+    assert (settings.index_dir, settings.model) == (Path("/from/file"), DEFAULT_MODEL)
+
+
+def test_a_home_directory_is_filled_in(write_config, tmp_path):
+    write_config('index_dir = "~/index"')
+    assert load_settings().index_dir == tmp_path / "home" / "index"
+
+
+@pytest.mark.parametrize("given", ["relative/index", "~nosuchuser/index"])
+def test_an_index_directory_is_absolute(given, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert load_settings(index_dir=Path(given)).index_dir == tmp_path / given
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('indexdir = "/x"', "unknown setting 'indexdir'"),
+        ("[search]\nlimit = 5", "unknown setting 'search'"),
+        ("index_dir = 5", "index_dir should be of type str"),
+        ('max_file_bytes = "5"', "max_file_bytes should be of type int"),
+        ("max_file_bytes = true", "max_file_bytes should be of type int"),
+        ("max_file_bytes = 5.0", "max_file_bytes should be of type int"),
+        ("follow_symlinks = 1", "follow_symlinks should be of type bool"),
+        ("model = ", "cannot read"),
+        ("this is no TOML", "cannot read"),
+        (b'model = "\xff"', "cannot read"),
+    ],
+)
+def test_a_wrong_settings_file_is_refused_by_name(write_config, text, told):
+    path = write_config(text)
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert told in caught.value.message
+    assert str(path) in caught.value.message
+    assert caught.value.hint
+    assert "\n" not in caught.value.message + caught.value.hint
+
+
+def test_a_wrong_settings_file_is_refused_even_where_a_flag_is_given(write_config):
+    write_config("model = 5")
+    with pytest.raises(SettingsError):
+        load_settings(model="flag-model")
+
+
+def test_a_settings_file_that_is_a_folder_is_refused(tmp_path):
+    config_file().mkdir(parents=True)
+    with pytest.raises(SettingsError, match="cannot read"):
+        load_settings()
+
+
+def test_settings_cannot_be_changed():
+    with pytest.raises(FrozenInstanceError):
+        load_settings().model = "another"  # type: ignore[misc]
