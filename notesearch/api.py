@@ -178,7 +178,7 @@ def evaluate_collection(
         progress: Told the notes indexed so far and the notes to index.
 
     Raises:
-        UsageError: The collection cannot be read.
+        UsageError: The collection cannot be read, or the index kept is one of other notes.
     """
     from notesearch.evaluation import measure_run, read_collection, write_corpus_as_notes
 
@@ -190,6 +190,7 @@ def evaluate_collection(
             notes_dir = work_dir / "notes"
             names = write_corpus_as_notes(collection.corpus_file, notes_dir)
         assert notes_dir is not None
+        _require_no_other_notes(work_dir, notes_dir)
         sync_index(replace(settings, index_dir=work_dir), [notes_dir], progress=progress)
         root = Path(os.path.realpath(notes_dir))
         results = []
@@ -207,6 +208,16 @@ def evaluate_collection(
                 }
                 results.append(Evaluation(mode, measure_run(run, collection.qrels), grades, milliseconds))
     return results
+
+
+def _require_no_other_notes(index_dir: Path, folder: Path) -> None:
+    from notesearch.storage.writer import IndexWriter
+
+    with IndexWriter(index_dir) as writer:
+        if {path for _, path in writer.folders()} - {Path(os.path.realpath(folder))}:
+            raise UsageError(
+                f"the index in {index_dir} holds other notes than {folder}", "Give eval an --index-dir of its own."
+            )
 
 
 def forget_folder(settings: Settings, folder: Path) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 from collections.abc import Iterator
@@ -50,6 +51,8 @@ def evaluate(
     """
     from notesearch.api import evaluate_collection
     from notesearch.settings import load_settings
+
+    gc.enable()
 
     settings = load_settings(model=model)
     with progress_bar("Indexing", shown=not quiet and sys.stderr.isatty()) as progress:

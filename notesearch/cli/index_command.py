@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -54,6 +55,8 @@ def index(
     """
     from notesearch.api import forget_folder, sync_index
     from notesearch.settings import load_settings
+
+    gc.enable()
 
     settings = load_settings(
         index_dir=index_dir, model=model, max_file_bytes=max_file_bytes, follow_symlinks=follow_symlinks

@@ -81,7 +81,7 @@ def read_collection(directory: Path) -> Collection:
 
 
 def write_corpus_as_notes(corpus_file: Path, folder: Path) -> dict[str, str]:
-    """Writes each document of a BEIR corpus as a Markdown note.
+    """Writes each document of a BEIR corpus as a Markdown note, in the place of what was written there before.
 
     Returns:
         File name → document id.
@@ -94,6 +94,10 @@ def write_corpus_as_notes(corpus_file: Path, folder: Path) -> dict[str, str]:
         heading = f"# {title}\n\n" if title else ""
         (folder / name).write_text(f"{heading}{record['text']}\n", encoding="utf-8", errors="replace")
         names[name] = str(record["_id"])
+    surplus = len(names)
+    while (left := folder / f"{surplus:06d}.md").exists():  # of a larger corpus, the last time
+        left.unlink()
+        surplus += 1
     return names
 
 

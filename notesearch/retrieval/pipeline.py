@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -55,7 +56,7 @@ class Searcher:
     def __init__(self, reader: IndexReader, open_encoder: Callable[[], Encoder]) -> None:
         self._reader = reader
         self._open_encoder = open_encoder
-        self._opened: Encoder | None = None
+        self._encoder_to_come: Future[Encoder] | None = None
         self._scan: ExactScan | None = None
 
     def search(self, typed: str, *, limit: int, mode: Mode, filters: Filters) -> list[Hit]:
@@ -74,6 +75,8 @@ class Searcher:
             UsageError: The query is empty.
         """
         query = parse_query(typed)
+        if mode != "lexical":
+            self._begin_to_open_encoder()
         required = chunks_with_phrases(self._reader, query, filters)
         lexical = dense = None
         if mode != "dense":
@@ -102,8 +105,15 @@ class Searcher:
 
     @property
     def _encoder(self) -> Encoder:
-        self._opened = self._opened or self._open_encoder()
-        return self._opened
+        return self._begin_to_open_encoder().result()
+
+    def _begin_to_open_encoder(self) -> Future[Encoder]:
+        """Opens the encoder in a thread of its own: it takes as long as the lexical side and the scan's loading."""
+        if self._encoder_to_come is None:
+            pool = ThreadPoolExecutor(max_workers=1)
+            self._encoder_to_come = pool.submit(self._open_encoder)
+            pool.shutdown(wait=False)
+        return self._encoder_to_come
 
     def _score_chunks(self, text: str, filters: Filters) -> DenseScores:
         self._scan = self._scan or ExactScan(self._reader)

@@ -69,7 +69,7 @@ def write_notes(tmp_path: Path) -> Callable[[Mapping[str, str]], Path]:
 
 
 NOTES = {
-    "cap.md": "---\ntags: [databases, theory]\ndate: 2024-02-10\n---\n# CAP theorem\n\nPick consistency or availability.",
+    "cap.md": "---\ntags: [databases, theory]\ndate: 2024-02-10\n---\n# CAP theorem\n\nConsistency or availability.",
     "cooking/dal.md": "---\ntags: cooking\ndate: 2023-05-01\n---\n# Dal\n\nLentils, turmeric, salt.",
     "cooking/white bread.md": "---\ntags: cooking\ndate: 2025-05-01\n---\n# Bread\n\n## Dough\n\nFlour, water, salt.",
 }

@@ -153,8 +153,7 @@ def as_values(found: Hit) -> dict:
 
 LONG = hit(
     title="The Cambridge Handbook of Consistency, Availability and Antidisestablishmentarianism " * 2,
-    snippet="Consistency or availability in one line, https://example.org/a/very/long/address/without/any/space/in/it/at/all "
-    * 2,
+    snippet="Consistency or availability, https://example.org/a/very/long/address/without/any/space/in/it/at/all " * 2,
     tags=("distributed-systems/consensus", "a-rather-long-tag-that-nobody-would-type", "databases"),
     highlights=(),
 )

@@ -9,8 +9,9 @@ from notesearch.retrieval import Searcher
 MODES = ("lexical", "dense", "hybrid")
 FILLER = "Plain words fill up this section until a passage is full of them. " * 25
 NOTES = {
-    "cap.md": "---\ntags: [databases]\ndate: 2024-02-10\n---\n# CAP theorem\n\nConsistency or availability in a partition.",
-    "raft.md": f"# Raft\n\n{FILLER}\n\n## Votes\n\nA candidate needs a majority. {FILLER}\n\n## Log\n\nThe leader. {FILLER}",
+    "cap.md": "---\ntags: [databases]\ndate: 2024-02-10\n---\n# CAP theorem\n\nConsistency in a partition.",
+    "raft.md": "# Raft\n\n"
+    + f"{FILLER}\n\n## Votes\n\nA candidate needs a majority. {FILLER}\n\n## Log\n\nThe leader. {FILLER}\n",
     "paxos.md": "# Paxos\n\nAcceptors promise; a majority accepts.\n\n#databases/consensus",
     "dal.md": "---\ntags: cooking\ndate: 2023-05-01\n---\n# Dal\n\nLentils, turmeric, a pinch of salt.",
     "bread.md": "---\ntags: cooking\ndate: 2025-05-01\n---\n# Bread\n\nFlour, water, salt and patience.",

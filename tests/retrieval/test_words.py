@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +23,7 @@ def test_a_run_of_an_unspaced_script_gives_overlapping_pairs():
 def test_places_are_ascending_and_inside_the_text(text):
     words = list(find_words(text))
     assert all(0 <= start < end <= len(text) for start, end, _ in words)
-    assert all(a[0] < b[0] and a[1] <= b[1] for a, b in zip(words, words[1:], strict=False))
+    assert all(a[0] < b[0] and a[1] <= b[1] for a, b in itertools.pairwise(words))
 
 
 @given(st.text(st.characters(codec="utf-8")))

@@ -1,0 +1,144 @@
+"""Commands from outside, as a shell runs them, with the real model over the sample notes."""
+
+import csv
+import json
+import os
+import shlex
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from .sample_index import SAMPLE_NOTES, SampleIndex
+
+
+def hits_of(sample: SampleIndex, *arguments: str) -> list[dict]:
+    done = sample.run("search", "--json", *arguments)
+    assert done.stderr == ""
+    return json.loads(done.stdout)
+
+
+def below_sample_notes(hit: dict) -> str:
+    return os.path.relpath(hit["path"], SAMPLE_NOTES)
+
+
+def test_a_question_finds_the_note_that_answers_it_in_other_words(sample):
+    hits = hits_of(sample, "how to trade off consistency vs partition tolerance")
+    assert len(hits) == 10
+    assert "distributed-systems/cap-theorem.md" in [below_sample_notes(hit) for hit in hits[:5]]
+
+
+def test_the_lines_of_a_hit_are_lines_of_its_file(sample):
+    for hit in hits_of(sample, "what to cook with turmeric", "--limit", "5"):
+        with open(hit["path"], encoding="utf-8") as file:  # noqa: PTH123
+            lines = file.read().split("\n")
+        shown = " ".join(" ".join(lines[hit["start_line"] - 1 : hit["end_line"]]).split())
+        assert hit["snippet"].strip("…") in shown
+
+
+def test_the_default_output_fits_a_pipe(sample):
+    done = sample.run("search", "麻婆豆腐 豆瓣酱")
+    assert done.returncode == 0 and done.stderr == ""
+    assert done.stdout.startswith(" 1. 麻婆豆腐")
+    assert "\x1b" not in done.stdout
+
+
+def test_tsv_and_run_files_of_the_real_thing(sample):
+    rows = list(csv.reader(sample.run("search", "raft", "--tsv").stdout.splitlines(), delimiter="\t"))
+    assert {len(row) for row in rows} == {8}
+    trec = [line.split() for line in sample.run("search", "raft", "--format", "trec").stdout.splitlines()]
+    assert {len(row) for row in trec} == {6}
+    assert [float(row[4]) for row in trec] == sorted((float(row[4]) for row in trec), reverse=True)
+
+
+def test_a_reader_that_goes_away_is_no_error(sample):
+    search = f"{shlex.quote(sys.executable)} -m notesearch search raft --limit 100 --format jsonl"
+    script = f"set -o pipefail; {search} | head -c 1 | wc -c"
+    for _ in range(2):
+        done = subprocess.run(["bash", "-c", script], env=sample.environment, capture_output=True, encoding="utf-8")
+        assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "1", "")
+
+
+def test_a_reader_that_was_never_there_is_no_error(sample):
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "notesearch", "search", "raft", "--json"]
+    done = subprocess.run(command, env=sample.environment, stdout=writing, stderr=subprocess.PIPE, encoding="utf-8")
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_terminal_without_unicode_gets_escapes_and_no_traceback(sample):
+    environment = {**sample.environment, "PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-m", "notesearch", "search", "麻婆豆腐", "-n", "1"]
+    done = subprocess.run(command, env=environment, capture_output=True, encoding="ascii")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\\u9ebb\\u5a46" in done.stdout
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs terminals")
+def test_a_terminal_gets_colours_and_no_color_takes_them_away(sample):
+    assert "\x1b[1m" in on_a_terminal({**sample.environment, "TERM": "xterm"})
+    assert "\x1b" not in on_a_terminal({**sample.environment, "TERM": "xterm", "NO_COLOR": "1"})
+
+
+def on_a_terminal(environment: dict[str, str]) -> str:
+    leader, follower = os.openpty()
+    command = [sys.executable, "-m", "notesearch", "search", "raft leader election", "-n", "1"]
+    subprocess.run(command, env=environment, stdout=follower, stderr=follower, check=True)
+    os.close(follower)
+    shown = b""
+    try:
+        while data := os.read(leader, 65536):
+            shown += data
+    except OSError:  # how Linux tells the end of it
+        pass
+    os.close(leader)
+    return shown.decode()
+
+
+def test_ctrl_c_ends_a_command_with_130_and_no_traceback(sample, tmp_path):
+    queries = tmp_path / "queries"
+    os.mkfifo(queries)
+    command = [sys.executable, "-m", "notesearch", "search", "--queries", str(queries), "--jsonl"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, env=sample.environment, encoding="utf-8", **pipes) as process:
+        writer = open_when_it_is_read(queries, process)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+        os.close(writer)
+    assert (process.returncode, out) == (130, "")
+    assert "Traceback" not in err
+
+
+def open_when_it_is_read(fifo: Path, process: subprocess.Popen[str]) -> int:
+    """Opens a FIFO for writing as soon as a process waits for what will be written."""
+    while process.poll() is None:
+        try:
+            return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:  # nobody has opened it for reading yet
+            time.sleep(0.02)
+    raise AssertionError(f"the process ended with {process.returncode}")
+
+
+def test_nothing_is_written_into_the_notes_and_the_index_is_private(sample, tmp_path):
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    (notes / "a.md").write_text("# Tulips\n\nThey flower in spring.")
+    index = tmp_path / "index"
+    before = sorted(path.name for path in notes.rglob("*"))
+    done = sample.run("index", str(notes), "--index-dir", str(index), "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["added"] == 1
+    assert hits_of(sample, "flowers that bloom in april", "--index-dir", str(index))[0]["title"] == "Tulips"
+    assert sorted(path.name for path in notes.rglob("*")) == before
+    assert stat.S_IMODE(index.stat().st_mode) == 0o700
+    assert all(stat.S_IMODE(path.stat().st_mode) & 0o077 == 0 for path in index.rglob("*"))
+
+
+def test_search_finds_its_index_from_any_folder(sample, tmp_path):
+    assert sample.run("search", "raft", "--files", cwd=tmp_path).returncode == 0

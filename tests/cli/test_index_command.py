@@ -1,0 +1,221 @@
+import json
+import shutil
+import sys
+from pathlib import Path
+
+from notesearch.cli.progress import progress_bar
+
+from .conftest import NOTES
+
+CONTRACT = {"added", "updated", "removed", "unchanged", "skipped", "notes", "chunks", "seconds"}
+
+
+def lines_of(done) -> tuple[str, str]:
+    """The two lines that an error is."""
+    assert (done.code, done.out) == (2, "")
+    first, second = done.err.splitlines()
+    assert first.startswith("notesearch: ") and second.startswith("  ")
+    return first.removeprefix("notesearch: "), second.strip()
+
+
+def test_a_run_is_told_on_stderr(run, fake_encoder, write_notes):
+    folder = write_notes(NOTES)
+    done = run("index", folder)
+    assert (done.code, done.out) == (0, "")
+    assert done.err.startswith("3 notes added. 3 notes, 3 chunks, ")
+    assert run("index").err.startswith("Nothing has changed. 3 notes, 3 chunks, ")
+    (folder / "cap.md").write_text("# CAP\n\nAnother text altogether.")
+    (folder / "cooking" / "dal.md").unlink()
+    assert run("index").err.startswith("1 note updated, 1 note removed. 2 notes, 2 chunks, ")
+
+
+def test_json_has_the_keys_of_the_contract(run, fake_encoder, write_notes):
+    folder = write_notes(NOTES | {"picture.md": "\0\1\2binary\0"})
+    done = run("index", folder, "--json")
+    report = json.loads(done.out)
+    assert done.code == 0
+    assert report.keys() >= CONTRACT
+    counts = {name: report[name] for name in ("added", "updated", "removed", "unchanged", "notes", "chunks")}
+    assert counts == {"added": 3, "updated": 0, "removed": 0, "unchanged": 0, "notes": 3, "chunks": 3}
+    (skipped,) = report["skipped"]
+    assert skipped.keys() == {"path", "reason"}
+    assert skipped["path"] == str(folder / "picture.md") and "binary" in skipped["reason"]
+    assert report["seconds"] >= 0
+    assert "skipped" in done.err and "added" not in done.err
+    assert json.loads(run("index", "--json").out)["unchanged"] == 3
+
+
+def test_quiet_is_silent(run, fake_encoder, write_notes):
+    folder = write_notes(NOTES | {"picture.md": "\0\1\2binary\0", "broken.md": "---\ntags: [a\n---\nText"})
+    done = run("index", folder, "--quiet")
+    assert (done.code, done.out, done.err) == (0, "", "")
+    done = run("index", "--quiet", "--json")
+    assert done.err == "" and json.loads(done.out)["notes"] == 4
+
+
+def test_quiet_still_tells_errors(run, fake_encoder, tmp_path):
+    assert "missing" in run("index", tmp_path / "missing", "--quiet").err
+
+
+def test_what_is_skipped_or_wrong_is_told_with_its_reason(run, fake_encoder, write_notes):
+    folder = write_notes({"good.md": "Text", "picture.md": "\0\1\2binary\0", "broken.md": "---\ntags: [a\n---\nText"})
+    err = run("index", folder).err
+    assert f"{folder / 'picture.md'}: " in err and "binary" in err
+    assert f"{folder / 'broken.md'}: " in err and "front matter" in err
+    assert "2 notes added" in err
+
+
+def test_of_many_skipped_files_only_some_are_shown_unless_asked(run, fake_encoder, write_notes):
+    folder = write_notes({f"{number:02d}.md": "\0\1\2binary\0" for number in range(30)} | {"good.md": "Text"})
+    done = run("index", folder)
+    assert done.err.count("skipped ") == 10
+    assert "20 more" in done.err
+    assert run("index", "--verbose").err.count("skipped ") == 30
+
+
+def test_hostile_names_are_told_harmlessly(run, fake_encoder, write_notes):
+    folder = write_notes({"e\x1b[2Jvil\n.md": "\0\1\2binary\0", "good.md": "Text"})
+    done = run("index", folder, "--json")
+    assert "\x1b" not in done.err and "\ufffd[2Jvil\ufffd.md" in done.err
+    assert json.loads(done.out)["skipped"][0]["path"] == str(folder / "e\x1b[2Jvil\n.md")
+
+
+def test_a_missing_folder(run, fake_encoder, tmp_path):
+    message, hint = lines_of(run("index", tmp_path / "missing"))
+    assert str(tmp_path / "missing") in message
+    assert hint
+
+
+def test_the_home_of_an_unknown_user_is_a_missing_folder(run, fake_encoder):
+    message, _ = lines_of(run("index", "~nosuchuser/notes"))
+    assert "~nosuchuser/notes" in message
+
+
+def test_a_file_in_place_of_a_folder(run, fake_encoder, write_notes):
+    folder = write_notes(NOTES)
+    message, hint = lines_of(run("index", folder / "cap.md"))
+    assert str(folder / "cap.md") in message
+    assert hint
+
+
+def test_an_empty_folder_is_no_error_and_no_notes(run, fake_encoder, tmp_path):
+    (tmp_path / "empty").mkdir()
+    done = run("index", tmp_path / "empty")
+    assert (done.code, done.out) == (0, "")
+    assert "0 notes" in done.err and len(done.err.splitlines()) == 1
+    assert run("search", "salt", "--json").out == "[]\n"
+
+
+def test_one_missing_folder_of_two_leaves_the_index_as_it_was(run, indexed, tmp_path, write_notes):
+    more = tmp_path / "more"
+    more.mkdir()
+    (more / "new.md").write_text("Tulips")
+    assert run("index", more, tmp_path / "missing").code == 2
+    assert run("search", "tulips", "--mode", "lexical").code == 1
+    assert run("search", "lentils", "--mode", "lexical").code == 0
+
+
+def test_no_folder_and_no_index(run, fake_encoder):
+    message, hint = lines_of(run("index"))
+    assert "no folder" in message
+    assert "notesearch index ~/notes" in hint
+
+
+def test_an_index_directory_that_is_a_file(run, fake_encoder, write_notes, tmp_path):
+    (tmp_path / "file").write_text("precious")
+    message, hint = lines_of(run("index", write_notes(NOTES), "--index-dir", tmp_path / "file"))
+    assert str(tmp_path / "file") in message
+    assert "--index-dir" in hint
+    assert (tmp_path / "file").read_text() == "precious"
+
+
+def test_an_index_directory_below_a_file(run, fake_encoder, write_notes, tmp_path):
+    (tmp_path / "file").write_text("precious")
+    message, _ = lines_of(run("index", write_notes(NOTES), "--index-dir", tmp_path / "file" / "index"))
+    assert str(tmp_path / "file" / "index") in message
+
+
+def test_an_unknown_model_says_what_was_tried(run, write_notes):
+    message, hint = lines_of(run("index", write_notes(NOTES), "--model", "nobody/no-such-model"))
+    assert "nobody/no-such-model" in message
+    assert "directory" in hint and "HF_HUB_OFFLINE" in hint
+
+
+def test_a_model_name_that_is_none(run, write_notes):
+    message, _ = lines_of(run("index", write_notes(NOTES), "--model", "not a model///"))
+    assert "not a model///" in message
+
+
+def test_another_model_than_that_of_the_index_is_refused(run, indexed):
+    message, hint = lines_of(run("index", indexed, "--model", "another-model"))
+    assert "fake-model" in message or "all-MiniLM-L6-v2" in message
+    assert "--rebuild" in hint
+    assert run("search", "lentils").code == 0
+    assert run("index", indexed, "--model", "another-model", "--rebuild").code == 0
+
+
+def test_an_error_in_the_settings_file_is_told(run, tmp_path):
+    (tmp_path / "config" / "notesearch").mkdir(parents=True)
+    (tmp_path / "config" / "notesearch" / "config.toml").write_text("colour = true")
+    message, hint = lines_of(run("index"))
+    assert "unknown setting 'colour'" in message
+    assert "index_dir" in hint
+
+
+def test_folders_are_remembered(run, fake_encoder, write_notes, tmp_path):
+    folder = write_notes(NOTES)
+    other = tmp_path / "other"
+    shutil.copytree(folder / "cooking", other)
+    run("index", folder, other)
+    (other / "new.md").write_text("Tulips")
+    assert json.loads(run("index", "--json").out)["added"] == 1
+
+
+def test_a_folder_can_be_forgotten(run, indexed):
+    done = run("index", "--forget", indexed)
+    assert (done.code, done.out) == (0, "")
+    assert done.err.startswith(f"Forgot {indexed}: 3 notes.")
+    assert (indexed / "cap.md").exists()
+    assert run("search", "salt").code == 1
+    message, hint = lines_of(run("index", "--forget", indexed))
+    assert "is not a folder of this index" in message
+    assert hint
+
+
+def test_large_files_are_skipped_by_the_limit_given(run, fake_encoder, write_notes):
+    folder = write_notes({"small.md": "Text", "large.md": "word " * 1000})
+    assert json.loads(run("index", folder, "--json").out)["notes"] == 2
+    report = json.loads(run("index", folder, "--json", "--max-file-bytes", "1000").out)
+    assert [Path(entry["path"]).name for entry in report["skipped"]] == ["large.md"]
+
+
+def test_there_is_no_progress_bar_unless_stderr_is_a_terminal(run, fake_encoder, write_notes, monkeypatch):
+    shown = []
+    monkeypatch.setattr("notesearch.cli.index_command.progress_bar", spy(shown))
+    folder = write_notes(NOTES)
+    run("index", folder)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    run("index", folder)
+    run("index", folder, "--quiet")
+    assert shown == [False, True, False]
+
+
+def spy(calls: list[bool]):
+    """A progress bar that shows nothing, and records whether it should have."""
+
+    def bar(what: str, *, shown: bool):
+        calls.append(shown)
+        return progress_bar(what, shown=False)
+
+    return bar
+
+
+def test_ctrl_c_while_indexing_exits_with_130_and_keeps_the_index(run, indexed, fake_encoder):
+    (indexed / "new.md").write_text("Tulips in spring")
+    fake_encoder.passages_left = 0
+    done = run("index", indexed)
+    assert (done.code, done.out) == (130, "")
+    assert "Traceback" not in done.err
+    fake_encoder.passages_left = None
+    assert run("search", "lentils").code == 0
+    assert run("index", indexed).err.startswith("1 note added")

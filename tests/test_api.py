@@ -1,0 +1,154 @@
+import json
+import sys
+from dataclasses import FrozenInstanceError, asdict
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+import notesearch
+from notesearch import Hit, Index, open_index
+from notesearch.api import forget_folder, sync_index
+from notesearch.cli import main
+from notesearch.errors import IndexMismatch, IndexMissing, StoreError, UsageError
+from notesearch.settings import Settings
+
+NOTES = {
+    "cap.md": "---\ntags: [databases]\ndate: 2024-02-10\n---\n# CAP theorem\n\nConsistency or availability.",
+    "cooking/dal.md": "---\ntags: cooking\ndate: 2023-05-01\n---\n# Dal\n\nLentils, turmeric, salt.",
+    "cooking/bread.md": "---\ntags: cooking\ndate: 2025-05-01\n---\n# Bread\n\nFlour, water, salt.",
+}
+
+
+@pytest.fixture(autouse=True)
+def own_folders(monkeypatch, tmp_path):
+    for kind in ("DATA", "CONFIG", "CACHE"):
+        monkeypatch.setenv(f"XDG_{kind}_HOME", str(tmp_path / kind.lower()))
+    for name in ("NOTESEARCH_INDEX_DIR", "NOTESEARCH_MODEL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    for name, text in NOTES.items():
+        path = tmp_path / "notes" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return tmp_path / "notes"
+
+
+@pytest.fixture
+def index_dir(tmp_path, folder, fake_encoder) -> Path:
+    sync_index(Settings(tmp_path / "index"), [folder])
+    return tmp_path / "index"
+
+
+def names(hits: list[Hit]) -> set[str]:
+    return {Path(hit.path).name for hit in hits}
+
+
+def test_the_package_offers_what_it_promises():
+    assert set(notesearch.__all__) == {"Hit", "Index", "__version__", "open_index"}
+    assert all(getattr(notesearch, name) is not None for name in notesearch.__all__)
+    with pytest.raises(AttributeError, match="no_such_thing"):
+        notesearch.no_such_thing
+
+
+def test_hits_are_frozen(index_dir):
+    with open_index(index_dir) as index:
+        (hit, *_) = index.search("lentils")
+    assert isinstance(hit, Hit)
+    with pytest.raises(FrozenInstanceError):
+        hit.rank = 7  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("mode", ["lexical", "dense", "hybrid"])
+def test_hits_are_those_of_the_command_line(index_dir, monkeypatch, capsys, mode):
+    with open_index(index_dir) as index:
+        hits = index.search("salt and consistency", mode=mode, limit=2)
+    arguments = ["search", "salt and consistency", "--json", "--index-dir", str(index_dir)]
+    monkeypatch.setattr(sys, "argv", ["notesearch", *arguments, "--mode", mode, "--limit", "2"])
+    with pytest.raises(SystemExit):
+        main()
+    printed = json.loads(capsys.readouterr().out)
+    assert len(hits) == 2
+    assert [exact_but_for_rounding(hit) for hit in printed] == [
+        exact_but_for_rounding(json.loads(json.dumps(asdict(hit)))) for hit in hits
+    ]
+
+
+def exact_but_for_rounding(hit: dict) -> dict:
+    scores = {name: pytest.approx(score, abs=1e-6) for name, score in hit["scores"].items()}
+    return {**hit, "score": pytest.approx(hit["score"], abs=1e-6), "scores": scores}
+
+
+def test_filters(index_dir):
+    with open_index(index_dir) as index:
+        assert names(index.search("salt", tags=["cooking"])) == {"dal.md", "bread.md"}
+        assert names(index.search("salt", not_tags=["cooking"])) == {"cap.md"}
+        assert names(index.search("salt", path="*/dal.md")) == {"dal.md"}
+        assert names(index.search("salt", since=datetime(2024, 1, 1))) == {"cap.md", "bread.md"}
+        assert names(index.search("salt", until=datetime(2024, 1, 1))) == {"dal.md"}
+        assert index.search("salt", tags=["cooking", "databases"]) == []
+
+
+@pytest.mark.parametrize("limit", [0, -1])
+def test_a_limit_below_one_is_refused(index_dir, limit):
+    with open_index(index_dir) as index, pytest.raises(UsageError, match="limit"):
+        index.search("salt", limit=limit)
+
+
+def test_an_empty_query_is_refused(index_dir):
+    with open_index(index_dir) as index, pytest.raises(UsageError, match="empty"):
+        index.search(" ")
+
+
+def test_a_missing_index(tmp_path):
+    with pytest.raises(IndexMissing, match="no index") as caught:
+        open_index(tmp_path / "nothing")
+    assert isinstance(caught.value, StoreError)
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_the_index_is_by_default_that_of_the_command_line(index_dir, tmp_path, monkeypatch):
+    with pytest.raises(IndexMissing):
+        open_index()
+    monkeypatch.setenv("NOTESEARCH_INDEX_DIR", str(index_dir))
+    with open_index() as index:
+        assert isinstance(index, Index)
+        assert index.search("lentils")[0].title == "Dal"
+    with open_index(str(index_dir)) as index:
+        assert index.search("lentils")[0].title == "Dal"
+
+
+def test_an_open_index_sees_one_state(index_dir, folder):
+    with open_index(index_dir) as before:
+        assert names(before.search("tulips", mode="lexical")) == set()
+        (folder / "new.md").write_text("Tulips in spring")
+        (folder / "cap.md").unlink()
+        sync_index(Settings(index_dir), [])
+        assert names(before.search("tulips", mode="lexical")) == set()
+        assert "cap.md" in names(before.search("consistency"))
+        with open_index(index_dir) as after:
+            assert names(after.search("tulips", mode="lexical")) == {"new.md"}
+            assert "cap.md" not in names(after.search("consistency"))
+
+
+def test_a_model_that_has_changed_under_its_name_is_noticed(index_dir, monkeypatch, other_model):
+    monkeypatch.setattr("notesearch.api.load_prepared", lambda fingerprint: None)
+    monkeypatch.setattr("notesearch.api.prepare", lambda name: other_model)
+    with open_index(index_dir) as index:
+        assert index.search("lentils", mode="lexical")
+        with pytest.raises(IndexMismatch, match="no longer") as caught:
+            index.search("lentils")
+    assert "--rebuild" in caught.value.hint
+
+
+def test_a_folder_that_is_not_covered_cannot_be_forgotten(index_dir, folder, tmp_path):
+    settings = Settings(index_dir)
+    with pytest.raises(UsageError, match="not a folder of this index") as caught:
+        forget_folder(settings, tmp_path)
+    assert str(folder) in caught.value.hint
+    assert forget_folder(settings, folder) == 3
+    with open_index(index_dir) as index:
+        assert index.search("salt") == []
