@@ -8,8 +8,8 @@ say notesearch index sample_notes
 "$notesearch" index sample_notes --index-dir "$INDEX"
 for query in \
     "how to trade off consistency vs partition tolerance" \
-    "my kid screams in the supermarket" \
-    "nothing lasts forever"
+    "my spine hurts from sitting at a desk" \
+    "recover lost work in version control"
 do
     say "notesearch search \"$query\" --limit 2"
     "$notesearch" search "$query" --limit 2 --index-dir "$INDEX"

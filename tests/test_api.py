@@ -89,6 +89,8 @@ def test_filters(index_dir):
         assert names(index.search("salt", path="*/dal.md")) == {"dal.md"}
         assert names(index.search("salt", since=datetime(2024, 1, 1))) == {"cap.md", "bread.md"}
         assert names(index.search("salt", until=datetime(2024, 1, 1))) == {"dal.md"}
+        day = datetime(2024, 2, 10)
+        assert names(index.search("salt", since=day, until=day)) == {"cap.md"}
         assert index.search("salt", tags=["cooking", "databases"]) == []
 
 

@@ -52,7 +52,7 @@ def main() -> None:
     # run longer, enable it again.
     gc.disable()
     try:
-        app()
+        app(prog_name="notesearch")
     except NotesearchError as error:
         warn(f"notesearch: {error.message}")
         if error.hint:

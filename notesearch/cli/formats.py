@@ -169,10 +169,10 @@ def _wrapped(text: str, width: int, first: str, rest: str) -> list[str]:
             lines.append(rest + word)
             column = len(rest) + _columns(word)
         else:
-            if column + len(gap) + _columns(word[0]) <= width:
-                lines[-1] += gap
-                column += len(gap)
-            for char in word:
+            if column + len(gap) + _columns(word[0]) > width:
+                lines.append(rest)
+                column, gap = len(rest), ""
+            for char in gap + word:
                 if column + _columns(char) > width:
                     lines.append(rest)
                     column = len(rest)

@@ -29,6 +29,12 @@ class Mode(StrEnum):
     LEXICAL = "lexical"
 
 
+class Rerank(StrEnum):
+    """How the best candidates are scored again."""
+
+    NONE = "none"
+
+
 def search(
     query: Annotated[
         Optional[list[str]],  # noqa: UP045 - typer reads it
@@ -36,6 +42,7 @@ def search(
     ] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", help="The most hits.", min=1, max=_MOST_HITS)] = 10,
     mode: Annotated[Mode, typer.Option(help="By words, by meaning, or by both.")] = Mode.HYBRID,
+    rerank: Annotated[Rerank, typer.Option(help="Whether to score the best hits again.")] = Rerank.NONE,
     tag: Annotated[list[str], typer.Option(help="Only notes with this tag; again for more.")] = [],  # noqa: B006
     not_tag: Annotated[list[str], typer.Option(help="Only notes without this tag.")] = [],  # noqa: B006
     path: Annotated[str, typer.Option(metavar="GLOB", help="Only notes whose path matches.", show_default=False)] = "",

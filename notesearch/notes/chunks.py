@@ -182,5 +182,12 @@ def _heading_paths(note: Note, block_indexes: Sequence[int]) -> list[str]:
                     open_headings.pop()
                 open_headings.append(block)
         next_block = max(next_block, index + 1)
-        paths.append(" > ".join(block.title for block in open_headings if block.title not in ("", note.title)))
+        paths.append(
+            " > ".join(block.title for block in open_headings if not _says_title_again(block.title, note.title))
+        )
     return paths
+
+
+def _says_title_again(heading: str, title: str) -> bool:
+    """Whether a heading is the note's title, or its beginning: `Dune` under the title `Dune (Frank Herbert, 1965)`."""
+    return f"{title.casefold()} ".startswith(f"{heading.casefold()} ") or not heading

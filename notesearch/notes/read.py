@@ -100,10 +100,6 @@ def parse_note(path: Path, text: str, modified: datetime) -> Note:
         # Front matter that cannot be read is text to be found, but its lines are no headings.
         ranges = chain([LineRange(0, body_line, "paragraph")], ranges)
     blocks = assemble(table, ranges, table.first_line_from(front_matter.body_start))
-    if not blocks and front_matter.data:
-        # A note that is all front matter is found by what that says.
-        start, end = front_matter.span
-        blocks = (Block("paragraph", start, start + len(text[start:end].rstrip())),)
     tags, links = _org_inline(text, blocks) if suffix == ".org" else _inline(text, blocks)
     values: dict[str, Any] = {}
     if suffix == ".org":
@@ -112,6 +108,10 @@ def parse_note(path: Path, text: str, modified: datetime) -> Note:
     values |= {str(key).lower(): value for key, value in front_matter.data.items()}
     title, source = title_of(values, blocks, path)
     when, problem = date_of(values)
+    if not blocks and front_matter.data:
+        # A note that is all front matter is found by what that says.
+        start, end = front_matter.span
+        blocks = (Block("paragraph", start, start + len(text[start:end].rstrip())),)
     return Note(
         path=path,
         title=title,

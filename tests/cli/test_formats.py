@@ -5,7 +5,7 @@ import re
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from notesearch.cli.formats import Format, format_hits, hit_as_dict
@@ -119,6 +119,9 @@ hits = st.builds(
 )
 
 
+@example(hit(title="a\nb\rc", heading="\t\x85", path="/a\n\u2028.md"), Format.TSV)
+@example(hit(title="a\nb\rc", heading="\t\x85", path="/a\n\u2028.md"), Format.VIMGREP)
+@example(hit(path="/a\n\r\u2028.md"), Format.TREC)
 @given(hits, st.sampled_from([Format.TSV, Format.VIMGREP, Format.TREC, Format.JSONL]))
 def test_a_hit_takes_one_line_whatever_a_note_holds(found, kind):
     text = formatted(kind, found)
@@ -178,6 +181,7 @@ def test_no_text_is_wider_than_the_window(found, width):
     assert all(columns(line) <= width for line in text.splitlines())
 
 
+@example(["a", "a", "a", "aaaaaaaa豆豆豆豆", "aa", "aaaaaaaaaaaaaaaaa豆豆"], 24)
 @given(st.lists(st.text("ab豆é-", min_size=1, max_size=40), max_size=20), st.sampled_from([24, 40, 80]))
 def test_no_word_of_a_snippet_is_lost(words, width):
     text = formatted(
@@ -185,6 +189,8 @@ def test_no_word_of_a_snippet_is_lost(words, width):
     )
     shown = text.split("/notes/cap.md:3-9  (+2 more)\n", 1)[1]
     assert "".join(shown.split()) == "".join(words)
+    # A line holds words as they follow each other in the snippet, and is not indented further.
+    assert all(line.strip() in " ".join(words) and line[4:5] != " " for line in shown.splitlines())
 
 
 def test_a_person_sees_title_heading_place_tags_and_snippet():

@@ -44,7 +44,12 @@ def test_a_note_that_fits_is_one_chunk() -> None:
 
 
 def test_nothing_gives_no_chunk() -> None:
-    assert texts("") == texts("---\ntitle: A\n---\n\n") == texts(" \n\t\n") == []
+    assert texts("") == texts("---\n---\n\n") == texts(" \n\t\n") == []
+
+
+def test_a_heading_that_begins_the_title_is_no_part_of_the_path() -> None:
+    text = "---\ntitle: Dune (Herbert, 1965)\n---\n# Dune\n\none\n\n## Spice\n\n" + sentence("two", 20)
+    assert [chunk.heading for chunk in chunks(text, 12)][-1] == "Spice"
 
 
 def test_a_lone_heading_is_a_chunk() -> None:

@@ -122,9 +122,11 @@ def test_broken_front_matter_is_text_but_no_heading() -> None:
 
 
 @pytest.mark.parametrize("end", ["---", "---\n", "---\n\n \n"])
-def test_only_front_matter(end: str) -> None:
-    note = parse(f"---\ntitle: A\n{end}")
-    assert (note.title, note.blocks) == ("A", ())
+def test_only_front_matter_is_found_by_what_it_says(end: str) -> None:
+    note = parse(f"---\ntitle: A\nsummary: b #c\n{end}")
+    assert note.title == "A"
+    assert [note.text[block.start : block.end] for block in note.blocks] == ["title: A\nsummary: b #c"]
+    assert note.tags == ()
 
 
 def test_titles_and_tags_can_be_stored() -> None:

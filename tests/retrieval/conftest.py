@@ -3,11 +3,16 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from notesearch.api import sync_index
 from notesearch.retrieval import Searcher
 from notesearch.settings import Settings
 from notesearch.storage import IndexReader
+
+# A busy machine is no defect.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 MakeReader = Callable[[Mapping[str, str]], IndexReader]
 MakeSearcher = Callable[[Mapping[str, str]], Searcher]

@@ -144,6 +144,8 @@ def test_a_phrase_must_match_letter_by_letter(make_reader):
 def test_all_phrases_must_match(make_reader):
     reader = make_reader({"a.md": "red apples and green pears", "b.md": "red apples and green plums"})
     assert phrase_notes(reader, '"red apples" "green pears"') == {"a.md"}
+    assert phrase_notes(reader, '"red apples" "green pear"') == {"a.md"}  # the letters of a longer word
+    assert phrase_notes(reader, '"red apples" "greens pears"') == set()
 
 
 def test_a_phrase_may_stand_in_the_title(make_reader):
