@@ -58,7 +58,8 @@ class Note:
         blocks: The body in order; the front matter is in no block, unless it is all there is.
         tags: The owner's tags in order of appearance, without `#`, each once.
         links: Links to other notes, in order of appearance.
-        date: From the front matter, else the file's modification time; naive local time.
+        date: From the front matter, else from a file name that begins with one, else the file's modification time;
+            naive local time.
         problems: What was wrong yet did not stop the reading, one line each.
     """
 
@@ -155,7 +156,7 @@ class Hit:
         tags: The note's tags.
         date: The note's date.
         scores: The score's parts by name (`lexical`, `dense`, …); a part that did not take part is absent.
-        more_passages: How many other passages of the note were found too.
+        more_passages: How many other passages the note has (of those that hold the phrases, where there are any).
         highlights: Character spans `(start, end)` of `snippet` that match words of the query.
     """
 

@@ -14,6 +14,7 @@ from notesearch.records import Block, TitleSource
 _TAG_KEYS = ("tags", "tag", "keywords", "topics")
 _DATE_KEYS = ("date", "created", "created_at")
 _NOTHING = ("", "~", "null", "none")
+_NAME_DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?!\d)")
 _DATE = re.compile(
     r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})"
     r"(?:[Tt ,]*(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,]\d+)?)?[ ]*(Z|UTC|GMT|[+-]\d{1,2}(?::?\d{2})?)?)?"
@@ -59,8 +60,11 @@ def unique_tags(tags: Iterable[str]) -> tuple[str, ...]:
     return tuple(found.values())
 
 
-def date_of(values: Mapping[str, Any]) -> tuple[datetime | None, str]:
-    """The date of a note, naive local time (None where it has none), and what is wrong with it."""
+def date_of(values: Mapping[str, Any], path: Path) -> tuple[datetime | None, str]:
+    """The date of a note, naive local time (None where it has none), and what is wrong with it.
+
+    A file name that begins with a date (`2025-01-04.md`, `2025-01-04 dentist.md`) gives it where the note does not.
+    """
     problem = ""
     for key in _DATE_KEYS:
         value = values.get(key)
@@ -70,6 +74,11 @@ def date_of(values: Mapping[str, Any]) -> tuple[datetime | None, str]:
             return _local(value if isinstance(value, date) else _parse_date(str(value))), problem
         except (ValueError, OverflowError):
             problem = problem or f"{key}: {one_line(str(value))!r} is not a date"
+    if named := _NAME_DATE.match(path.name):
+        try:
+            return datetime.fromisoformat(named.group()), problem
+        except ValueError:  # 2025-13-45
+            pass
     return None, problem
 
 

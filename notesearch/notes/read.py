@@ -107,7 +107,7 @@ def parse_note(path: Path, text: str, modified: datetime) -> Note:
         tags = [*split_org_tags(values.pop("filetags", "")), *tags]
     values |= {str(key).lower(): value for key, value in front_matter.data.items()}
     title, source = title_of(values, blocks, path)
-    when, problem = date_of(values)
+    when, problem = date_of(values, path)
     if not blocks and front_matter.data:
         # A note that is all front matter is found by what that says.
         start, end = front_matter.span

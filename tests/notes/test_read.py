@@ -129,6 +129,21 @@ def test_only_front_matter_is_found_by_what_it_says(end: str) -> None:
     assert note.tags == ()
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("2025-01-04.md", "", datetime(2025, 1, 4)),
+        ("2025-01-04 dentist.md", "", datetime(2025, 1, 4)),
+        ("2025-01-04.md", "---\ndate: 2024-02-02\n---\n", datetime(2024, 2, 2)),
+        ("2025-13-45.md", "", MODIFIED),
+        ("2025-01-041.md", "", MODIFIED),
+        ("on 2025-01-04.md", "", MODIFIED),
+    ],
+)
+def test_a_file_name_that_begins_with_a_date_gives_it(name: str, text: str, expected: datetime) -> None:
+    assert parse(text, name).date == expected
+
+
 def test_titles_and_tags_can_be_stored() -> None:
     note = parse('+++\ntitle = "a\\u0007b"\n+++\n', "\ud800.md")
     assert note.title == "a\x07b"
