@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ import numpy as np
 from notesearch.records import Hit
 from notesearch.retrieval.query import Query
 from notesearch.retrieval.snippets import find_highlights, make_snippet
-from notesearch.retrieval.words import find_words, telling_words
+from notesearch.retrieval.words import distinct_words, telling_words
 from notesearch.storage import IndexReader, StoredChunk
 
 if TYPE_CHECKING:
@@ -55,13 +55,14 @@ def show_passages(
     for chunk in reader.chunks_of_notes(note_ids):
         if admitted is None or chunk.id in admitted:
             passages[chunk.note_id].append(chunk)
-    texts = [chunk.text for chunks in passages.values() for chunk in chunks]
-    telling = telling_words(reader, query.words, texts)
+    words = {chunk.id: distinct_words(chunk.text) for chunks in passages.values() for chunk in chunks}
+    telling = telling_words(reader, query.words, set().union(*words.values()))
     hits = []
     for rank, found in enumerate(ranked, start=1):
         note = notes[found.note_id]
         chunks = passages[found.note_id]
-        shares = _lexical_shares(chunks, found.parts.get("lexical", 0.0), telling)
+        held = [{telling[word] for word in words[chunk.id] & telling.keys()} for chunk in chunks]
+        shares = _lexical_shares(held, found.parts.get("lexical", 0.0))
         chunk_ids = np.array([chunk.id for chunk in chunks], dtype=np.int64)
         passage = chunks[int(rank_chunks(shares, chunk_ids).argmax())]
         snippet = make_snippet(passage.text, telling)
@@ -85,8 +86,7 @@ def show_passages(
     return hits
 
 
-def _lexical_shares(chunks: Sequence[StoredChunk], lexical: float, telling: Mapping[str, str]) -> Scores:
+def _lexical_shares(held: Sequence[Set[str]], lexical: float) -> Scores:
     """Shares out a note's lexical score by how many of the query's words that it holds are in each chunk."""
-    held = [{telling[word] for _, _, word in find_words(chunk.text) if word in telling} for chunk in chunks]
     most = max(1, len(set().union(*held)))
     return np.array([lexical * len(words) / most for words in held], dtype=np.float32)

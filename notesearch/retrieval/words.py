@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 
 from notesearch.storage import UNSPACED, IndexReader
 
@@ -31,16 +31,24 @@ def find_words(text: str) -> Iterator[tuple[int, int, str]]:
             yield start, end, run.group().lower()
 
 
-def telling_words(reader: IndexReader, query_words: Iterable[str], texts: Iterable[str]) -> dict[str, str]:
-    """Finds the words of some texts that have the same stem as a word of the query.
+def distinct_words(text: str) -> set[str]:
+    """The words that `find_words` finds, each once, and much faster."""
+    runs = set(_RUN.findall(text))
+    words = {run.lower() for run in runs}
+    if _UNSPACED_CHARACTER.search(text):
+        words |= {word for run in runs for _, _, word in find_words(run)}
+    return words
+
+
+def telling_words(reader: IndexReader, query_words: Iterable[str], words: Set[str]) -> dict[str, str]:
+    """Finds the words that have the same stem as a word of the query.
 
     Returns:
         The words found, each with the word of the query that it stands for.
     """
     asked = list(dict.fromkeys(query_words))
     beginnings = {_beginning(word) for word in asked}
-    found = {word for text in texts for _, _, word in find_words(text)}
-    stems = reader.stems([*asked, *(word for word in found if _beginning(word) in beginnings)])
+    stems = reader.stems([*asked, *(word for word in words if _beginning(word) in beginnings)])
     by_stem = {stems[word]: word for word in reversed(asked)}
     return {word: by_stem[stem] for word, stem in stems.items() if stem and stem in by_stem}
 

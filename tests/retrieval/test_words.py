@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notesearch.retrieval.words import find_words, telling_words
+from notesearch.retrieval.words import distinct_words, find_words, telling_words
 
 
 def test_words_come_with_their_places_in_lower_case():
@@ -32,6 +32,14 @@ def test_every_letter_and_digit_is_in_a_word(text):
     assert covered >= {place for place, char in enumerate(text) if char.isalnum()}
 
 
+@given(st.text(st.one_of(st.sampled_from("ab É豆腐麻\u0308İß_ "), st.characters(codec="utf-8"))))
+def test_distinct_words_hold_all_that_are_found(text):
+    found = {word for _, _, word in find_words(text)}
+    assert distinct_words(text) >= found
+    # A longer run of an unspaced script stands beside its pairs; it is nobody's word, and does no harm.
+    assert all(len(word) > 2 for word in distinct_words(text) - found)
+
+
 @pytest.mark.parametrize(
     ("asked", "text", "found"),
     [
@@ -47,13 +55,13 @@ def test_every_letter_and_digit_is_in_a_word(text):
     ],
 )
 def test_words_of_the_same_stem_are_telling(make_reader, asked, text, found):
-    telling = telling_words(make_reader({"a.md": "any"}), [asked], [text])
+    telling = telling_words(make_reader({"a.md": "any"}), [asked], distinct_words(text))
     assert {word: telling[word] for _, _, word in find_words(text) if word in telling} == found
 
 
 def test_of_two_query_words_with_one_stem_the_first_stands_for_both(make_reader):
     reader = make_reader({"a.md": "any"})
-    assert telling_words(reader, ["runs", "running"], ["run run"]) == {
+    assert telling_words(reader, ["runs", "running"], {"run"}) == {
         "run": "runs",
         "runs": "runs",
         "running": "runs",
