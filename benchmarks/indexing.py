@@ -53,7 +53,7 @@ def main() -> None:
 
 def from_nothing(notes: Path, temporary: Path, rounds: int) -> None:
     """Compares a first index with encoding alone."""
-    passages = _passages(notes)
+    passages = read_passages(notes)
     (temporary / "passages.json").write_text(json.dumps(passages), encoding="utf-8")
     print(f"{len(passages)} passages")
     baseline = [sys.executable, "-c", _SCRIPT, str(temporary / "passages.json")]
@@ -87,7 +87,8 @@ def again(notes: Path, temporary: Path, count: int) -> None:
     print(f"imported by it: {output.stdout.strip()}")
 
 
-def _passages(notes: Path) -> list[str]:
+def read_passages(notes: Path) -> list[str]:
+    """The passages that `index` would encode."""
     encoder = open_encoder(prepare(DEFAULT_MODEL))
     passages = []
     for file in find_notes(notes, max_bytes=2_000_000):
