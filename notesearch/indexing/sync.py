@@ -56,11 +56,20 @@ class _ChangedFile:
 
 @dataclass(frozen=True, slots=True)
 class _ReadNote:
-    """A changed note, cut up but not yet encoded."""
+    """A note to be written, and the one in whose place it comes, if there is one."""
 
-    changed: _ChangedFile
+    folder_id: int
+    file: NoteFile
+    known: KnownNote | None
     content_hash: bytes
     note: Note
+
+
+@dataclass(frozen=True, slots=True)
+class _CutNote:
+    """A note cut up but not yet encoded."""
+
+    read: _ReadNote
     chunks: tuple[Chunk, ...]
     passages: tuple[str, ...]
     hashes: tuple[bytes, ...]
@@ -209,33 +218,30 @@ class Synchronizer:
         return changed
 
     def _write_changed(self, changed: Sequence[_ChangedFile], gone: dict[str, KnownNote]) -> None:
-        if not changed:
-            return
         expected_chunks = sum(entry.file.size for entry in changed) // _BYTES_A_CHUNK
-        encoder = open_fastest_encoder(self._model, expected_chunks)
-        batch: list[_ReadNote] = []
+        moved = _paths_by_content(gone)
+        encoder: Encoder | None = None
+        batch: list[_CutNote] = []
         for done, entry in enumerate(changed, start=1):
-            if read := self._read(entry, gone, encoder):
-                batch.append(read)
-            if sum(len(note.chunks) for note in batch) >= _BATCH_CHUNKS:
-                self._write_batch(batch, encoder)
-                batch = []
-                self._progress(done, len(changed))
-        self._write_batch(batch, encoder)
-        self._progress(len(changed), len(changed))
+            if read := self._read(entry, gone, moved):
+                encoder = encoder or open_fastest_encoder(self._model, expected_chunks)
+                batch.append(self._cut(read, encoder))
+                if sum(len(note.chunks) for note in batch) >= _BATCH_CHUNKS:
+                    self._write_batch(batch, encoder)
+                    batch = []
+            self._progress(done, len(changed))
+        if encoder:
+            self._write_batch(batch, encoder)
 
-    def _read(self, changed: _ChangedFile, gone: dict[str, KnownNote], encoder: Encoder) -> _ReadNote | None:
-        """Reads a file and cuts it up; `None` where there is nothing to write."""
+    def _read(
+        self, changed: _ChangedFile, gone: dict[str, KnownNote], moved: dict[bytes, list[str]]
+    ) -> _ReadNote | None:
+        """Reads a file; `None` where there is nothing to write. A note that has moved is taken out of `gone`."""
         file, known = changed.file, changed.known
         try:
             data = read_bytes(file)
             content_hash = _hash(data)
             note = note_from_bytes(file, data)
-            if known and known.content_hash == content_hash:
-                self._tally.unchanged += 1
-                with self._writer.transaction():
-                    self._writer.note_stays(known.id, file.size, file.mtime_ns, note.date)
-                return None
         except NoteUnreadable as error:
             # The note keeps its place in the index, if it has one, until it can be read again or is gone.
             skipped = Skipped(str(file.path), error.message)
@@ -243,19 +249,27 @@ class Synchronizer:
             with self._writer.transaction():
                 self._writer.add_skipped(changed.folder_id, [skipped])
             return None
-        if known is None and (moved := _pop_same_content(gone, content_hash)):
-            changed = _ChangedFile(changed.folder_id, file, moved)
-            self._tally.renamed += 1
-        elif known is None:
-            self._tally.added += 1
-        else:
+        if known and known.content_hash == content_hash:
+            self._tally.unchanged += 1
+            with self._writer.transaction():
+                self._writer.note_stays(known.id, file.size, file.mtime_ns, note.date)
+            return None
+        if known is not None:
             self._tally.updated += 1
+        elif former_paths := moved.get(content_hash):
+            self._tally.renamed += 1
+            known = gone.pop(former_paths.pop())
+        else:
+            self._tally.added += 1
         self._tally.problems += [Skipped(str(file.path), problem) for problem in note.problems]
-        chunks = chunk_note(note, encoder.token_starts, self._chunking) or (_NO_TEXT,)
-        passages = tuple(passage_text(note, chunk) for chunk in chunks)
-        return _ReadNote(changed, content_hash, note, chunks, passages, tuple(_hash(p.encode()) for p in passages))
+        return _ReadNote(changed.folder_id, file, known, content_hash, note)
 
-    def _write_batch(self, batch: Sequence[_ReadNote], encoder: Encoder) -> None:
+    def _cut(self, read: _ReadNote, encoder: Encoder) -> _CutNote:
+        chunks = chunk_note(read.note, encoder.token_starts, self._chunking) or (_NO_TEXT,)
+        passages = tuple(passage_text(read.note, chunk) for chunk in chunks)
+        return _CutNote(read, chunks, passages, tuple(_hash(passage.encode()) for passage in passages))
+
+    def _write_batch(self, batch: Sequence[_CutNote], encoder: Encoder) -> None:
         """Encodes what the index has no vector for yet, and writes the notes in one transaction."""
         vectors = self._writer.vectors_of_passages(hash for note in batch for hash in note.hashes)
         unknown = {
@@ -268,9 +282,9 @@ class Synchronizer:
             vectors |= zip(unknown, vector_bytes(encoder.encode_passages(list(unknown.values()))), strict=True)
             self._tally.encoded += len(unknown)
         with self._writer.transaction():
-            for read in batch:
-                known = read.changed.known
-                self._writer.write_note(read.changed.folder_id, _encoded(read, vectors), known.id if known else None)
+            for cut in batch:
+                known = cut.read.known
+                self._writer.write_note(cut.read.folder_id, _encoded(cut, vectors), known.id if known else None)
 
     def _remove(self, gone: Sequence[KnownNote]) -> None:
         if gone:
@@ -279,15 +293,15 @@ class Synchronizer:
             self._tally.removed = len(gone)
 
 
-def _encoded(read: _ReadNote, vectors: dict[bytes, bytes]) -> EncodedNote:
-    file = read.changed.file
+def _encoded(cut: _CutNote, vectors: dict[bytes, bytes]) -> EncodedNote:
+    read = cut.read
     return EncodedNote(
         note=read.note,
-        size=file.size,
-        mtime_ns=file.mtime_ns,
+        size=read.file.size,
+        mtime_ns=read.file.mtime_ns,
         content_hash=read.content_hash,
         chunks=tuple(
-            EncodedChunk(chunk, hash, vectors[hash]) for chunk, hash in zip(read.chunks, read.hashes, strict=True)
+            EncodedChunk(chunk, hash, vectors[hash]) for chunk, hash in zip(cut.chunks, cut.hashes, strict=True)
         ),
     )
 
@@ -296,12 +310,12 @@ def _hash(data: bytes) -> bytes:
     return hashlib.blake2b(data, digest_size=16).digest()
 
 
-def _pop_same_content(gone: dict[str, KnownNote], content_hash: bytes) -> KnownNote | None:
-    """Takes out of `gone` a note with this content: it was not removed but moved."""
-    for path, note in gone.items():
-        if note.content_hash == content_hash:
-            return gone.pop(path)
-    return None
+def _paths_by_content(notes: dict[str, KnownNote]) -> dict[bytes, list[str]]:
+    """Paths by content hash, those that come first last."""
+    paths: dict[bytes, list[str]] = {}
+    for path in reversed(notes):
+        paths.setdefault(notes[path].content_hash, []).append(path)
+    return paths
 
 
 def _vectors_differ(found: Fingerprint, wanted: Fingerprint) -> bool:
