@@ -10,17 +10,21 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, get_args
 
 from notesearch.encoders import Encoder, load_prepared, open_encoder, prepare
 from notesearch.errors import IndexMismatch, UsageError
 from notesearch.records import Chunking, Filters, Hit, IndexReport
 from notesearch.retrieval import Mode, Searcher
-from notesearch.settings import Settings, load_settings
+from notesearch.settings import DEFAULT_MODEL, Settings, load_settings
 from notesearch.storage import IndexReader
 
 if TYPE_CHECKING:
     from notesearch.evaluation import Measures
+
+
+# A BEIR corpus as notes, within the index directory of an evaluation.
+_EVALUATED_NOTES = "evaluated-notes"
 
 
 class Index:
@@ -70,13 +74,17 @@ class Index:
             Hits, best first, one a note; empty where nothing was found.
 
         Raises:
-            UsageError: The query is empty, or the limit is below 1.
+            UsageError: The query is empty, the limit is below 1, or there is no such mode.
             ModelError: The index's model cannot be loaded.
             StoreError: The index cannot be read.
         """
         if limit < 1:
             raise UsageError(f"the limit is {limit}", "Give a limit of 1 or more.")
-        filters = Filters(tuple(tags), tuple(not_tags), path, since, until)
+        if mode not in get_args(Mode):
+            raise UsageError(f"there is no mode {mode!r}", f"Choose one of {', '.join(get_args(Mode))}.")
+        # Lone surrogates (undecodable bytes of a command line) are in no tag or path, and SQLite takes none.
+        wanted, unwanted = ([_storable(tag) for tag in kind] for kind in (tags, not_tags))
+        filters = Filters(tuple(wanted), tuple(unwanted), _storable(path), since, until)
         return self._searcher.search(query, limit=limit, mode=mode, filters=filters)
 
     def _open_encoder(self) -> Encoder:
@@ -88,6 +96,10 @@ class Index:
                 "Make the index anew: notesearch index --rebuild",
             )
         return open_encoder(prepared)
+
+
+def _storable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def open_index(index_dir: str | Path | None = None) -> Index:
@@ -116,7 +128,7 @@ def sync_index(
     Args:
         settings: Which index, and how to make it.
         folders: Folders of notes; with none, those that the index covers already.
-        chunking: How notes are cut.
+        chunking: How notes are cut; by default in chunks that the model can read.
         rebuild: Whether to forget what is there and index everything again.
         progress: Told the notes done so far and the notes to do.
 
@@ -128,14 +140,19 @@ def sync_index(
         ModelError: The model cannot be had.
         StoreError: The index cannot be written, or was made with another model.
     """
-    from notesearch.indexing import Synchronizer
+    from notesearch.indexing import Synchronizer, chunking_for
+    from notesearch.notes import find_notes
     from notesearch.storage.writer import IndexWriter
 
+    for folder in folders:
+        find_notes(folder, max_bytes=settings.max_file_bytes)  # raises before anything is made
     with IndexWriter(settings.index_dir) as writer:
+        fingerprint = writer.fingerprint()
+        model = prepare(settings.model or (fingerprint.model if fingerprint else DEFAULT_MODEL))
         synchronizer = Synchronizer(
             writer,
-            prepare(settings.model),
-            chunking=chunking or Chunking(),
+            model,
+            chunking=chunking or chunking_for(model.config.max_tokens),
             max_bytes=settings.max_file_bytes,
             follow_symlinks=settings.follow_symlinks,
             progress=progress,
@@ -187,14 +204,16 @@ def evaluate_collection(
         work_dir = (index_dir or Path(temporary)).absolute()
         notes_dir, names = collection.notes_dir, None
         if collection.corpus_file:
-            notes_dir = work_dir / "notes"
-            names = write_corpus_as_notes(collection.corpus_file, notes_dir)
+            notes_dir = work_dir / _EVALUATED_NOTES
         assert notes_dir is not None
         _require_no_other_notes(work_dir, notes_dir)
+        if collection.corpus_file:
+            names = write_corpus_as_notes(collection.corpus_file, notes_dir)
         sync_index(replace(settings, index_dir=work_dir), [notes_dir], progress=progress)
         root = Path(os.path.realpath(notes_dir))
         results = []
         with Index(work_dir) as index:
+            index.search(next(iter(collection.queries.values())))  # opens what is opened once
             for mode in ("lexical", "dense", "hybrid"):
                 started = time.perf_counter()
                 run = {}
@@ -232,6 +251,7 @@ def forget_folder(settings: Settings, folder: Path) -> int:
     """
     from notesearch.storage.writer import IndexWriter
 
+    IndexReader(settings.index_dir).close()  # raises where there is no index, rather than make one
     with IndexWriter(settings.index_dir) as writer:
         covered = {path: folder_id for folder_id, path in writer.folders()}
         if folder not in covered:

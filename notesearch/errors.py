@@ -43,7 +43,15 @@ class SettingsError(NotesearchError):
 
 
 class NoteUnreadable(NotesearchError):
-    """One note could not be read."""
+    """One note could not be read.
+
+    Attributes:
+        for_now: Whether it may be readable another time.
+    """
+
+    def __init__(self, message: str, hint: str = "", *, for_now: bool = False) -> None:
+        super().__init__(message, hint)
+        self.for_now = for_now
 
 
 class FolderUnreadable(NotesearchError):

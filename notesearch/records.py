@@ -115,10 +115,13 @@ class Skipped:
     Attributes:
         path: Absolute path as text (undecodable bytes of a name are shown as U+FFFD).
         reason: A short clause, e.g. `binary file`.
+        for_now: Whether it may be readable another time (a permission, an I/O error), so that what the index knows of
+            it is kept.
     """
 
     path: str
     reason: str
+    for_now: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,13 +22,14 @@ class Settings:
 
     Attributes:
         index_dir: Directory of the index.
-        model: The bi-encoder: `all-MiniLM-L6-v2` (comes with notesearch), a local directory or a hub id.
+        model: The bi-encoder: `all-MiniLM-L6-v2` (comes with notesearch), a local directory or a hub id; `None` for the
+            one that the index was made with, and for a new index the one that comes with notesearch.
         max_file_bytes: Larger files are skipped.
         follow_symlinks: Whether links that leave an indexed folder are followed.
     """
 
     index_dir: Path
-    model: str = DEFAULT_MODEL
+    model: str | None = None
     max_file_bytes: int = 2_000_000
     follow_symlinks: bool = False
 
@@ -93,6 +94,6 @@ def _read_settings_file(path: Path) -> dict[str, Any]:
             raise SettingsError(f"{path}: unknown setting {name!r}", f"Known settings: {known}.")
         if type(value) is not kinds[name]:
             raise SettingsError(f"{path}: {name} should be of type {kinds[name].__name__}", f"It is {value!r}.")
-    if "index_dir" in values:
-        values["index_dir"] = Path(values["index_dir"])
+    if "index_dir" in values:  # relative to the file, since the working directory may be any
+        values["index_dir"] = path.parent / os.path.expanduser(values["index_dir"])  # noqa: PTH111
     return values

@@ -1,16 +1,17 @@
 import json
 import sys
-from dataclasses import FrozenInstanceError, asdict
+from dataclasses import FrozenInstanceError, asdict, replace
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 import notesearch
-from notesearch import Hit, Index, open_index
+from notesearch import Hit, Index, api, open_index
 from notesearch.api import forget_folder, sync_index
 from notesearch.cli import main
-from notesearch.errors import IndexMismatch, IndexMissing, StoreError, UsageError
+from notesearch.errors import FolderUnreadable, IndexMismatch, IndexMissing, StoreError, UsageError
+from notesearch.indexing import chunking_for
 from notesearch.settings import Settings
 
 NOTES = {
@@ -154,3 +155,40 @@ def test_a_folder_that_is_not_covered_cannot_be_forgotten(index_dir, folder, tmp
     assert forget_folder(settings, folder) == 3
     with open_index(index_dir) as index:
         assert index.search("salt") == []
+
+
+def test_an_index_goes_on_with_the_model_it_was_made_with(tmp_path, folder, monkeypatch, fake_encoder, fake_model):
+    named = replace(fake_model, config=replace(fake_model.config, name="/models/mine"))
+    asked = []
+    monkeypatch.setattr(api, "prepare", lambda name: asked.append(name) or named)
+    sync_index(Settings(tmp_path / "own", model="/models/mine"), [folder])
+    sync_index(Settings(tmp_path / "own"), [])
+    assert asked == ["/models/mine", "/models/mine"]
+
+
+def test_a_mode_that_is_none_is_refused(index_dir):
+    with open_index(index_dir) as index, pytest.raises(UsageError, match="there is no mode 'psychic'"):
+        index.search("tea", mode="psychic")
+
+
+def test_filters_that_no_note_can_match(index_dir):
+    with open_index(index_dir) as index:
+        assert index.search("tea", tags=["caf\udce9"]) == []
+        assert index.search("tea", path="caf\udce9") == []
+
+
+def test_forgetting_makes_no_index(tmp_path):
+    with pytest.raises(IndexMissing):
+        forget_folder(Settings(tmp_path / "none"), tmp_path)
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_missing_folder_makes_no_index(tmp_path):
+    with pytest.raises(FolderUnreadable):
+        sync_index(Settings(tmp_path / "none"), [tmp_path / "absent"])
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(("max_tokens", "budget"), [(512, 192), (256, 192), (128, 64), (32, 16)])
+def test_chunks_leave_room_for_the_title_in_what_the_model_reads(max_tokens, budget):
+    assert chunking_for(max_tokens).budget_tokens == budget

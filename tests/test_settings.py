@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from notesearch.errors import SettingsError
-from notesearch.settings import DEFAULT_MODEL, cache_dir, config_file, load_settings
+from notesearch.settings import cache_dir, config_file, load_settings
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +30,7 @@ def write_config(tmp_path):
 def test_the_defaults(tmp_path):
     settings = load_settings()
     assert settings.index_dir == tmp_path / "data" / "notesearch"
-    assert settings.model == DEFAULT_MODEL
+    assert settings.model is None
     assert settings.max_file_bytes == 2_000_000
     assert settings.follow_symlinks is False
 
@@ -62,7 +62,7 @@ def test_an_empty_variable_counts_as_none(write_config, monkeypatch):
     monkeypatch.setenv("NOTESEARCH_INDEX_DIR", "")
     monkeypatch.setenv("NOTESEARCH_MODEL", "")
     settings = load_settings()
-    assert (settings.index_dir, settings.model) == (Path("/from/file"), DEFAULT_MODEL)
+    assert (settings.index_dir, settings.model) == (Path("/from/file"), None)
 
 
 def test_a_home_directory_is_filled_in(write_config, tmp_path):
@@ -116,3 +116,9 @@ def test_a_settings_file_that_is_a_folder_is_refused(tmp_path):
 def test_settings_cannot_be_changed():
     with pytest.raises(FrozenInstanceError):
         load_settings().model = "another"  # type: ignore[misc]
+
+
+def test_a_relative_index_dir_in_the_file_is_relative_to_the_file(monkeypatch):
+    config_file().parent.mkdir(parents=True, exist_ok=True)
+    config_file().write_text('index_dir = "beside"\n')
+    assert load_settings().index_dir == config_file().parent / "beside"

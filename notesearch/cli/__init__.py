@@ -48,9 +48,6 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Not every stream can take every character; and a lone surrogate's \\ud800 is what JSON writes for it.
         sys.stdout.reconfigure(errors="backslashreplace")
-    # A search is over before garbage matters, yet collecting it takes a tenth of its time. `index` and `eval`, which
-    # run longer, enable it again.
-    gc.disable()
     try:
         app(prog_name="notesearch")
     except NotesearchError as error:
@@ -60,5 +57,8 @@ def main() -> None:
         if {"--verbose", "-v"} & set(sys.argv):
             traceback.print_exception(error)
         sys.exit(error.exit_code)
+    except OSError as error:  # what no part could say more about: the disk under stdout is full, say
+        warn(f"notesearch: {error}")
+        sys.exit(NotesearchError.exit_code)
     finally:
         gc.freeze()  # or the interpreter would go through everything once more on its way out

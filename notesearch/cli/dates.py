@@ -12,6 +12,7 @@ _AGO = re.compile(r"(\d+|a|an|one)\s*(minute|min|hour|h|day|d|week|w|month|m|yea
 _DAYS = {"day": 1, "d": 1, "week": 7, "w": 7}
 _MONTHS = {"month": 1, "m": 1, "year": 12, "y": 12}
 _MINUTES = {"minute": 1, "min": 1, "hour": 60, "h": 60}
+_LONGEST_DATE_CHARS = 10
 _DATE = re.compile(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2}))?)?")
 
 
@@ -36,6 +37,8 @@ def parse_date(written: str, *, now: datetime, end: bool) -> datetime:
         if match := _DATE.fullmatch(words):
             return _period(match, end)
         moment = datetime.fromisoformat(written.strip())
+        if len(words) <= _LONGEST_DATE_CHARS:  # 20240517, 2024-W20-5: a day, written otherwise
+            return _edge(moment, end)
         return moment.astimezone().replace(tzinfo=None) if moment.tzinfo else moment
     except (ValueError, OverflowError) as error:
         raise UsageError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import sys
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ import typer
 
 from notesearch.cli.options import Quiet, Verbose
 from notesearch.cli.progress import progress_bar
-from notesearch.cli.terminal import write
+from notesearch.cli.terminal import is_terminal, write
 
 if TYPE_CHECKING:
     from notesearch.api import Evaluation
@@ -52,10 +51,8 @@ def evaluate(
     from notesearch.api import evaluate_collection
     from notesearch.settings import load_settings
 
-    gc.enable()
-
     settings = load_settings(model=model)
-    with progress_bar("Indexing", shown=not quiet and sys.stderr.isatty()) as progress:
+    with progress_bar("Indexing", shown=not quiet and is_terminal(sys.stderr)) as progress:
         results = evaluate_collection(
             settings, directory, index_dir=index_dir, max_queries=max_queries, progress=progress
         )

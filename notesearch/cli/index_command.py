@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import sys
@@ -14,7 +13,8 @@ import typer
 
 from notesearch.cli.options import IndexDir, Quiet, Verbose
 from notesearch.cli.progress import progress_bar
-from notesearch.cli.terminal import warn, write
+from notesearch.cli.terminal import is_terminal, warn, write
+from notesearch.errors import UsageError
 from notesearch.records import IndexReport
 
 _MOST_SKIPPED_SHOWN = 10
@@ -56,20 +56,20 @@ def index(
     from notesearch.api import forget_folder, sync_index
     from notesearch.settings import load_settings
 
-    gc.enable()
-
     settings = load_settings(
         index_dir=index_dir, model=model, max_file_bytes=max_file_bytes, follow_symlinks=follow_symlinks
     )
     # os.path's leaves the name of an unknown user as it is; Path's raises.
     paths = [Path(os.path.expanduser(folder)).absolute() for folder in folders or []]  # noqa: PTH111
+    if forget and not paths:
+        raise UsageError("--forget was given without a folder", "Name it: notesearch index --forget FOLDER")
     if forget:
         for path in paths:
             count = forget_folder(settings, path.resolve())
             if not quiet:
                 warn(f"Forgot {path}: {_counted(count, 'note')}. The files themselves are untouched.")
         return
-    with progress_bar("Indexing", shown=not quiet and sys.stderr.isatty()) as progress:
+    with progress_bar("Indexing", shown=not quiet and is_terminal(sys.stderr)) as progress:
         report = sync_index(settings, paths, rebuild=rebuild, progress=progress)
     if as_json:
         write([json.dumps(_as_json(report), ensure_ascii=False) + "\n"])
@@ -105,6 +105,8 @@ def _tell(report: IndexReport, *, verbose: bool, in_words: bool) -> None:
 def _as_json(report: IndexReport) -> dict[str, object]:
     values = asdict(report)
     values["seconds"] = round(report.seconds, 3)
+    for kind in ("skipped", "problems"):
+        values[kind] = [{"path": entry["path"], "reason": entry["reason"]} for entry in values[kind]]
     return values
 
 

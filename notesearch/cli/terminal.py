@@ -30,7 +30,8 @@ def write(pieces: Iterable[str]) -> None:
 
 def warn(message: str) -> None:
     """Writes a message to stderr."""
-    print(harmless(message), file=sys.stderr)  # noqa: T201
+    if sys.stderr is not None:  # closed: then print() would take stdout
+        print(harmless(message), file=sys.stderr)  # noqa: T201
 
 
 def harmless(text: str) -> str:
@@ -40,7 +41,12 @@ def harmless(text: str) -> str:
 
 def uses_colour(stream: TextIO) -> bool:
     """Says whether to colour what is written to a stream: a terminal, and NO_COLOR not set."""
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return is_terminal(stream) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Says whether a stream is a terminal; `None` stands for one that was closed before we began."""
+    return stream is not None and stream.isatty()
 
 
 def width() -> int:

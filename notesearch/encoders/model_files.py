@@ -54,6 +54,12 @@ class EncoderConfig:
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:32]
 
 
+def absolute_name(name: str) -> str:
+    """A model's name so that it means the same from any working directory: a local directory by its absolute path."""
+    directory = Path(os.path.expanduser(name))  # noqa: PTH111 - Path's raises for an unknown user
+    return str(directory.absolute()) if name != DEFAULT_MODEL and directory.is_dir() else name
+
+
 def find_model(name: str) -> Path:
     """Finds the directory of a model: the one that comes with notesearch, a local directory, or a hub id.
 
@@ -64,7 +70,7 @@ def find_model(name: str) -> Path:
     """
     if name == DEFAULT_MODEL:
         return _packaged_model()
-    directory = Path(name).expanduser()
+    directory = Path(os.path.expanduser(name))  # noqa: PTH111 - Path's raises for an unknown user
     if not directory.is_dir():
         directory = _hub_model(name)
     if not (directory / _WEIGHTS).is_file():
@@ -149,7 +155,14 @@ def _hub_model(name: str) -> Path:
     tried = "It is neither a directory here, nor a model in the local hub cache"
     offline = os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
     try:
-        return Path(snapshot_download(name, allow_patterns=_HUB_FILES, local_files_only=True))
+        cached = Path(snapshot_download(name, allow_patterns=_HUB_FILES, local_files_only=True))
+        # Another program may have fetched a part of it. Without modules.json in particular, a model with CLS pooling
+        # would be taken for one with mean pooling.
+        if all((cached / file).is_file() for file in (_WEIGHTS, "config.json", "modules.json")):
+            return cached
+        if offline:
+            hint = "Unset HF_HUB_OFFLINE once to fetch the rest, or give a directory."
+            raise ModelError(f"only a part of model {name!r} is in the local hub cache", hint)
     except HFValidationError as error:
         raise ModelError(f"unknown model {name!r}", f"{tried}, nor a valid hub id (owner/name).") from error
     except LocalEntryNotFoundError as error:
@@ -160,7 +173,7 @@ def _hub_model(name: str) -> Path:
         return Path(snapshot_download(name, allow_patterns=_HUB_FILES))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         hint = f"{tried}, and fetching it from the hub failed. Check the id and the network, or give a directory."
-        raise ModelError(f"model {name!r} cannot be had: {str(error).splitlines()[0]}", hint) from error
+        raise ModelError(f"model {name!r} cannot be had: {_first_line(error)}", hint) from error
 
 
 def _read_modules(name: str, directory: Path) -> dict[str, str]:
@@ -223,3 +236,7 @@ def _read_optional_json(path: Path) -> dict[str, Any]:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)

@@ -13,7 +13,7 @@ import numpy as np
 
 from notesearch.encoders.bert_graph import build_bert_graph, is_plain_bert
 from notesearch.encoders.calibration import PROBES, CosineScale, measure_scale
-from notesearch.encoders.model_files import EncoderConfig, find_model, read_encoder_config, read_json
+from notesearch.encoders.model_files import EncoderConfig, absolute_name, find_model, read_encoder_config, read_json
 from notesearch.errors import ModelError
 from notesearch.settings import cache_dir
 
@@ -73,10 +73,21 @@ def prepare(name: str) -> PreparedModel:
     Raises:
         ModelError: The model is unknown, unsafe, damaged, or of an architecture that cannot be exported.
     """
+    name = absolute_name(name)
     source = find_model(name)
     config = read_encoder_config(name, source)
     if known := load_prepared(config.fingerprint):
         return replace(known, config=config)  # it may have been prepared under another name
+    try:
+        return _prepare(source, config)
+    except OSError as error:
+        raise ModelError(
+            f"cannot prepare the model {name} in {cache_dir()}: {error.strerror or error}",
+            "Is the disk full, or the directory not yours? XDG_CACHE_HOME chooses another.",
+        ) from error
+
+
+def _prepare(source: Path, config: EncoderConfig) -> PreparedModel:
     target = _directory(config.fingerprint)
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".preparing-") as temporary:
@@ -94,7 +105,9 @@ def prepare(name: str) -> PreparedModel:
             "sizes": sizes,
         }
         (directory / "encoder.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
-        if target.exists():  # damaged, or another process was faster: either way ours is as good
+        if faster := load_prepared(config.fingerprint):  # by another process; it may be in use already
+            return replace(faster, config=config)
+        if target.exists():  # damaged
             shutil.rmtree(target, ignore_errors=True)
         directory.rename(target)
     return PreparedModel(target, config, precision, fused, scale)

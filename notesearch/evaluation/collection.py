@@ -39,12 +39,12 @@ class Collection:
     def sampled(self, most: int) -> Collection:
         """The same collection with every n-th query, so that no more than `most` remain; with all where `most` is 0."""
         step = math.ceil(len(self.queries) / most) if most else 1
-        kept = list(self.queries)[::step]
+        kept = dict.fromkeys(list(self.queries)[::step])
         return replace(
             self,
             queries={query_id: self.queries[query_id] for query_id in kept},
             qrels={query_id: self.qrels[query_id] for query_id in kept},
-            grades={query_id: grade for query_id, grade in self.grades.items() if query_id in set(kept)},
+            grades={query_id: grade for query_id, grade in self.grades.items() if query_id in kept},
         )
 
     def qrels_of(self, grade: str) -> dict[str, dict[str, float]]:

@@ -1,5 +1,5 @@
 """Folders of notes → index."""
 
-from notesearch.indexing.sync import Synchronizer
+from notesearch.indexing.sync import Synchronizer, chunking_for
 
-__all__ = ["Synchronizer"]
+__all__ = ["Synchronizer", "chunking_for"]

@@ -11,15 +11,23 @@ from pathlib import Path
 
 from notesearch.encoders import Encoder, PreparedModel, open_fastest_encoder
 from notesearch.errors import FolderUnreadable, IndexMismatch, NoteUnreadable, UsageError
-from notesearch.notes import NoteFile, chunk_note, find_notes, note_from_bytes, passage_text, read_bytes
+from notesearch.notes import (
+    PASSAGES_VERSION,
+    NoteFile,
+    chunk_note,
+    find_notes,
+    note_from_bytes,
+    passage_text,
+    read_bytes,
+)
 from notesearch.records import Chunk, Chunking, IndexReport, Note, Skipped
 from notesearch.storage import Fingerprint
 from notesearch.storage.writer import EncodedChunk, EncodedNote, IndexWriter, KnownNote, vector_bytes
 
-# Raise this when notes are cut, or passages put together, in another way than before.
-_PASSAGES_VERSION = 1
 # Chunks encoded and written together: a killed run loses at most this much work.
 _BATCH_CHUNKS = 256
+# What a passage holds beside its chunk: title, headings, special tokens.
+_TITLE_TOKENS = 64
 # For choosing an encoder before the notes are read.
 _BYTES_A_CHUNK = 600
 
@@ -75,6 +83,11 @@ class _CutNote:
     hashes: tuple[bytes, ...]
 
 
+def chunking_for(max_tokens: int) -> Chunking:
+    """How to cut notes for a model that reads so many tokens: room is left for title, headings and special tokens."""
+    return Chunking(budget_tokens=max(16, min(Chunking().budget_tokens, max_tokens - _TITLE_TOKENS)))
+
+
 class Synchronizer:
     """One run of `index`.
 
@@ -120,7 +133,7 @@ class Synchronizer:
         changed: list[_ChangedFile] = []
         gone: dict[str, KnownNote] = {}
         for root, walk in walks:
-            changed += self._scan(root, walk, gone)
+            changed += self._scan(root, walk, gone, named=bool(paths))
         self._write_changed(changed, gone)
         self._remove(list(gone.values()))
         if self._tally.encoded > _BATCH_CHUNKS:
@@ -152,14 +165,14 @@ class Synchronizer:
             dim=config.dim,
             budget_tokens=self._chunking.budget_tokens,
             overlap_sentences=self._chunking.overlap_sentences,
-            passages=_PASSAGES_VERSION,
+            passages=PASSAGES_VERSION,
         )
         found = self._writer.fingerprint()
         if found is not None and not rebuild and _vectors_differ(found, wanted):
             difference = f"the model {found.model}" if found.encoder != wanted.encoder else "other chunk settings"
             raise IndexMismatch(
                 f"this index was made with {difference}; vectors of two kinds cannot be mixed",
-                f"Make it anew with {config.name}: notesearch index --rebuild",
+                f"Go on with --model {found.model}, or make it anew with {config.name}: notesearch index --rebuild",
             )
         if found is None or rebuild:
             with self._writer.transaction():
@@ -193,11 +206,12 @@ class Synchronizer:
         with self._writer.transaction():
             return self._writer.add_folder(root)
 
-    def _scan(self, root: Path, walk: _Walk, gone: dict[str, KnownNote]) -> list[_ChangedFile]:
+    def _scan(self, root: Path, walk: _Walk, gone: dict[str, KnownNote], *, named: bool) -> list[_ChangedFile]:
         """Compares a folder with the index; adds to `gone` the notes that are no longer there."""
         folder_id = self._folder_id(root)
         below = f"{str(root).rstrip(os.sep)}{os.sep}"
-        known = {path: note for path, note in self._writer.known_notes(folder_id).items() if path.startswith(below)}
+        all_known = {path: note for path, note in self._writer.known_notes(folder_id).items() if path.startswith(below)}
+        known = dict(all_known)
         changed = []
         skipped = []
         for entry in walk:
@@ -209,7 +223,15 @@ class Synchronizer:
                 self._tally.unchanged += 1
             else:
                 changed.append(_ChangedFile(folder_id, entry, note))
-        unreadable = tuple(entry.path for entry in skipped)
+        if known and not (named or changed or skipped or len(known) < len(all_known)):
+            # Nothing is left of it, and nobody said so: more likely its disk is not mounted.
+            self._tally.skipped.append(
+                Skipped(
+                    str(root), f"empty; its notes are kept until it is named: notesearch index {root}", for_now=True
+                )
+            )
+            return []
+        unreadable = tuple(entry.path for entry in skipped if entry.for_now)
         gone |= {path: note for path, note in known.items() if not _is_below_any(path, unreadable)}
         self._tally.skipped += skipped
         with self._writer.transaction():
@@ -243,8 +265,9 @@ class Synchronizer:
             content_hash = _hash(data)
             note = note_from_bytes(file, data)
         except NoteUnreadable as error:
-            # The note keeps its place in the index, if it has one, until it can be read again or is gone.
-            skipped = Skipped(str(file.path), error.message)
+            if known and not error.for_now:
+                gone[str(file.path)] = known
+            skipped = Skipped(str(file.path), error.message, error.for_now)
             self._tally.skipped.append(skipped)
             with self._writer.transaction():
                 self._writer.add_skipped(changed.folder_id, [skipped])

@@ -94,7 +94,7 @@ class _Walk:
             yield from _unreachable(folder, error)
             return
         self.seen.add((status.st_dev, status.st_ino))
-        if any(entry.name in IGNORE_FILES and entry.is_file() for entry in entries):
+        if any(entry.name in IGNORE_FILES for entry in entries):
             rules, problems = IgnoreRules.read(folder, rules)
             yield from problems
         subfolders = []
@@ -132,7 +132,7 @@ class _Walk:
         if status.st_size > self.max_bytes:
             return Skipped(path, f"too large ({status.st_size:,} bytes, the limit is {self.max_bytes:,})")
         if not os.access(path, os.R_OK):
-            return Skipped(path, "permission denied")
+            return Skipped(path, "permission denied", for_now=True)
         return NoteFile(Path(path), status.st_size, status.st_mtime_ns)
 
     def _visit_link(self, path: str, rules: IgnoreRules | None) -> Iterator[NoteFile | Skipped]:
@@ -170,13 +170,13 @@ def _is_within(path: str, folder: str) -> bool:
 
 def _unreachable(path: str, error: OSError) -> Iterator[Skipped]:
     if isinstance(error, PermissionError):
-        yield Skipped(path, "permission denied")
+        yield Skipped(path, "permission denied", for_now=True)
     elif isinstance(error, FileNotFoundError):
         return  # deleted since the folder was listed
     elif error.errno == errno.ELOOP:
         yield Skipped(path, "symlink loop")
     else:
-        yield Skipped(path, (error.strerror or "cannot be read").lower())
+        yield Skipped(path, (error.strerror or "cannot be read").lower(), for_now=True)
 
 
 def _shown(path: str) -> str:

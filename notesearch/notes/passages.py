@@ -6,6 +6,11 @@ import re
 
 from notesearch.records import Chunk, Note
 
+# Raise this when notes are cut, or passages put together, in another way than before.
+PASSAGES_VERSION = 1
+# Longer titles and heading paths would swamp the text that they stand before.
+_MOST_TITLE_CHARS = 120
+
 _WORD = re.compile(r"\w+")
 
 
@@ -21,11 +26,11 @@ def passage_text(note: Note, chunk: Chunk) -> str:
     """
     lines: list[str] = []
     if any(char.isalpha() for char in note.title) and not _begins_with(chunk.text, note.title):
-        lines.append(note.title)
+        lines.append(note.title[:_MOST_TITLE_CHARS])
     above, _, last = chunk.heading.rpartition(" > ")
     heading = above if _begins_with(chunk.text, last) else chunk.heading
     if heading:
-        lines.append(heading)
+        lines.append(heading[-_MOST_TITLE_CHARS:])
     return "\n".join([*lines, chunk.text])
 
 

@@ -43,11 +43,11 @@ def read_bytes(file: NoteFile) -> bytes:
                 raise NoteUnreadable("special file")
             return opened.read()
     except FileNotFoundError as error:
-        raise NoteUnreadable("file disappeared") from error
+        raise NoteUnreadable("file disappeared", for_now=True) from error
     except PermissionError as error:
-        raise NoteUnreadable("permission denied") from error
+        raise NoteUnreadable("permission denied", for_now=True) from error
     except OSError as error:
-        raise NoteUnreadable((error.strerror or "cannot be read").lower()) from error
+        raise NoteUnreadable((error.strerror or "cannot be read").lower(), for_now=True) from error
 
 
 def note_from_bytes(file: NoteFile, data: bytes) -> Note:

@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # What BM25 counts against similarity (0 unrelated, 1 an answer) at the reference point below.
-_LEXICAL_WEIGHT = 0.024
+_LEXICAL_WEIGHT = 0.027
 # Where the closest passage is this similar, the words weigh as above; the less similar it is, the more they weigh.
 _REFERENCE_SIMILARITY = 1.34
-_SIMILARITY_SLOPE = 1.9
+_SIMILARITY_SLOPE = 1.4
 _LEAST_DOUBT, _MOST_DOUBT = 0.2, 3.0
 # A query of whose words the best note matches less than this is worded differently from the notes.
 _REFERENCE_COVERAGE = 0.3

@@ -17,10 +17,10 @@ from notesearch.storage import IndexReader, StoredChunk, searchable_words
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# BM25 weights of title and text; anything from 1.5 to 3 does equally well (docs/decisions/0004-fusion.md).
+# BM25 weights of title and text; anything from 1 to 5 does equally well (docs/decisions/0004-fusion.md).
 _FIELD_WEIGHTS = (2.0, 1.0)
 # How much two neighbouring words found near each other count beside the words themselves, and how near.
-_PAIR_WEIGHT = 0.46
+_PAIR_WEIGHT = 0.25
 _NEAR_WORDS = 3
 # FTS5's BM25: k1 + 1, the most that it gives a word as a multiple of its IDF; and the least IDF.
 _SATURATION = 2.2

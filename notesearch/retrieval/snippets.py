@@ -65,7 +65,7 @@ def _best_window(found: list[tuple[int, str]]) -> int:
 
 
 def _sentence_start(text: str, position: int) -> int:
-    """The start of the sentence or line around a position, if it is near; else of the words just before it."""
+    """Where to begin before a position: at the first sentence or line that starts near it, else at a word."""
     earliest = max(0, position - _LEAD_CHARS)
     boundaries = [match.end() for match in _BOUNDARY.finditer(text, earliest, position) if match.end() <= position]
     if boundaries or earliest == 0:

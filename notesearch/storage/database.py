@@ -95,16 +95,18 @@ def translated_errors(path: Path) -> Iterator[None]:
     """Turns SQLite's errors about a database file into notesearch's."""
     try:
         yield
-    except sqlite3.OperationalError as error:
-        raise _translated(path, error) from error
+    except sqlite3.ProgrammingError:
+        raise  # a mistake of ours, or of a caller who uses a closed index
     except sqlite3.DatabaseError as error:
-        raise IndexDamaged(
-            f"{path} is damaged: {error}", "Delete it and index again; your notes themselves are not affected."
-        ) from error
+        raise _translated(path, error) from error
 
 
-def _translated(path: Path, error: sqlite3.OperationalError) -> NotesearchError:
+def _translated(path: Path, error: sqlite3.DatabaseError) -> NotesearchError:
     code = error.sqlite_errorcode & 0xFF
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return IndexDamaged(
+            f"{path} is damaged: {error}", "Delete it and index again; your notes themselves are not affected."
+        )
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return IndexBusy(f"another process is writing to {path}", "Try again when it has finished.")
     if code == sqlite3.SQLITE_FULL:

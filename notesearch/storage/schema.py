@@ -32,7 +32,6 @@ CREATE TABLE notes (
     problems TEXT NOT NULL          -- lines
 );
 CREATE INDEX notes_by_folder ON notes (folder_id);
-CREATE INDEX notes_by_content ON notes (content_hash);
 
 CREATE TABLE tags (
     note_id INTEGER NOT NULL REFERENCES notes (id),

@@ -13,6 +13,8 @@ _UNSPACED_CHARACTER = re.compile(f"([{UNSPACED}])")
 def searchable_words(text: str) -> str:
     """Puts spaces around each character of the unspaced scripts, so that each becomes a word of the index.
 
+    Words are forgotten by computing them again: a change here needs a migration that fills `note_words` anew.
+
     A query for several of them asks for a phrase; so any substring of such a text can be found, without a dictionary.
     """
     return text if text.isascii() else _UNSPACED_CHARACTER.sub(r" \1 ", text)

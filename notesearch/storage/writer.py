@@ -7,7 +7,7 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -245,9 +245,12 @@ class IndexWriter:
             record = build_vector_file(path, *read_vectors(self._connection, 0, fingerprint.dim))
         else:
             ids, vectors = read_vectors(self._connection, record.last_chunk_id, fingerprint.dim)
-            if len(ids) <= _STALE_PART * record.count:
+            if len(ids) > _STALE_PART * record.count:
+                record = extend_vector_file(path, record, ids, vectors)
+            elif record.mtime_ns == (mtime_ns := path.stat().st_mtime_ns):
                 return
-            record = extend_vector_file(path, record, ids, vectors)
+            else:  # a restored backup, sound by its checksum, which need not be computed again
+                record = replace(record, mtime_ns=mtime_ns)
         with self.transaction():
             self._write_meta("vector_file", asdict(record))
 

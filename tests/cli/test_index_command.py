@@ -219,3 +219,9 @@ def test_ctrl_c_while_indexing_exits_with_130_and_keeps_the_index(run, indexed, 
     fake_encoder.passages_left = None
     assert run("search", "lentils").code == 0
     assert run("index", indexed).err.startswith("1 note added")
+
+
+def test_forget_without_a_folder_is_refused(run):
+    done = run("index", "--forget")
+    assert done.code == 2
+    assert "--forget was given without a folder" in done.err

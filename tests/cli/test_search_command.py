@@ -349,3 +349,24 @@ def test_ctrl_c_exits_with_130_without_a_traceback(run, monkeypatch):
     done = run("search", "salt")
     assert (done.code, done.out) == (130, "")
     assert "Traceback" not in done.err
+
+
+def test_a_path_is_resolved_as_indexed_folders_are(run, indexed, tmp_path, monkeypatch):
+    folder = indexed
+    (tmp_path / "link").symlink_to(folder)
+    everything = run("search", "lentils", "--files").out
+    assert everything
+    for glob in (f"{tmp_path}/link/*", f"{tmp_path}/link", f"{folder}/cooking/d*"):
+        assert run("search", "lentils", "--files", "--path", glob).out.splitlines()[0] == everything.splitlines()[0]
+    monkeypatch.chdir(folder)
+    assert run("search", "lentils", "--files", "--path", "./cooking").out.splitlines()[0] == everything.splitlines()[0]
+
+
+def test_stdout_that_cannot_be_written_is_an_error(run, indexed, monkeypatch):
+    class Full(io.StringIO):
+        def flush(self) -> None:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(sys, "stdout", Full())
+    done = run("search", "lentils", "--json")
+    assert (done.code, done.err) == (2, "notesearch: [Errno 28] No space left on device\n")

@@ -117,7 +117,7 @@ def test_nothing_half_written_stays(
 
     with monkeypatch.context() as patch:
         patch.setattr(prepared, step, fail)
-        with pytest.raises(type(error)):
+        with pytest.raises(ModelError if isinstance(error, OSError) else type(error)):
             prepare(str(tiny_bert))
     assert list(own_cache.iterdir()) == []
     assert prepare(str(tiny_bert)).directory.is_dir()

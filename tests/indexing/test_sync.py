@@ -265,6 +265,23 @@ class TestUnreadable:
             before["words"],
         )
 
+    @pytest.mark.parametrize("content", [b"\0\1\2" * 100, b"x" * 100_001], ids=["binary", "too large"])
+    def test_a_note_that_cannot_be_a_note_any_more_is_forgotten(
+        self, vault: Vault, index: Index, index_dir: Path, content: bytes
+    ) -> None:
+        vault.write("a.md", content)
+        report = index(vault.root)
+        assert (report.removed, len(report.skipped)) == (1, 1)
+        assert "green" not in {row[3] for row in contents(index_dir)["words"]}
+
+    def test_an_empty_folder_that_was_full_is_forgotten_only_when_it_is_named(self, vault: Vault, index: Index) -> None:
+        vault.delete("a.md")
+        vault.delete("b.md")
+        report = index()
+        assert (report.notes, report.removed) == (2, 0)
+        assert "its notes are kept until it is named" in report.skipped[0].reason
+        assert index(vault.root).notes == 0
+
     def test_a_new_note_that_disappears_while_it_is_read(
         self, vault: Vault, index: Index, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -277,7 +294,7 @@ class TestUnreadable:
 
         monkeypatch.setattr(sync, "find_notes", find_and_delete)
         report = index(vault.root)
-        assert report.skipped == (Skipped(str(vault.root / "new.md"), "file disappeared"),)
+        assert report.skipped == (Skipped(str(vault.root / "new.md"), "file disappeared", for_now=True),)
         assert report.notes == 2
 
     def test_the_notes_of_a_folder_that_cannot_be_listed_are_kept(
@@ -295,7 +312,7 @@ class TestUnreadable:
         with monkeypatch.context() as patch:
             patch.setattr(os, "scandir", failing_scandir)
             report = index(vault.root)
-        assert report.skipped == (Skipped(str(vault.root / "sub"), "permission denied"),)
+        assert report.skipped == (Skipped(str(vault.root / "sub"), "permission denied", for_now=True),)
         assert str(vault.root / "sub" / "c.md") in paths_of(index_dir)
 
     def test_a_note_that_is_ignored_from_now_on_is_removed(self, vault: Vault, index: Index) -> None:
