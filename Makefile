@@ -13,8 +13,7 @@ demo: $(READY)
 test: $(READY)
 	$(BIN)/python -m pytest
 
-check: $(READY) lint
-	$(BIN)/python -m pytest
+check: lint test
 
 lint: $(READY)
 	$(BIN)/ruff format --check .
@@ -26,10 +25,10 @@ format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# torch goes first and by its constraint: left to the resolver, it would come with gigabytes of CUDA libraries.
+# torch goes first, so that nothing pulls in another release of it. On Linux, PyPI's is the CUDA build; where a CPU
+# build is to be had (PIP_FIND_LINKS, PIP_INDEX_URL), pip takes that.
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
