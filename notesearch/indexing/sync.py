@@ -196,7 +196,8 @@ class Synchronizer:
         return [(root, walk) for root, walk in walks.items() if not any(parent in walks for parent in root.parents)]
 
     def _walk(self, root: Path) -> _Walk:
-        return find_notes(root, max_bytes=self._max_bytes, follow_symlinks=self._follow_symlinks)
+        within = next((covered for _, covered in self._writer.folders() if covered in root.parents), None)
+        return find_notes(root, max_bytes=self._max_bytes, follow_symlinks=self._follow_symlinks, within=within)
 
     def _folder_id(self, root: Path) -> int:
         """The covered folder that a folder is or lies in; a new one where there is none."""
@@ -210,11 +211,16 @@ class Synchronizer:
         """Compares a folder with the index; adds to `gone` the notes that are no longer there."""
         folder_id = self._folder_id(root)
         below = f"{str(root).rstrip(os.sep)}{os.sep}"
-        all_known = {path: note for path, note in self._writer.known_notes(folder_id).items() if path.startswith(below)}
-        known = dict(all_known)
+        known = {path: note for path, note in self._writer.known_notes(folder_id).items() if path.startswith(below)}
+        entries = list(walk)
+        if known and not entries and not named:
+            # Nothing is left of it, and nobody said so: more likely its disk is not mounted.
+            reason = f"empty; its notes are kept until it is named: notesearch index {root}"
+            self._tally.skipped.append(Skipped(str(root), reason, for_now=True))
+            return []
         changed = []
         skipped = []
-        for entry in walk:
+        for entry in entries:
             if isinstance(entry, Skipped):
                 skipped.append(entry)
                 continue
@@ -223,14 +229,6 @@ class Synchronizer:
                 self._tally.unchanged += 1
             else:
                 changed.append(_ChangedFile(folder_id, entry, note))
-        if known and not (named or changed or skipped or len(known) < len(all_known)):
-            # Nothing is left of it, and nobody said so: more likely its disk is not mounted.
-            self._tally.skipped.append(
-                Skipped(
-                    str(root), f"empty; its notes are kept until it is named: notesearch index {root}", for_now=True
-                )
-            )
-            return []
         unreadable = tuple(entry.path for entry in skipped if entry.for_now)
         gone |= {path: note for path, note in known.items() if not _is_below_any(path, unreadable)}
         self._tally.skipped += skipped

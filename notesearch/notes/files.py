@@ -32,17 +32,20 @@ class NoteFile:
     mtime_ns: int
 
 
-def find_notes(root: Path, *, max_bytes: int, follow_symlinks: bool = False) -> Iterator[NoteFile | Skipped]:
+def find_notes(
+    root: Path, *, max_bytes: int, follow_symlinks: bool = False, within: Path | None = None
+) -> Iterator[NoteFile | Skipped]:
     """Find the notes below a folder, in an order that depends on the names alone.
 
-    Hidden files, files with another suffix, and what a `.gitignore` or `.notesearchignore` in or below the folder
-    excludes are left out without a word. Symlinks are looked at last; one is followed if it stays within the folder
-    and leads to something not found yet.
+    Hidden files, files with another suffix, and what a `.gitignore` or `.notesearchignore` excludes are left out
+    without a word. Symlinks are looked at last; one is followed if it stays within the folder and leads to something
+    not found yet.
 
     Args:
         root: The folder.
         max_bytes: Size above which a note is skipped.
         follow_symlinks: Also follow symlinks that lead out of the folder.
+        within: A folder above, whose ignore files, and those on the way, hold here too.
 
     Returns:
         The notes, and the files and folders that were skipped, with the reason.
@@ -64,17 +67,27 @@ def find_notes(root: Path, *, max_bytes: int, follow_symlinks: bool = False) -> 
         raise FolderUnreadable(f"may not read {shown}", "check the folder's permissions") from error
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         raise FolderUnreadable(f"cannot read {shown}: {error}", "check the path") from error
-    return _Walk(folder, max_bytes, follow_symlinks).run()
+    rules = _rules_above(Path(folder), within) if within else None
+    return _Walk(folder, rules, max_bytes, follow_symlinks).run()
+
+
+def _rules_above(folder: Path, top: Path) -> IgnoreRules | None:
+    """The rules of the ignore files from `top` down to the parent of a folder; what is wrong in them is told there."""
+    rules: IgnoreRules | None = None
+    for parent in reversed(folder.parents):
+        if parent.is_relative_to(top) and any((parent / name).is_file() for name in IGNORE_FILES):
+            rules, _ = IgnoreRules.read(str(parent), rules)
+    return rules
 
 
 class _Walk:
     """One walk through a folder: paths are plain strings here, since this runs for each file on every `index`."""
 
-    def __init__(self, root: str, max_bytes: int, follow_symlinks: bool) -> None:
+    def __init__(self, root: str, rules: IgnoreRules | None, max_bytes: int, follow_symlinks: bool) -> None:
         self.real_root = os.path.realpath(root)
         self.max_bytes = max_bytes
         self.follow_symlinks = follow_symlinks
-        self.folders: list[tuple[str, IgnoreRules | None]] = [(root, None)]
+        self.folders: list[tuple[str, IgnoreRules | None]] = [(root, rules)]
         self.links: deque[tuple[str, IgnoreRules | None]] = deque()
         self.seen: set[tuple[int, int]] = set()
 

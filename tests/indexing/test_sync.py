@@ -230,6 +230,14 @@ class TestUnreadable:
         assert index(vault.root).skipped == ()
         assert contents(index_dir)["skipped"] == []
 
+    def test_ignore_files_of_the_whole_hold_when_a_part_is_indexed(self, vault: Vault, index: Index) -> None:
+        vault.write(".gitignore", "drafts/\n")
+        vault.write("sub/drafts/c.md", "text")
+        vault.write("sub/d.md", "text")
+        index(vault.root)
+        assert index(vault.root / "sub").notes == 3
+        assert index(vault.root / "sub" / "drafts").notes == 3
+
     def test_indexing_a_part_keeps_the_record_of_the_rest(self, vault: Vault, index: Index, index_dir: Path) -> None:
         vault.write("sub/c.md", "text")
         (vault.root / "nowhere.md").symlink_to("missing")
