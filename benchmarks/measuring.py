@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import json
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -19,15 +18,23 @@ class Timing:
     megabytes: float
 
 
-def run_command(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Timing:
+# A child's peak memory counts what its parent had when it was started, so a parent with nothing in it starts it.
+_STARTER = """
+import json, os, subprocess, sys, time
+started = time.perf_counter()
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
+_, status, usage = os.wait4(process.pid, 0)
+print(json.dumps([time.perf_counter() - started, usage.ru_maxrss / 1024, os.waitstatus_to_exitcode(status)]))
+"""
+
+
+def run_command(command: Sequence[str]) -> Timing:
     """Runs a command to its end; raises CalledProcessError if it fails."""
-    started = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env={**os.environ, **(environment or {})})
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - started
-    if code := os.waitstatus_to_exitcode(status):
+    starter = [sys.executable, "-S", "-c", _STARTER, *command]
+    seconds, megabytes, code = json.loads(subprocess.run(starter, stdout=subprocess.PIPE, check=True).stdout)
+    if code:
         raise subprocess.CalledProcessError(code, command)
-    return Timing(seconds, usage.ru_maxrss / 1024)
+    return Timing(seconds, megabytes)
 
 
 def compare(commands: Mapping[str, Sequence[str]], rounds: int) -> dict[str, list[Timing]]:
