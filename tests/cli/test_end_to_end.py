@@ -106,13 +106,23 @@ def test_ctrl_c_ends_a_command_with_130_and_no_traceback(sample, tmp_path):
     os.mkfifo(queries)
     command = [sys.executable, "-m", "notesearch", "search", "--queries", str(queries), "--jsonl"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, env=sample.environment, encoding="utf-8", **pipes) as process:
+    with subprocess.Popen(
+        command, env=sample.environment, encoding="utf-8", preexec_fn=heed_ctrl_c, **pipes
+    ) as process:
         writer = open_when_it_is_read(queries, process)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
-        os.close(writer)
+        try:
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+            os.close(writer)
     assert (process.returncode, out) == (130, "")
     assert "Traceback" not in err
+
+
+def heed_ctrl_c() -> None:
+    """A shell's background jobs, and what they start, ignore it; the tests may be one."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def open_when_it_is_read(fifo: Path, process: subprocess.Popen[str]) -> int:
