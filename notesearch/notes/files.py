@@ -56,17 +56,17 @@ def find_notes(
     folder = os.path.abspath(root)  # noqa: PTH100 - Path.absolute keeps `..`
     shown = _shown(folder)
     if shown != folder:
-        raise FolderUnreadable(f"the name of {shown} is not valid UTF-8", "rename the folder")
+        raise FolderUnreadable(f"the name of {shown} is not valid UTF-8", "Rename the folder.")
     try:
         os.scandir(folder).close()
     except FileNotFoundError as error:
-        raise FolderUnreadable(f"no such folder: {shown}", "check the path for typing errors") from error
+        raise FolderUnreadable(f"no such folder: {shown}", "Check the path for typing errors.") from error
     except NotADirectoryError as error:
-        raise FolderUnreadable(f"not a folder: {shown}", "give the folder that holds your notes") from error
+        raise FolderUnreadable(f"not a folder: {shown}", "Give the folder that holds your notes.") from error
     except PermissionError as error:
-        raise FolderUnreadable(f"may not read {shown}", "check the folder's permissions") from error
+        raise FolderUnreadable(f"may not read {shown}", "Check the folder's permissions.") from error
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        raise FolderUnreadable(f"cannot read {shown}: {error}", "check the path") from error
+        raise FolderUnreadable(f"cannot read {shown}: {error}", "Check the path.") from error
     rules = _rules_above(Path(folder), within) if within else None
     return _Walk(folder, rules, max_bytes, follow_symlinks).run()
 
