@@ -56,8 +56,7 @@ class EncoderConfig:
 
 def absolute_name(name: str) -> str:
     """A model's name so that it means the same from any working directory: a local directory by its absolute path."""
-    directory = Path(os.path.expanduser(name))  # noqa: PTH111 - Path's raises for an unknown user
-    return str(directory.absolute()) if name != DEFAULT_MODEL and directory.is_dir() else name
+    return name if name == DEFAULT_MODEL else str(_local_directory(name) or name)
 
 
 def find_model(name: str) -> Path:
@@ -70,9 +69,7 @@ def find_model(name: str) -> Path:
     """
     if name == DEFAULT_MODEL:
         return _packaged_model()
-    directory = Path(os.path.expanduser(name))  # noqa: PTH111 - Path's raises for an unknown user
-    if not directory.is_dir():
-        directory = _hub_model(name)
+    directory = _local_directory(name) or _hub_model(name)
     if not (directory / _WEIGHTS).is_file():
         raise ModelError(
             f"model {name}: no {_WEIGHTS} in {directory}",
@@ -136,6 +133,12 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ModelError(f"{path} should hold a JSON object", "Is this the directory of an encoder model?")
     return value
+
+
+def _local_directory(name: str) -> Path | None:
+    """The absolute path of a directory of this name, `None` where there is none."""
+    directory = Path(os.path.expanduser(name))  # noqa: PTH111 - Path's raises for an unknown user
+    return directory.absolute() if directory.is_dir() else None
 
 
 def _packaged_model() -> Path:

@@ -189,16 +189,14 @@ def _keep_best_precision(directory: Path, config: EncoderConfig) -> tuple[Precis
     finally:
         logging.disable(logging.NOTSET)
     tokenizer = directory / "tokenizer.json"
-    queries, passages = [query for query, _ in PROBES], [passage for _, passage in PROBES]
+    passages = [passage for _, passage in PROBES]
     exact = Encoder(config, tokenizer, OnnxForward(float_file))
     quantized = Encoder(config, tokenizer, OnnxForward(int8_file))
-    agreement = (exact.encode_passages(passages) * quantized.encode_passages(passages)).sum(axis=1)
-    agrees = float(agreement.min()) >= _LEAST_AGREEMENT
+    exact_vectors, quantized_vectors = exact.encode_passages(passages), quantized.encode_passages(passages)
+    agrees = float((exact_vectors * quantized_vectors).sum(axis=1).min()) >= _LEAST_AGREEMENT
     kept, dropped = (int8_file, float_file) if agrees else (float_file, int8_file)
-    encoder = quantized if agrees else exact
-    scale = measure_scale(
-        np.stack([encoder.encode_query(query) for query in queries]), encoder.encode_passages(passages)
-    )
+    encoder, vectors = (quantized, quantized_vectors) if agrees else (exact, exact_vectors)
+    scale = measure_scale(np.stack([encoder.encode_query(query) for query, _ in PROBES]), vectors)
     dropped.unlink()
     kept.rename(directory / "model.onnx")
     return "int8" if agrees else "float32", scale
