@@ -12,6 +12,7 @@ import numpy as np
 
 from notesearch.records import Filters
 from notesearch.retrieval.query import Query
+from notesearch.retrieval.words import note_frequencies
 from notesearch.storage import IndexReader, StoredChunk, searchable_words
 
 if TYPE_CHECKING:
@@ -102,12 +103,10 @@ def _near_pairs(words: Sequence[str]) -> list[str]:
 def _most_attainable(reader: IndexReader, query: Query) -> float:
     """The BM25 score of a note in which each word of the query occurs without end."""
     notes = reader.count_notes()
-    stems = reader.stems(query.words)
-    frequencies = reader.note_frequencies(term for terms in stems.values() for term in terms)
+    frequencies = note_frequencies(reader, query.words)
     total = 0.0
     for word in query.words:
-        # A word that is several terms (a pair of characters) is at most as frequent as the rarest of them.
-        count = min((frequencies.get(term, 0) for term in stems[word]), default=0)
+        count = frequencies[word]
         total += max(math.log((notes - count + 0.5) / (count + 0.5)), _LEAST_IDF)
     return _SATURATION * total
 

@@ -11,8 +11,9 @@ import numpy as np
 from notesearch.records import Hit
 from notesearch.retrieval.query import Query
 from notesearch.retrieval.snippets import find_highlights, make_snippet
-from notesearch.retrieval.words import distinct_words, telling_words
+from notesearch.retrieval.words import telling_words
 from notesearch.storage import IndexReader, StoredChunk
+from notesearch.words import distinct_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,8 +6,7 @@ import re
 from dataclasses import dataclass
 
 from notesearch.errors import UsageError
-from notesearch.retrieval.stopwords import STOPWORDS
-from notesearch.retrieval.words import find_words
+from notesearch.words import STOPWORDS, find_words
 
 # A pasted document is a query too, but its later words add time rather than meaning.
 _MOST_WORDS = 128

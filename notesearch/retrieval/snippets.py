@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from notesearch.retrieval.words import find_words
+from notesearch.words import find_words
 
 _SNIPPET_CHARS = 220
 # How far back a snippet may reach for the start of its sentence or line.

@@ -1,43 +1,24 @@
-"""The words of queries and passages, and which of them are the same."""
+"""Which words of queries and passages are the same, and how rare they are."""
 
 from __future__ import annotations
 
-import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Set
 
-from notesearch.storage import UNSPACED, IndexReader
+from notesearch.storage import IndexReader
 
-_LETTERS = f"[^\\W_{UNSPACED}]"
-# A letter may be typed as one with combining marks: some keyboards and all of macOS's file names do.
-_RUN = re.compile(f"[{UNSPACED}]+|{_LETTERS}+(?:[\u0300-\u036f]+{_LETTERS}*)*")
-_UNSPACED_CHARACTER = re.compile(f"[{UNSPACED}]")
 # A stem begins as its word does, so only words that begin like a word of the query need to be stemmed.
 _BEGINNING_CHARS = 2
 
 
-def find_words(text: str) -> Iterator[tuple[int, int, str]]:
-    """Finds the words of a text.
+def note_frequencies(reader: IndexReader, words: Iterable[str]) -> dict[str, int]:
+    """In how many notes each word occurs, in whatever form.
 
-    Yields:
-        Start, end, and the word in lower case; for a run of characters of an unspaced script, its overlapping pairs.
+    A word that is several terms (a pair of characters) is at most as frequent as the rarest of them.
     """
-    for run in _RUN.finditer(text):
-        start, end = run.span()
-        if end - start > 2 and _UNSPACED_CHARACTER.match(run.group()):
-            yield from ((i, i + 2, text[i : i + 2]) for i in range(start, end - 1))
-        else:
-            # Not casefold(), which makes two letters of ß where the full-text index keeps one.
-            yield start, end, run.group().lower()
-
-
-def distinct_words(text: str) -> set[str]:
-    """The words that `find_words` finds, each once, and much faster."""
-    runs = set(_RUN.findall(text))
-    words = {run.lower() for run in runs}
-    if _UNSPACED_CHARACTER.search(text):
-        words |= {word for run in runs for _, _, word in find_words(run)}
-    return words
+    stems = reader.stems(words)
+    frequencies = reader.note_frequencies(term for terms in stems.values() for term in terms)
+    return {word: min((frequencies.get(term, 0) for term in terms), default=0) for word, terms in stems.items()}
 
 
 def telling_words(reader: IndexReader, query_words: Iterable[str], words: Set[str]) -> dict[str, str]:

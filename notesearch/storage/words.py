@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
-# Scripts written without spaces (or, for Hangul, with particles glued on): Han, Hiragana, Katakana, Hangul.
-UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\uff66-\uff9f\U00020000-\U000323af"
-
-_UNSPACED_CHARACTER = re.compile(f"([{UNSPACED}])")
+from notesearch.words import UNSPACED_CHARACTER
 
 
 def searchable_words(text: str) -> str:
@@ -17,4 +12,4 @@ def searchable_words(text: str) -> str:
 
     A query for several of them asks for a phrase; so any substring of such a text can be found, without a dictionary.
     """
-    return text if text.isascii() else _UNSPACED_CHARACTER.sub(r" \1 ", text)
+    return text if text.isascii() else UNSPACED_CHARACTER.sub(r" \g<0> ", text)

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notesearch.retrieval.snippets import find_highlights, make_snippet
-from notesearch.retrieval.words import find_words
+from notesearch.words import find_words
 
 FILLER = "Some words that say nothing about it at all. "
 
