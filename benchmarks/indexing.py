@@ -94,7 +94,8 @@ def read_passages(notes: Path) -> list[str]:
     for file in find_notes(notes, max_bytes=2_000_000):
         if isinstance(file, NoteFile):
             note = read_note(file)
-            passages += [passage_text(note, chunk) for chunk in chunk_note(note, encoder.token_starts, Chunking())]
+            chunks = chunk_note(note, encoder.token_starts, Chunking())
+            passages += [passage_text(note.title, chunk.heading, chunk.text) for chunk in chunks]
     return passages
 
 

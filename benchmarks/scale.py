@@ -21,11 +21,13 @@ from notesearch.encoders import prepare
 from notesearch.records import Chunk, Chunking, Note
 from notesearch.settings import DEFAULT_MODEL
 from notesearch.storage import Fingerprint
-from notesearch.storage.writer import EncodedChunk, EncodedNote, IndexWriter, vector_bytes
+from notesearch.storage.vectors import pack
+from notesearch.storage.writer import EncodedChunk, EncodedNote, IndexWriter
 
 _QUERY = "how do I undo the last commit and keep the changes"
 _CHUNKS_A_NOTE = 3
 _CHUNK_CHARS = 700
+_CODES_BYTES = 60 * 32  # of the different words of such a chunk
 
 
 def main() -> None:
@@ -68,9 +70,8 @@ def write_index(index_dir: Path, paragraphs: list[str], chunks: int) -> None:
                 for number in range(first, min(first + 3_000, chunks), _CHUNKS_A_NOTE):
                     vectors = numbers.standard_normal((_CHUNKS_A_NOTE, config.dim), dtype=np.float32)
                     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-                    writer.write_note(folder, _note(index_dir, number, paragraphs, choose, vector_bytes(vectors)))
-        with writer.transaction():
-            writer.tidy_words()
+                    writer.write_note(folder, _note(index_dir, number, paragraphs, choose, pack(vectors)))
+        writer.tidy()
         writer.update_vector_file()
 
 
@@ -85,7 +86,11 @@ def _note(
             text += choose.choice(paragraphs) + "\n\n"
         chunk = Chunk(position, position + len(text), 1, 1, "", text)
         position += len(text)
-        encoded.append(EncodedChunk(chunk, hashlib.blake2b(vector, digest_size=16).digest(), vector))
+        encoded.append(
+            EncodedChunk(
+                chunk, hashlib.blake2b(vector, digest_size=16).digest(), vector, choose.randbytes(_CODES_BYTES)
+            )
+        )
     path = index_dir / "notes" / f"{number}.md"
     note = Note(path, choose.choice(paragraphs)[:40], "heading", "", (), (), (), datetime(2025, 1, 1))
     return EncodedNote(note, position, number, number.to_bytes(16), tuple(encoded))

@@ -12,10 +12,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, get_args
 
-from notesearch.encoders import Encoder, load_prepared, open_encoder, prepare
+from notesearch.encoders import CrossEncoder, Encoder, load_prepared, open_cross_encoder, open_encoder, prepare
 from notesearch.errors import IndexMismatch, UsageError
 from notesearch.records import Chunking, Filters, Hit, IndexReport
-from notesearch.retrieval import Mode, Searcher
+from notesearch.retrieval import Mode, Rerank, Searcher
 from notesearch.settings import DEFAULT_MODEL, Settings, load_settings
 from notesearch.storage import IndexReader
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from notesearch.evaluation import Measures
 
 
+HOW_TO_GET_CROSS_ENCODER = (
+    "Name one with --cross-encoder: a directory, or a hub id to be fetched once (cross-encoder/ms-marco-MiniLM-L6-v2)."
+)
 # A BEIR corpus as notes, within the index directory of an evaluation.
 _EVALUATED_NOTES = "evaluated-notes"
 
@@ -30,9 +33,11 @@ _EVALUATED_NOTES = "evaluated-notes"
 class Index:
     """An index opened for searching. It sees one state of the index; open it again to see a newer one."""
 
-    def __init__(self, index_dir: Path) -> None:
+    def __init__(self, index_dir: Path, cross_encoder: str | None = None) -> None:
         self._reader = IndexReader(index_dir)
         self._searcher = Searcher(self._reader, self._open_encoder)
+        self._cross_encoder_name = cross_encoder
+        self._cross_encoder: CrossEncoder | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -52,6 +57,7 @@ class Index:
         *,
         limit: int = 10,
         mode: Mode = "hybrid",
+        rerank: Rerank | None = None,
         tags: Sequence[str] = (),
         not_tags: Sequence[str] = (),
         path: str = "",
@@ -64,6 +70,8 @@ class Index:
             query: Words or a question; words in double quotes must occur as they stand.
             limit: The most hits, ≥ 1.
             mode: `lexical` (BM25), `dense` (embeddings) or `hybrid` (both).
+            rerank: What the best candidates are scored again by: `maxsim` (late interaction), `cross-encoder` (which
+                the index must have been opened with) or `none`. By default `maxsim` in the mode `hybrid`.
             tags: Tags that a note must have, all of them.
             not_tags: Tags that a note must not have.
             path: Glob for the note's path, absolute or below its indexed folder.
@@ -74,7 +82,8 @@ class Index:
             Hits, best first, one a note; empty where nothing was found.
 
         Raises:
-            UsageError: The query is empty, the limit is below 1, or there is no such mode.
+            UsageError: The query is empty, the limit is below 1, there is no such mode or reranking, or the index was
+                opened without a cross-encoder.
             ModelError: The index's model cannot be loaded.
             StoreError: The index cannot be read.
         """
@@ -82,10 +91,23 @@ class Index:
             raise UsageError(f"the limit is {limit}", "Give a limit of 1 or more.")
         if mode not in get_args(Mode):
             raise UsageError(f"there is no mode {mode!r}", f"Choose one of {', '.join(get_args(Mode))}.")
+        rerank = rerank or ("maxsim" if mode == "hybrid" else "none")
+        if rerank not in get_args(Rerank):
+            raise UsageError(f"there is no reranking by {rerank!r}", f"Choose one of {', '.join(get_args(Rerank))}.")
         # Lone surrogates (undecodable bytes of a command line) are in no tag or path, and SQLite takes none.
         wanted, unwanted = ([_storable(tag) for tag in kind] for kind in (tags, not_tags))
         filters = Filters(tuple(wanted), tuple(unwanted), _storable(path), since, until)
-        return self._searcher.search(query, limit=limit, mode=mode, filters=filters)
+        cross_encoder = self._open_cross_encoder() if rerank == "cross-encoder" else None
+        return self._searcher.search(
+            query, limit=limit, mode=mode, filters=filters, rerank=rerank, cross_encoder=cross_encoder
+        )
+
+    def _open_cross_encoder(self) -> CrossEncoder:
+        if self._cross_encoder is None:
+            if not self._cross_encoder_name:
+                raise UsageError("no cross-encoder was chosen; none comes with notesearch", HOW_TO_GET_CROSS_ENCODER)
+            self._cross_encoder = open_cross_encoder(self._cross_encoder_name)
+        return self._cross_encoder
 
     def _open_encoder(self) -> Encoder:
         wanted = self._reader.fingerprint
@@ -102,17 +124,19 @@ def _storable(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def open_index(index_dir: str | Path | None = None) -> Index:
+def open_index(index_dir: str | Path | None = None, *, cross_encoder: str | None = None) -> Index:
     """Opens an index for searching.
 
     Args:
         index_dir: Its directory; by default the one that the command line uses.
+        cross_encoder: A local directory or a hub id; by default the one in the settings, if there is one.
 
     Raises:
         IndexMissing: Nothing has been indexed there.
         StoreError: The index cannot be read.
     """
-    return Index(load_settings(index_dir=Path(index_dir) if index_dir else None).index_dir)
+    settings = load_settings(index_dir=Path(index_dir) if index_dir else None, cross_encoder=cross_encoder)
+    return Index(settings.index_dir, settings.cross_encoder)
 
 
 def sync_index(

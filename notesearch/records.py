@@ -144,6 +144,26 @@ class Filters:
 
 
 @dataclass(frozen=True, slots=True)
+class Evidence:
+    """A word of a query, and the word of a passage that meets it best in late interaction.
+
+    Attributes:
+        query_token: As typed.
+        matched: As it stands in the passage.
+        start: Its first character in the file, an offset into the decoded text; `None` where the word stands only in
+            the title or headings that the passage is read with.
+        end: One past its last character, or `None`.
+        score: Their cosine, each in its own context, from 0 to 1; an estimate.
+    """
+
+    query_token: str
+    matched: str
+    start: int | None
+    end: int | None
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """A note found by a search, with the passage that answers best.
 
@@ -158,9 +178,13 @@ class Hit:
         snippet: The most telling lines of the passage, whitespace collapsed.
         tags: The note's tags.
         date: The note's date.
-        scores: The score's parts by name (`lexical`, `dense`, …); a part that did not take part is absent.
+        scores: The score's parts by name (`lexical`, `dense`, `late`, …), each on its own scale; a part that did not
+            take part is absent.
         more_passages: How many other passages the note has (of those that hold the phrases, where there are any).
         highlights: Character spans `(start, end)` of `snippet` that match words of the query.
+        contributions: What each part adds to `score`; empty where the score is that of one part alone.
+        strengths: How well each highlight matches, 0 to 1; 1 for another form of the same word.
+        evidence: How late interaction sees the passage, in the query's order; empty where it took no part.
     """
 
     rank: int
@@ -176,6 +200,9 @@ class Hit:
     scores: dict[str, float] = field(default_factory=dict)
     more_passages: int = 0
     highlights: tuple[tuple[int, int], ...] = ()
+    contributions: dict[str, float] = field(default_factory=dict)
+    strengths: tuple[float, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

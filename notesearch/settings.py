@@ -25,11 +25,13 @@ class Settings:
         model: The bi-encoder: `all-MiniLM-L6-v2` (comes with notesearch), a local directory or a hub id; `None` for the
             one that the index was made with, and for a new index the one that comes with notesearch.
         max_file_bytes: Larger files are skipped.
+        cross_encoder: The cross-encoder for those who want one: a local directory or a hub id.
         follow_symlinks: Whether links that leave an indexed folder are followed.
     """
 
     index_dir: Path
     model: str | None = None
+    cross_encoder: str | None = None
     max_file_bytes: int = 2_000_000
     follow_symlinks: bool = False
 
@@ -38,6 +40,7 @@ def load_settings(
     *,
     index_dir: Path | None = None,
     model: str | None = None,
+    cross_encoder: str | None = None,
     max_file_bytes: int | None = None,
     follow_symlinks: bool | None = None,
 ) -> Settings:
@@ -46,6 +49,7 @@ def load_settings(
     Args:
         index_dir: The flag's value, `None` where the flag was not given; likewise the others.
         model: See `Settings`.
+        cross_encoder: See `Settings`.
         max_file_bytes: See `Settings`.
         follow_symlinks: See `Settings`.
 
@@ -61,6 +65,7 @@ def load_settings(
     flags = {
         "index_dir": index_dir,
         "model": model,
+        "cross_encoder": cross_encoder,
         "max_file_bytes": max_file_bytes,
         "follow_symlinks": follow_symlinks,
     }
@@ -87,7 +92,7 @@ def _read_settings_file(path: Path) -> dict[str, Any]:
         return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"cannot read {path}: {error}", "Mend the file, or move it away.") from error
-    kinds = {"index_dir": str, "model": str, "max_file_bytes": int, "follow_symlinks": bool}
+    kinds = {"index_dir": str, "model": str, "cross_encoder": str, "max_file_bytes": int, "follow_symlinks": bool}
     for name, value in values.items():
         if name not in kinds:
             known = ", ".join(field.name for field in fields(Settings))

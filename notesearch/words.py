@@ -26,6 +26,11 @@ _LETTERS = f"[^\\W_{UNSPACED}]"
 _RUN = re.compile(f"[{UNSPACED}]+|{_LETTERS}+(?:[\u0300-\u036f]+{_LETTERS}*)*")
 
 
+def find_runs(text: str) -> list[tuple[int, int]]:
+    """Finds start and end of each run of letters and digits: a word, or a whole sentence of an unspaced script."""
+    return [run.span() for run in _RUN.finditer(text)]
+
+
 def find_words(text: str) -> Iterator[tuple[int, int, str]]:
     """Finds the words of a text.
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import os
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
-from notesearch.cli.terminal import harmless, paint
+from notesearch.cli.explanation import explanation, shade
+from notesearch.cli.terminal import columns_of, harmless, paint
 from notesearch.records import Hit
 
 _TSV_COLUMNS = ("rank", "score", "path", "start_line", "end_line", "title", "heading", "snippet")
@@ -36,7 +37,13 @@ class Format(StrEnum):
 
 
 def format_hits(
-    hits: Sequence[Hit], kind: Format, *, query_id: str | None = None, colour: bool = False, width: int = 80
+    hits: Sequence[Hit],
+    kind: Format,
+    *,
+    query_id: str | None = None,
+    colour: bool = False,
+    width: int = 80,
+    explain: bool = False,
 ) -> Iterator[str]:
     """Formats the hits of one query.
 
@@ -46,6 +53,7 @@ def format_hits(
         query_id: Added to each hit of a batch.
         colour: Whether to colour what a person reads.
         width: Columns to fit what a person reads into.
+        explain: Whether a person is told what each score is made of; programs always are.
 
     Yields:
         Pieces of output, line ends included.
@@ -56,17 +64,25 @@ def format_hits(
         for hit in hits:
             yield json.dumps(hit_as_dict(hit, query_id), ensure_ascii=False) + "\n"
     elif kind is Format.HUMAN:
-        yield from _for_people(hits, colour, max(_LEAST_WIDTH, min(width, _MOST_WIDTH)))
+        columns = max(_LEAST_WIDTH, min(width, _MOST_WIDTH))
+        for hit in hits:
+            lines = list(_lines_for_people(hit, colour, columns))
+            lines += explanation(hit, colour, columns) if explain else []
+            yield "\n".join(lines) + "\n\n"
     else:
         yield from (_LINES[kind](hit, query_id) for hit in hits)
 
 
-def hit_as_dict(hit: Hit, query_id: str | None = None) -> dict[str, object]:
+def hit_as_dict(hit: Hit, query_id: str | None = None) -> dict[str, Any]:
     """A hit as the JSON formats print it."""
-    values: dict[str, object] = {"query_id": query_id} if query_id is not None else {}
+    values: dict[str, Any] = {"query_id": query_id} if query_id is not None else {}
     values |= asdict(hit)
     values["score"] = round(hit.score, 6)
-    values["scores"] = {name: round(score, 6) for name, score in hit.scores.items()}
+    for parts in ("scores", "contributions"):
+        values[parts] = {name: round(score, 6) for name, score in getattr(hit, parts).items()}
+    values["strengths"] = [round(strength, 4) for strength in hit.strengths]
+    for evidence in values["evidence"]:
+        evidence["score"] = round(evidence["score"], 4)
     return values
 
 
@@ -108,11 +124,6 @@ _LINES = {
 }
 
 
-def _for_people(hits: Iterable[Hit], colour: bool, width: int) -> Iterator[str]:
-    for hit in hits:
-        yield "\n".join(_lines_for_people(hit, colour, width)) + "\n\n"
-
-
 def _lines_for_people(hit: Hit, colour: bool, width: int) -> Iterator[str]:
     number = f"{hit.rank:>2}. "
     indent = " " * len(number)
@@ -140,16 +151,18 @@ def _wrapped_snippet(hit: Hit, colour: bool, width: int, indent: str) -> Iterato
         text = line[len(indent) :]
         start = hit.snippet.index(text, position)
         position = start + len(text)
-        yield indent + _marked(text, [(a - start, b - start) for a, b in hit.highlights], colour)
+        spans = [(a - start, b - start) for a, b in hit.highlights]
+        yield indent + _marked(text, zip(spans, hit.strengths, strict=True), colour)
 
 
-def _marked(text: str, spans: Iterable[tuple[int, int]], colour: bool) -> str:
+def _marked(text: str, highlights: Iterable[tuple[tuple[int, int], float]], colour: bool) -> str:
     parts = []
     position = 0
-    for span_start, span_end in spans:
+    for (span_start, span_end), strength in highlights:
         start, end = max(span_start, 0), min(span_end, len(text))
         if start < end:
-            parts += [harmless(text[position:start]), paint(harmless(text[start:end]), "match", colour=colour)]
+            match = paint(harmless(text[start:end]), shade(strength), colour=colour)
+            parts += [harmless(text[position:start]), match]
             position = end
     return "".join([*parts, harmless(text[position:])])
 
@@ -162,31 +175,23 @@ def _wrapped(text: str, width: int, first: str, rest: str) -> list[str]:
     lines, column = [first], len(first)
     for word in text.split():
         gap = " " if column > len(rest) else ""
-        if column + len(gap) + _columns(word) <= width:
+        if column + len(gap) + columns_of(word) <= width:
             lines[-1] += gap + word
-            column += len(gap) + _columns(word)
-        elif _columns(word) <= width - len(rest):
+            column += len(gap) + columns_of(word)
+        elif columns_of(word) <= width - len(rest):
             lines.append(rest + word)
-            column = len(rest) + _columns(word)
+            column = len(rest) + columns_of(word)
         else:
-            if column + len(gap) + _columns(word[0]) > width:
+            if column + len(gap) + columns_of(word[0]) > width:
                 lines.append(rest)
                 column, gap = len(rest), ""
             for char in gap + word:
-                if column + _columns(char) > width:
+                if column + columns_of(char) > width:
                     lines.append(rest)
                     column = len(rest)
                 lines[-1] += char
-                column += _columns(char)
+                column += columns_of(char)
     return lines
-
-
-def _columns(text: str) -> int:
-    if text.isascii():
-        return len(text)
-    return sum(
-        2 if unicodedata.east_asian_width(char) in "WF" else 0 if unicodedata.combining(char) else 1 for char in text
-    )
 
 
 def _short_path(path: str) -> str:

@@ -33,9 +33,11 @@ class Mode(StrEnum):
 
 
 class Rerank(StrEnum):
-    """How the best candidates are scored again."""
+    """What the best candidates are scored again by."""
 
     NONE = "none"
+    MAXSIM = "maxsim"
+    CROSS_ENCODER = "cross-encoder"
 
 
 def search(
@@ -45,7 +47,17 @@ def search(
     ] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", help="The most hits.", min=1, max=_MOST_HITS)] = 10,
     mode: Annotated[Mode, typer.Option(help="By words, by meaning, or by both.")] = Mode.HYBRID,
-    rerank: Annotated[Rerank, typer.Option(help="Whether to score the best hits again.")] = Rerank.NONE,
+    rerank: Annotated[
+        Optional[Rerank],  # noqa: UP045
+        typer.Option(
+            help="What scores the best hits again. Default: maxsim in hybrid mode, else none.", show_default=False
+        ),
+    ] = None,
+    cross_encoder: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(metavar="MODEL", help="Rerank by this one: a local directory or a hub id.", show_default=False),
+    ] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Show what each score is made of.")] = False,
     tag: Annotated[list[str], typer.Option(help="Only notes with this tag; again for more.")] = [],  # noqa: B006
     not_tag: Annotated[list[str], typer.Option(help="Only notes without this tag.")] = [],  # noqa: B006
     path: Annotated[str, typer.Option(metavar="GLOB", help="Only notes whose path matches.", show_default=False)] = "",
@@ -75,7 +87,6 @@ def search(
     if queries is None:
         gc.disable()  # one query is over before garbage matters, yet collecting it takes a tenth of the time
     from notesearch.api import open_index
-    from notesearch.settings import load_settings
 
     shortcuts = {
         Format.JSON: as_json,
@@ -90,6 +101,7 @@ def search(
     options: dict[str, Any] = {
         "limit": limit,
         "mode": mode.value,
+        "rerank": rerank.value if rerank else "cross-encoder" if cross_encoder else None,
         "tags": tag,
         "not_tags": not_tag,
         "path": _resolved_glob(path),
@@ -100,14 +112,14 @@ def search(
     found = False
     as_one_list: list[dict[str, object]] = []
     colour, columns = uses_colour(sys.stdout), width()
-    with open_index(load_settings(index_dir=index_dir).index_dir) as index:
+    with open_index(index_dir, cross_encoder=cross_encoder) as index:
         for query_id, text in batch:
             hits = index.search(text, **options)
             found = found or bool(hits)
             if kind is Format.JSON:  # one document, however many queries
                 as_one_list += [hit_as_dict(hit, query_id) for hit in hits]
             else:
-                write(format_hits(hits, kind, query_id=query_id, colour=colour, width=columns))
+                write(format_hits(hits, kind, query_id=query_id, colour=colour, width=columns, explain=explain))
     if kind is Format.JSON:
         write([json_list(as_one_list)])
     if not found:

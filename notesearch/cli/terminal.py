@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import sys
+import unicodedata
 from collections.abc import Iterable
 from typing import TextIO
 
@@ -13,7 +14,7 @@ from typing import TextIO
 # a name read as another one.
 _UNSAFE = re.compile("[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\u2028\u2029]")
 
-_CODES = {"bold": "1", "dim": "2", "match": "1;33", "tag": "36", "path": "32"}
+_CODES = {"bold": "1", "dim": "2", "strong": "1;33", "fair": "33", "weak": "2;33", "tag": "36", "path": "32"}
 
 
 def write(pieces: Iterable[str]) -> None:
@@ -55,5 +56,14 @@ def width() -> int:
 
 
 def paint(text: str, style: str, *, colour: bool) -> str:
-    """Colours a text: `bold`, `dim`, `match`, `tag` or `path`."""
+    """Colours a text: `bold`, `dim`, `tag`, `path`, or a match that is `strong`, `fair` or `weak`."""
     return f"\x1b[{_CODES[style]}m{text}\x1b[0m" if colour and text else text
+
+
+def columns_of(text: str) -> int:
+    """Columns that a text takes in a terminal: an East Asian character takes two."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        2 if unicodedata.east_asian_width(char) in "WF" else 0 if unicodedata.combining(char) else 1 for char in text
+    )

@@ -1,7 +1,7 @@
-"""Probe texts that tell what the cosines of a model mean.
+"""Probe texts that tell what the scores of a model mean.
 
 Models differ in this: two texts that have nothing to do with each other have a cosine of about 0 with one model and of
-0.7 with another. A few pairs of a query and its answer put them on one scale, so that what is made of a cosine (the
+0.7 with another. A few pairs of a query and its answer put them on one scale, so that what is made of a score (the
 weight of the words against the meaning, say) holds for any model.
 """
 
@@ -46,27 +46,30 @@ PROBES = (
 
 
 @dataclass(frozen=True, slots=True)
-class CosineScale:
-    """What a model's cosines mean.
+class ScoreScale:
+    """What the scores of a model mean, be they cosines or those of late interaction.
 
     Attributes:
-        unrelated: Mean cosine of a query and a passage that have nothing to do with each other.
-        related: Mean cosine of a query and a passage that answers it.
+        unrelated: Mean score of a query and a passage that have nothing to do with each other.
+        related: Mean score of a query and a passage that answers it.
     """
 
     unrelated: float
     related: float
 
-    def similarity(self, cosines: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Cosines on a scale where 0 is unrelated and 1 is an answer, for any model."""
-        spread = max(self.related - self.unrelated, 1e-3)
-        return (cosines - np.float32(self.unrelated)) / np.float32(spread)
+    def similarity(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Scores on a scale where 0 is unrelated and 1 is an answer, for any model."""
+        return (scores - np.float32(self.unrelated)) / np.float32(self.spread)
+
+    @property
+    def spread(self) -> float:
+        """How far the scores of an answer are above those of unrelated passages."""
+        return max(self.related - self.unrelated, 1e-3)
 
 
-def measure_scale(queries: NDArray[np.float32], passages: NDArray[np.float32]) -> CosineScale:
-    """Measures the scale by the embeddings of the probes' queries and passages, float32 `(n, dim)` each."""
-    cosines = queries @ passages.T
-    count = len(cosines)
-    related = float(np.trace(cosines)) / count
-    unrelated = (float(cosines.sum()) - float(np.trace(cosines))) / (count * (count - 1))
-    return CosineScale(unrelated, related)
+def measure_scale(scores: NDArray[np.float32]) -> ScoreScale:
+    """Measures the scale by the scores of each probe's query (rows) with each probe's passage (columns)."""
+    count = len(scores)
+    related = float(np.trace(scores)) / count
+    unrelated = (float(scores.sum()) - float(np.trace(scores))) / (count * (count - 1))
+    return ScoreScale(unrelated, related)

@@ -1,16 +1,18 @@
-"""Text → vectors: tokenise, run the model, pool its token vectors, scale to length 1."""
+"""Text → vectors and codes: tokenise, run the model, pool its token vectors and compress them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from notesearch.encoders.calibration import CosineScale
+from notesearch.encoders.calibration import ScoreScale
 from notesearch.encoders.model_files import EncoderConfig, Pooling
+from notesearch.encoders.token_codes import CodedWord, Span, code_bits, coded_words, compress, word_vectors
 from notesearch.errors import ModelError
 
 if TYPE_CHECKING:
@@ -36,12 +38,42 @@ class Forward(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class EncodedQuery:
+    """A query as vectors.
+
+    Attributes:
+        vector: float32 `(dim,)` of length 1.
+        words: Its words that take part in late interaction; places are in the query's own text.
+        word_vectors: float32 `(len(words), bits)`, each row of length 1.
+    """
+
+    vector: Vectors
+    words: tuple[CodedWord, ...]
+    word_vectors: Vectors
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedPassages:
+    """Passages as vectors and codes, in the order given.
+
+    Attributes:
+        vectors: float32 `(n, dim)`, each row of length 1.
+        codes: Token codes, see `token_codes`.
+    """
+
+    vectors: Vectors
+    codes: list[bytes]
+
+
 class Encoder:
-    """A bi-encoder.
+    """A bi-encoder, whose token vectors serve late interaction.
 
     Attributes:
         config: How the model is to be used.
         scale: What its cosines mean.
+        late_scale: What the scores of late interaction between its token codes mean.
+        code_bits: Bits of a token code.
     """
 
     def __init__(
@@ -49,51 +81,42 @@ class Encoder:
         config: EncoderConfig,
         tokenizer_file: Path,
         forward: Forward,
-        scale: CosineScale = CosineScale(unrelated=0.0, related=1.0),
+        scale: ScoreScale = ScoreScale(unrelated=0.0, related=1.0),
+        late_scale: ScoreScale = ScoreScale(unrelated=0.0, related=1.0),
     ) -> None:
         self.config = config
         self.scale = scale
+        self.late_scale = late_scale
+        self.code_bits = code_bits(config.dim)
         self._tokenizer_file = tokenizer_file
-        self._tokenizer = _load_tokenizer(tokenizer_file)
+        self._tokenizer = load_tokenizer(tokenizer_file)
         self._tokenizer.enable_truncation(config.max_tokens)
         self._whole_text_tokenizer: Any = None
         self._forward = forward
 
-    def encode_query(self, query: str) -> Vectors:
-        """Encodes a query.
+    def encode_query(self, query: str) -> EncodedQuery:
+        """Encodes a query; what goes beyond the model's `max_tokens` is cut off."""
+        tokens = self._tokenize([query], self.config.query_prompt)[0]
+        input_ids, attention_mask = _pad([tokens.ids], self.config.pad_token_id)
+        token_vectors = self._forward(input_ids, attention_mask)
+        words = coded_words(query, tokens.spans)
+        vector: Vectors = _pool(token_vectors, attention_mask, self.config.pooling)[0]
+        return EncodedQuery(vector, tuple(words), word_vectors(token_vectors[0], words))
 
-        Returns:
-            float32 `(dim,)` of length 1.
-        """
-        vector: Vectors = self._encode([self.config.query_prompt + query])[0]
-        return vector
-
-    def encode_passages(self, passages: Sequence[str]) -> Vectors:
-        """Encodes passages; what goes beyond the model's `max_tokens` is cut off.
-
-        Returns:
-            float32 `(len(passages), dim)`, each row of length 1, in the order given.
-        """
-        return self._encode([self.config.passage_prompt + passage for passage in passages])
-
-    def token_starts(self, text: str) -> list[int]:
-        """Offsets in `text` of the first characters of its tokens, ascending; special tokens and truncation aside."""
-        if self._whole_text_tokenizer is None:
-            self._whole_text_tokenizer = _load_tokenizer(self._tokenizer_file)
-        encoding = self._whole_text_tokenizer.encode(text, add_special_tokens=False)
-        return [start for start, _ in encoding.offsets]
-
-    def _encode(self, texts: Sequence[str]) -> Vectors:
-        if self.config.lowercase:
-            texts = [text.lower() for text in texts]
-        ids = [encoding.ids for encoding in self._tokenizer.encode_batch(texts)]
-        vectors = np.zeros((len(ids), self.config.dim), dtype=np.float32)
+    def encode_passages(self, passages: Sequence[str]) -> EncodedPassages:
+        """Encodes passages; what goes beyond the model's `max_tokens` is cut off."""
+        tokens = self._tokenize(passages, self.config.passage_prompt)
+        vectors = np.zeros((len(tokens), self.config.dim), dtype=np.float32)
+        codes = [b""] * len(tokens)
 
         def encode(rows: list[int]) -> None:
-            input_ids, attention_mask = _pad([ids[row] for row in rows], self.config.pad_token_id)
-            vectors[rows] = _pool(self._forward(input_ids, attention_mask), attention_mask, self.config.pooling)
+            input_ids, attention_mask = _pad([tokens[row].ids for row in rows], self.config.pad_token_id)
+            token_vectors = self._forward(input_ids, attention_mask)
+            vectors[rows] = _pool(token_vectors, attention_mask, self.config.pooling)
+            for row, own in zip(rows, token_vectors, strict=True):
+                codes[row] = compress(word_vectors(own, coded_words(passages[row], tokens[row].spans)))
 
-        batches = list(_batches([len(row) for row in ids], self._forward.batch_tokens))
+        batches = list(_batches([len(text.ids) for text in tokens], self._forward.batch_tokens))
         if len(batches) == 1 or self._forward.concurrency == 1:
             for batch in batches:
                 encode(batch)
@@ -101,10 +124,49 @@ class Encoder:
             with ThreadPoolExecutor(self._forward.concurrency) as pool:
                 for _ in pool.map(encode, batches):
                     pass
-        return vectors
+        return EncodedPassages(vectors, codes)
+
+    def words_of_codes(self, passage: str) -> list[CodedWord]:
+        """The words that the codes of a passage stand for, code by code."""
+        return coded_words(passage, self._tokenize([passage], self.config.passage_prompt)[0].spans)
+
+    def token_starts(self, text: str) -> list[int]:
+        """Offsets in `text` of the first characters of its tokens, ascending; special tokens and truncation aside."""
+        if self._whole_text_tokenizer is None:
+            self._whole_text_tokenizer = load_tokenizer(self._tokenizer_file)
+        encoding = self._whole_text_tokenizer.encode(text, add_special_tokens=False)
+        return [start for start, _ in encoding.offsets]
+
+    def _tokenize(self, texts: Sequence[str], prompt: str) -> list[_Tokens]:
+        prompted = [prompt + text for text in texts]
+        if self.config.lowercase:
+            prompted = [text.lower() for text in prompted]
+        return [_Tokens.without_prompt(encoding, len(prompt)) for encoding in self._tokenizer.encode_batch(prompted)]
 
 
-def _load_tokenizer(path: Path) -> Any:
+class _Tokens(NamedTuple):
+    """The tokens of a text.
+
+    Attributes:
+        ids: With those of special tokens and of the prompt.
+        spans: Start and end of each in the text, equal for those that are not of it.
+    """
+
+    ids: list[int]
+    spans: list[Span]
+
+    @classmethod
+    def without_prompt(cls, encoding: Any, prompt_chars: int) -> _Tokens:
+        spans = [(max(start - prompt_chars, 0), max(end - prompt_chars, 0)) for start, end in encoding.offsets]
+        return cls(encoding.ids, spans)
+
+
+def load_tokenizer(path: Path) -> Any:
+    """Reads a `tokenizer.json`; the tokenizer neither pads nor truncates.
+
+    Raises:
+        ModelError: It cannot be read.
+    """
     from tokenizers import Tokenizer
 
     try:

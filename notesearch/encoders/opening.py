@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from pathlib import Path
 
-from notesearch.encoders.encoder import Encoder
+from notesearch.encoders.encoder import Encoder, Forward
 from notesearch.encoders.model_files import find_model
 from notesearch.encoders.onnx_forward import OnnxForward
 from notesearch.encoders.prepared import PreparedModel
@@ -18,7 +18,7 @@ _LARGE_BATCH_PASSAGES = 1000
 def open_encoder(prepared: PreparedModel) -> Encoder:
     """Opens the encoder for queries and small updates: ONNX Runtime, ready in about 0.1 s."""
     forward = OnnxForward(prepared.directory / "model.onnx")
-    return Encoder(prepared.config, prepared.directory / "tokenizer.json", forward, prepared.scale)
+    return _encoder(prepared, forward)
 
 
 def open_fastest_encoder(prepared: PreparedModel, passages: int) -> Encoder:
@@ -33,7 +33,12 @@ def open_fastest_encoder(prepared: PreparedModel, passages: int) -> Encoder:
     if device is None and not bf16_beats_int8(_cpu_flags(), fused=prepared.fused):
         return open_encoder(prepared)
     forward = TorchForward(find_model(prepared.config.name), device or "cpu", bf16=device is None)
-    return Encoder(prepared.config, prepared.directory / "tokenizer.json", forward, prepared.scale)
+    return _encoder(prepared, forward)
+
+
+def _encoder(prepared: PreparedModel, forward: Forward) -> Encoder:
+    tokenizer = prepared.directory / "tokenizer.json"
+    return Encoder(prepared.config, tokenizer, forward, prepared.scale, prepared.late_scale)
 
 
 def bf16_beats_int8(cpu_flags: frozenset[str], *, fused: bool) -> bool:

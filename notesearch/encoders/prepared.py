@@ -5,26 +5,31 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 
 from notesearch.encoders.bert_graph import build_bert_graph, is_plain_bert
-from notesearch.encoders.calibration import PROBES, CosineScale, measure_scale
+from notesearch.encoders.calibration import PROBES, ScoreScale, measure_scale
 from notesearch.encoders.model_files import EncoderConfig, absolute_name, find_model, read_encoder_config, read_json
+from notesearch.encoders.token_codes import expand, max_similarities
 from notesearch.errors import ModelError
 from notesearch.settings import cache_dir
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from notesearch.encoders.encoder import EncodedPassages, Encoder
+
 Precision = Literal["int8", "float32"]
+Prepared = TypeVar("Prepared")
 
 _AGAIN = "Fetch or install the model again."
 # Raise this when a prepared model must be made anew: a change of the graph, of the files or of the agreement check.
-_FORMAT = 2
+_FORMAT = 3
 # The least cosine between int8 and float32 embeddings of the probe passages. Where the CPU's int8 products
 # saturate (x86 without VNNI), it falls far below, and float32 is kept.
 _LEAST_AGREEMENT = 0.97
@@ -40,28 +45,28 @@ class PreparedModel:
         precision: Of the weights in `model.onnx`.
         fused: Whether the graph is made of fused operators (`bert_graph`).
         scale: What its cosines mean.
+        late_scale: What the scores of late interaction between its token codes mean.
     """
 
     directory: Path
     config: EncoderConfig
     precision: Precision
     fused: bool
-    scale: CosineScale
+    scale: ScoreScale
+    late_scale: ScoreScale
 
 
 def load_prepared(fingerprint: str) -> PreparedModel | None:
     """Looks up a prepared model by its fingerprint; `None` where there is none, or only a damaged one."""
     directory = _directory(fingerprint)
     try:
-        record = json.loads((directory / "encoder.json").read_text(encoding="utf-8"))
+        record = read_record(directory)
         config = EncoderConfig(**record["config"])
-        scale = CosineScale(**record["scale"])
-        prepared = PreparedModel(directory, config, record["precision"], record["fused"], scale)
-        sizes = {name: (directory / name).stat().st_size for name in ("model.onnx", "tokenizer.json")}
-        sound = sizes == record["sizes"] and config.fingerprint == fingerprint
+        scales = (ScoreScale(**record["scale"]), ScoreScale(**record["late_scale"]))
+        prepared = PreparedModel(directory, config, record["precision"], record["fused"], *scales)
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return prepared if sound else None
+    return prepared if config.fingerprint == fingerprint else None
 
 
 def prepare(name: str) -> PreparedModel:
@@ -78,8 +83,49 @@ def prepare(name: str) -> PreparedModel:
     config = read_encoder_config(name, source)
     if known := load_prepared(config.fingerprint):
         return replace(known, config=config)  # it may have been prepared under another name
+    target = _directory(config.fingerprint)
+
+    def make(directory: Path) -> PreparedModel:
+        write_tokenizer(source, directory / "tokenizer.json")
+        fused = _write_float_model(source, directory / "float32.onnx")
+        precision, scale, late_scale = _keep_best_precision(directory, config)
+        record = {
+            "config": asdict(config),
+            "precision": precision,
+            "fused": fused,
+            "scale": asdict(scale),
+            "late_scale": asdict(late_scale),
+        }
+        write_record(directory, record)
+        return PreparedModel(target, config, precision, fused, scale, late_scale)
+
+    return replace(install(name, target, make, lambda: load_prepared(config.fingerprint)), config=config)
+
+
+def install(name: str, target: Path, make: Callable[[Path], Prepared], load: Callable[[], Prepared | None]) -> Prepared:
+    """Makes a directory of prepared files, which appears at once and complete, or not at all.
+
+    Args:
+        name: Of the model, for messages.
+        target: Where the directory is to be; a damaged one there is replaced.
+        make: Fills the empty directory that it is given, and returns what will be in `target`.
+        load: Looks for what is in `target`: another process may have been faster, and be using it already.
+
+    Raises:
+        ModelError: The files cannot be written, or `make` raised it.
+    """
     try:
-        return _prepare(source, config)
+        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".preparing-") as temporary:
+            directory = Path(temporary) / "model"
+            directory.mkdir()
+            made = make(directory)
+            if faster := load():
+                return faster
+            if target.exists():  # damaged
+                shutil.rmtree(target, ignore_errors=True)
+            directory.rename(target)
+        return made
     except OSError as error:
         raise ModelError(
             f"cannot prepare the model {name} in {cache_dir()}: {error.strerror or error}",
@@ -87,37 +133,38 @@ def prepare(name: str) -> PreparedModel:
         ) from error
 
 
-def _prepare(source: Path, config: EncoderConfig) -> PreparedModel:
-    target = _directory(config.fingerprint)
-    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".preparing-") as temporary:
-        directory = Path(temporary) / "model"
-        directory.mkdir()
-        _write_tokenizer(source, directory / "tokenizer.json")
-        fused = _write_float_model(source, directory / "float32.onnx")
-        precision, scale = _keep_best_precision(directory, config)
-        sizes = {file: (directory / file).stat().st_size for file in ("model.onnx", "tokenizer.json")}
-        record = {
-            "config": asdict(config),
-            "precision": precision,
-            "fused": fused,
-            "scale": asdict(scale),
-            "sizes": sizes,
-        }
-        (directory / "encoder.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
-        if faster := load_prepared(config.fingerprint):  # by another process; it may be in use already
-            return replace(faster, config=config)
-        if target.exists():  # damaged
-            shutil.rmtree(target, ignore_errors=True)
-        directory.rename(target)
-    return PreparedModel(target, config, precision, fused, scale)
+def write_record(directory: Path, record: dict[str, Any]) -> None:
+    """Writes down what a directory of prepared files holds, and their sizes, by which damage is noticed."""
+    text = json.dumps(record | {"sizes": _sizes(directory)}, indent=1)
+    (directory / "encoder.json").write_text(text, encoding="utf-8")
+
+
+def read_record(directory: Path) -> dict[str, Any]:
+    """Reads what `write_record` wrote.
+
+    Raises:
+        OSError, ValueError, KeyError, TypeError: It is missing or damaged, or the files are not those it tells of.
+    """
+    record: dict[str, Any] = json.loads((directory / "encoder.json").read_text(encoding="utf-8"))
+    if record["sizes"] != _sizes(directory):
+        raise ValueError(f"a file in {directory} has another size than when it was written")
+    return record
+
+
+def _sizes(directory: Path) -> dict[str, int]:
+    return {name: (directory / name).stat().st_size for name in ("model.onnx", "tokenizer.json")}
 
 
 def _directory(fingerprint: str) -> Path:
     return cache_dir() / "encoders" / f"{fingerprint}-{_FORMAT}"
 
 
-def _write_tokenizer(source: Path, target: Path) -> None:
+def write_tokenizer(source: Path, target: Path) -> None:
+    """Writes a model's tokenizer in the format of the package tokenizers.
+
+    Raises:
+        ModelError: It has none that can be written so.
+    """
     if (source / "tokenizer.json").is_file():
         shutil.copyfile(source / "tokenizer.json", target)
         return
@@ -162,41 +209,60 @@ def _read_weights(source: Path) -> dict[str, NDArray[np.float32]]:
     return {name.removeprefix("bert."): np.asarray(tensor, dtype=np.float32) for name, tensor in tensors.items()}
 
 
-def _keep_best_precision(directory: Path, config: EncoderConfig) -> tuple[Precision, CosineScale]:
+def _keep_best_precision(directory: Path, config: EncoderConfig) -> tuple[Precision, ScoreScale, ScoreScale]:
     """Quantises the model to int8 and keeps it if it agrees with float32 on this CPU; the other file goes.
 
     Returns:
-        The precision kept, and what its cosines mean.
+        The precision kept, and what its cosines and its scores of late interaction mean.
     """
-    import logging
-
-    from onnx import TensorProto
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
     from notesearch.encoders.encoder import Encoder
     from notesearch.encoders.onnx_forward import OnnxForward
 
     float_file, int8_file = directory / "float32.onnx", directory / "int8.onnx"
+    quantize(float_file, int8_file)
+    passages = [passage for _, passage in PROBES]
+    exact, quantized = (
+        Encoder(config, directory / "tokenizer.json", OnnxForward(file)) for file in (float_file, int8_file)
+    )
+    exact_passages, quantized_passages = exact.encode_passages(passages), quantized.encode_passages(passages)
+    agreement = (exact_passages.vectors * quantized_passages.vectors).sum(axis=1).min()
+    agrees = float(agreement) >= _LEAST_AGREEMENT
+    kept, dropped = (int8_file, float_file) if agrees else (float_file, int8_file)
+    scales = _measure_scales(quantized, quantized_passages) if agrees else _measure_scales(exact, exact_passages)
+    dropped.unlink()
+    kept.rename(directory / "model.onnx")
+    return ("int8" if agrees else "float32"), *scales
+
+
+def _measure_scales(encoder: Encoder, passages: EncodedPassages) -> tuple[ScoreScale, ScoreScale]:
+    """Measures by the probes what cosines and what scores of late interaction mean."""
+    queries = [encoder.encode_query(query) for query, _ in PROBES]
+    cosines = np.stack([query.vector for query in queries]) @ passages.vectors.T
+    codes = [expand(codes, encoder.code_bits) for codes in passages.codes]
+    lengths = [len(vectors) for vectors in codes]
+    every_code = np.concatenate(codes)
+    late = [max_similarities(query.word_vectors, every_code, lengths).mean(axis=1) for query in queries]
+    return measure_scale(cosines), measure_scale(np.stack(late))
+
+
+def quantize(float_file: Path, int8_file: Path) -> None:
+    """Writes a float32 ONNX graph again with int8 weights; activations are quantised as they are computed."""
+    import logging
+
+    import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    model = onnx.load(float_file)
+    # What torch's exporter notes of the weights' shapes is no longer true once a Gemm is made a MatMul to quantise it.
+    del model.graph.value_info[:]
     logging.disable(logging.WARNING)  # quantize_dynamic advises a pre-processing step that changes nothing here
     try:
         quantize_dynamic(
-            float_file,
+            model,
             int8_file,
             weight_type=QuantType.QInt8,
             per_channel=True,
-            extra_options={"DefaultTensorType": TensorProto.FLOAT},
+            extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT},
         )
     finally:
         logging.disable(logging.NOTSET)
-    tokenizer = directory / "tokenizer.json"
-    passages = [passage for _, passage in PROBES]
-    exact = Encoder(config, tokenizer, OnnxForward(float_file))
-    quantized = Encoder(config, tokenizer, OnnxForward(int8_file))
-    exact_vectors, quantized_vectors = exact.encode_passages(passages), quantized.encode_passages(passages)
-    agrees = float((exact_vectors * quantized_vectors).sum(axis=1).min()) >= _LEAST_AGREEMENT
-    kept, dropped = (int8_file, float_file) if agrees else (float_file, int8_file)
-    encoder, vectors = (quantized, quantized_vectors) if agrees else (exact, exact_vectors)
-    scale = measure_scale(np.stack([encoder.encode_query(query) for query, _ in PROBES]), vectors)
-    dropped.unlink()
-    kept.rename(directory / "model.onnx")
-    return "int8" if agrees else "float32", scale

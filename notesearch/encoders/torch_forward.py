@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import logging
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -57,46 +59,100 @@ def export_to_onnx(source: Path, target: Path) -> None:
             return self.model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
 
     model = TokenVectors(_load(source).float())
+    _write_graph(source, model, ["input_ids", "attention_mask"], "token_vectors", target)
+
+
+def export_cross_encoder_to_onnx(source: Path, target: Path) -> None:
+    """Writes a classifier of text pairs as a float32 ONNX graph.
+
+    Its inputs are `input_ids`, `attention_mask` and, if both the tokenizer and the model know it, `token_type_ids`,
+    int64 `(batch, tokens)`; its output `logits` is float32 `(batch, labels)`.
+
+    Raises:
+        ModelError: The model or its tokenizer cannot be loaded, or its architecture cannot be exported.
+    """
+    import torch
+
+    class Logits(torch.nn.Module):
+        def __init__(self, model: Any) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, input_ids: Any, attention_mask: Any, token_type_ids: Any = None) -> Any:
+            # Some architectures have no such parameter.
+            token_types = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
+            return self.model(input_ids=input_ids, attention_mask=attention_mask, **token_types).logits
+
+    model = _load(source, "AutoModelForSequenceClassification", optional=())
+    known = set(_tokenizer_outputs(source)) & set(inspect.signature(model.forward).parameters)
+    inputs = ["input_ids", "attention_mask", *({"token_type_ids"} & known)]
+    _write_graph(source, Logits(model.float()), inputs, "logits", target)
+
+
+def _write_graph(source: Path, model: Any, inputs: list[str], output: str, target: Path) -> None:
+    import torch
+
     example = torch.ones(2, 8, dtype=torch.long)
     dynamic = {0: torch.export.Dim("batch"), 1: torch.export.Dim("tokens", max=512)}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's notes on itself are of no use to a user
+        for exporter in ("torch.onnx", "onnxscript"):
+            logging.getLogger(exporter).setLevel(logging.ERROR)
         try:
             program = torch.onnx.export(
                 model,
-                (example, example.clone()),
+                tuple(example.clone() for _ in inputs),
                 dynamo=True,
                 verbose=False,
-                input_names=["input_ids", "attention_mask"],
-                output_names=["token_vectors"],
-                dynamic_shapes=(dynamic, dynamic),
+                input_names=inputs,
+                output_names=[output],
+                dynamic_shapes=tuple(dynamic for _ in inputs),
             )
         except torch.onnx.OnnxExporterError as error:
             raise ModelError(
-                f"cannot export {source} to ONNX: {str(error).splitlines()[0]}", "Choose another bi-encoder."
+                f"cannot export {source} to ONNX: {str(error).splitlines()[0]}", "Choose another model."
             ) from error
     if program is None:
-        raise ModelError(f"cannot export {source} to ONNX", "Choose another bi-encoder.")
+        raise ModelError(f"cannot export {source} to ONNX", "Choose another model.")
     program.save(str(target))
 
 
-def _load(source: Path) -> Any:
-    """Loads an encoder from safetensors; code that a model directory may bring along is never run."""
+def _tokenizer_outputs(source: Path) -> list[str]:
+    """What the tokenizer gives for a text, by name."""
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False, local_files_only=True)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = (str(error) or repr(error)).splitlines()[0]
+        raise ModelError(f"{source} has no usable tokenizer: {reason}", "It needs a tokenizer_config.json.") from error
+    names: list[str] = tokenizer.model_input_names
+    return names
+
+
+def _load(source: Path, kind: str = "AutoModel", *, optional: tuple[str, ...] = ("pooler.",)) -> Any:
+    """Loads a model from safetensors; code that a model directory may bring along is never run.
+
+    Args:
+        source: The model's directory.
+        kind: The class in transformers to load it by.
+        optional: Prefixes of weights that the file may lack, since they do not matter here.
+    """
     import transformers
     from safetensors import SafetensorError
 
-    logging: Any = transformers.logging  # untyped
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    transformers_logging: Any = transformers.logging  # untyped
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
     try:
-        model, report = transformers.AutoModel.from_pretrained(
+        model, report = getattr(transformers, kind).from_pretrained(
             source, use_safetensors=True, trust_remote_code=False, local_files_only=True, output_loading_info=True
         )
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         reason = (str(error) or repr(error)).splitlines()[0]
         raise ModelError(f"cannot load {source}: {reason}", "Is it an encoder model?") from error
     # What the file lacks, transformers fills in at random.
-    if missing := sorted(key for key in report["missing_keys"] if not key.startswith("pooler.")):
+    if missing := sorted(key for key in report["missing_keys"] if not key.startswith(optional)):
         raise ModelError(
             f"cannot load {source}: model.safetensors lacks {missing[0]}", "Fetch or make the model again."
         )

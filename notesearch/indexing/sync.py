@@ -22,7 +22,8 @@ from notesearch.notes import (
 )
 from notesearch.records import Chunk, Chunking, IndexReport, Note, Skipped
 from notesearch.storage import Fingerprint
-from notesearch.storage.writer import EncodedChunk, EncodedNote, IndexWriter, KnownNote, vector_bytes
+from notesearch.storage.vectors import pack
+from notesearch.storage.writer import EncodedChunk, EncodedNote, IndexWriter, KnownNote
 
 # Chunks encoded and written together: a killed run loses at most this much work.
 _BATCH_CHUNKS = 256
@@ -136,9 +137,9 @@ class Synchronizer:
             changed += self._scan(root, walk, gone, named=bool(paths))
         self._write_changed(changed, gone)
         self._remove(list(gone.values()))
+        self._add_missing_codes()
         if self._tally.encoded > _BATCH_CHUNKS:
-            with self._writer.transaction():
-                self._writer.tidy_words()
+            self._writer.tidy()
         self._writer.update_vector_file()
         notes, chunks = self._writer.counts()
         tally = self._tally
@@ -287,25 +288,40 @@ class Synchronizer:
 
     def _cut(self, read: _ReadNote, encoder: Encoder) -> _CutNote:
         chunks = chunk_note(read.note, encoder.token_starts, self._chunking) or (_NO_TEXT,)
-        passages = tuple(passage_text(read.note, chunk) for chunk in chunks)
+        passages = tuple(passage_text(read.note.title, chunk.heading, chunk.text) for chunk in chunks)
         return _CutNote(read, chunks, passages, tuple(_hash(passage.encode()) for passage in passages))
 
     def _write_batch(self, batch: Sequence[_CutNote], encoder: Encoder) -> None:
         """Encodes what the index has no vector for yet, and writes the notes in one transaction."""
-        vectors = self._writer.vectors_of_passages(hash for note in batch for hash in note.hashes)
+        known_passages = self._writer.known_passages(hash for note in batch for hash in note.hashes)
         unknown = {
             hash: passage
             for note in batch
             for hash, passage in zip(note.hashes, note.passages, strict=True)
-            if hash not in vectors
+            if hash not in known_passages
         }
         if unknown:
-            vectors |= zip(unknown, vector_bytes(encoder.encode_passages(list(unknown.values()))), strict=True)
+            encoded = encoder.encode_passages(list(unknown.values()))
+            known_passages |= zip(unknown, zip(pack(encoded.vectors), encoded.codes, strict=True), strict=True)
             self._tally.encoded += len(unknown)
         with self._writer.transaction():
             for cut in batch:
                 known = cut.read.known
-                self._writer.write_note(cut.read.folder_id, _encoded(cut, vectors), known.id if known else None)
+                self._writer.write_note(cut.read.folder_id, _encoded(cut, known_passages), known.id if known else None)
+
+    def _add_missing_codes(self) -> None:
+        """Encodes once more what an older notesearch indexed without token codes."""
+        chunks = self._writer.chunks_without_codes()
+        if not chunks:
+            return
+        encoder = open_fastest_encoder(self._model, len(chunks))
+        for done in range(0, len(chunks), _BATCH_CHUNKS):
+            batch = chunks[done : done + _BATCH_CHUNKS]
+            encoded = encoder.encode_passages([passage_text(part.title, part.heading, part.text) for part in batch])
+            with self._writer.transaction():
+                self._writer.add_codes(zip([part.id for part in batch], encoded.codes, strict=True))
+            self._tally.encoded += len(batch)
+            self._progress(done + len(batch), len(chunks))
 
     def _remove(self, gone: Sequence[KnownNote]) -> None:
         if gone:
@@ -314,7 +330,7 @@ class Synchronizer:
             self._tally.removed = len(gone)
 
 
-def _encoded(cut: _CutNote, vectors: dict[bytes, bytes]) -> EncodedNote:
+def _encoded(cut: _CutNote, passages: dict[bytes, tuple[bytes, bytes]]) -> EncodedNote:
     read = cut.read
     return EncodedNote(
         note=read.note,
@@ -322,7 +338,7 @@ def _encoded(cut: _CutNote, vectors: dict[bytes, bytes]) -> EncodedNote:
         mtime_ns=read.file.mtime_ns,
         content_hash=read.content_hash,
         chunks=tuple(
-            EncodedChunk(chunk, hash, vectors[hash]) for chunk, hash in zip(cut.chunks, cut.hashes, strict=True)
+            EncodedChunk(chunk, hash, *passages[hash]) for chunk, hash in zip(cut.chunks, cut.hashes, strict=True)
         ),
     )
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-from notesearch.records import Chunk, Note
-
 # Raise this when notes are cut, or passages put together, in another way than before.
 PASSAGES_VERSION = 1
 # Longer titles and heading paths would swamp the text that they stand before.
@@ -14,24 +12,24 @@ _MOST_TITLE_CHARS = 120
 _WORD = re.compile(r"\w+")
 
 
-def passage_text(note: Note, chunk: Chunk) -> str:
-    """The text to encode for a chunk: title, heading path and the chunk's own text, each on its line.
+def passage_text(title: str, heading: str, text: str) -> str:
+    """The text to encode for a chunk: title, heading path and the chunk's own text, which comes last, each on its line.
 
     A title that is only a number or a date, as in `2025-01-04.md`, says nothing and is left out; so is a title or
     heading with which the chunk itself begins.
 
     Args:
-        note: The note.
-        chunk: One of its chunks.
+        title: The note's.
+        heading: The chunk's heading path.
+        text: The chunk's.
     """
     lines: list[str] = []
-    if any(char.isalpha() for char in note.title) and not _begins_with(chunk.text, note.title):
-        lines.append(note.title[:_MOST_TITLE_CHARS])
-    above, _, last = chunk.heading.rpartition(" > ")
-    heading = above if _begins_with(chunk.text, last) else chunk.heading
-    if heading:
-        lines.append(heading[-_MOST_TITLE_CHARS:])
-    return "\n".join([*lines, chunk.text])
+    if any(char.isalpha() for char in title) and not _begins_with(text, title):
+        lines.append(title[:_MOST_TITLE_CHARS])
+    above, _, last = heading.rpartition(" > ")
+    if shown := above if _begins_with(text, last) else heading:
+        lines.append(shown[-_MOST_TITLE_CHARS:])
+    return "\n".join([*lines, text])
 
 
 def _begins_with(text: str, title: str) -> bool:

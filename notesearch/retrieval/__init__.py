@@ -1,5 +1,5 @@
 """Query → hits."""
 
-from notesearch.retrieval.pipeline import Mode, Searcher
+from notesearch.retrieval.pipeline import Mode, Rerank, Searcher
 
-__all__ = ["Mode", "Searcher"]
+__all__ = ["Mode", "Rerank", "Searcher"]

@@ -15,6 +15,8 @@ _LEXICAL_WEIGHT = 0.027
 _REFERENCE_SIMILARITY = 1.34
 _SIMILARITY_SLOPE = 1.4
 _LEAST_DOUBT, _MOST_DOUBT = 0.2, 3.0
+# What late interaction counts against similarity, both with 0 for unrelated and 1 for an answer.
+LATE_WEIGHT = 0.5
 # A query of whose words the best note matches less than this is worded differently from the notes.
 _REFERENCE_COVERAGE = 0.3
 _LEAST_TRUST, _MOST_TRUST = 0.3, 1.5

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from notesearch.encoders import Encoder
+from notesearch.encoders import EncodedQuery, Encoder
 from notesearch.records import Filters, Hit
+from notesearch.retrieval.candidates import propose_dense, propose_lexical
 from notesearch.retrieval.dense import DenseScores, ExactScan
 from notesearch.retrieval.fusion import fuse, lexical_weight
+from notesearch.retrieval.late_interaction import LateQuery
 from notesearch.retrieval.lexical import LexicalScores, chunks_with_phrases, match_lexical
-from notesearch.retrieval.passages import RankedNote, show_passages
-from notesearch.retrieval.query import parse_query
+from notesearch.retrieval.passages import choose_passages, show_passages
+from notesearch.retrieval.query import Query, parse_query
+from notesearch.retrieval.reranking import POOL_NOTES, LateStage, PassageScorer, rerank_by_cross_encoder
+from notesearch.retrieval.words import note_frequencies
 from notesearch.storage import IndexReader
 
 if TYPE_CHECKING:
@@ -24,25 +27,13 @@ if TYPE_CHECKING:
     Scores = NDArray[np.float32]
 
 Mode = Literal["lexical", "dense", "hybrid"]
+Rerank = Literal["none", "maxsim", "cross-encoder"]
 
-# Each retriever proposes more notes than wanted, so that one that is good on both counts is not missed, and more
-# chunks than notes, since a note has several.
+# Each retriever proposes more notes than wanted, so that one that is good on both counts is not missed.
 _LEAST_NOTES = 300
 _NOTES_A_HIT = 3
-_CHUNKS_A_NOTE = 2
 # The lexical side scores many more than it proposes: a note that the dense side proposes should have its words counted.
 _MOST_LEXICAL_NOTES = 5_000
-
-
-@dataclass(frozen=True, slots=True)
-class _Candidates:
-    """Notes that the retrievers propose, with the scores that rank them and their parts; one row each."""
-
-    note_ids: list[int]
-    scores: Scores
-    parts: dict[str, Scores]
-    # What a point of BM25 counted against a point of similarity.
-    lexical_weight: float
 
 
 class Searcher:
@@ -59,7 +50,16 @@ class Searcher:
         self._encoder_to_come: Future[Encoder] | None = None
         self._scan: ExactScan | None = None
 
-    def search(self, typed: str, *, limit: int, mode: Mode, filters: Filters) -> list[Hit]:
+    def search(
+        self,
+        typed: str,
+        *,
+        limit: int,
+        mode: Mode,
+        filters: Filters,
+        rerank: Rerank = "none",
+        cross_encoder: PassageScorer | None = None,
+    ) -> list[Hit]:
         """Finds notes.
 
         Args:
@@ -67,6 +67,8 @@ class Searcher:
             limit: The most hits, ≥ 1.
             mode: Which retrievers take part.
             filters: Which notes may be found.
+            rerank: What the best candidates are scored again by: `maxsim`, or `cross-encoder` after `maxsim`.
+            cross_encoder: The cross-encoder, for `cross-encoder`.
 
         Returns:
             Hits, best first, one a note.
@@ -75,33 +77,48 @@ class Searcher:
             UsageError: The query is empty.
         """
         query = parse_query(typed)
-        if mode != "lexical":
+        by_meaning = mode != "lexical" or rerank != "none"
+        if by_meaning:
             self._begin_to_open_encoder()
         required = chunks_with_phrases(self._reader, query, filters)
-        lexical = dense = None
-        if mode != "dense":
-            lexical = match_lexical(self._reader, query, _MOST_LEXICAL_NOTES, filters)
-            if required is not None:  # the phrases' letters, not only their stems
-                lexical = lexical.only(set(self._reader.notes_of_chunks(required.tolist()).values()))
-        if mode != "lexical":
-            dense = self._score_chunks(query.text, filters)
-            dense = dense if required is None else dense.only(required)
-        found = self._propose(lexical, dense, max(_LEAST_NOTES, _NOTES_A_HIT * limit))
-        ranked = [
-            RankedNote(
-                note_id=found.note_ids[row],
-                score=float(found.scores[row]),
-                parts={name: float(part[row]) for name, part in found.parts.items()},
-            )
-            for row in np.argsort(-found.scores, kind="stable")[:limit]
-        ]
+        lexical = self._match_words(query, filters, required) if mode != "dense" else None
+        wanted = max(_LEAST_NOTES, _NOTES_A_HIT * limit)
+        if not by_meaning:
+            assert lexical is not None
+            found = propose_lexical(lexical, wanted)[:limit]
+            return show_passages(choose_passages(self._reader, query, found, required, _by_shares), None)
+
+        encoded = self._encoder.encode_query(query.text)
+        dense = self._score_chunks(encoded, filters, required)
+        scale = self._encoder.scale
+        weight = 0.0
+        if lexical and lexical.notes:
+            highest = scale.similarity(np.array([dense.highest], dtype=np.float32))
+            weight = lexical_weight(float(highest[0]), lexical.coverage)
+        if mode == "lexical":
+            assert lexical is not None
+            candidates = propose_lexical(lexical, wanted, weight)
+        else:
+            candidates = propose_dense(self._reader, dense, scale, wanted, lexical, weight)
+        late = self._late_stage(query, encoded, dense) if rerank != "none" else None
+        pool = max(POOL_NOTES, limit)
+        late_contributions: dict[int, float] = {}
+        if late:
+            candidates, late_contributions = late.rerank(candidates, pool)
 
         def rank_chunks(lexical_shares: Scores, chunk_ids: NDArray[np.int64]) -> Scores:
-            if dense is None:
-                return lexical_shares
-            return fuse(lexical_shares, self._encoder.scale.similarity(dense.of(chunk_ids)), found.lexical_weight)
+            fused = fuse(lexical_shares, scale.similarity(dense.of(chunk_ids)), weight)
+            seen = [late_contributions[i] for i in chunk_ids.tolist() if i in late_contributions]
+            # What late interaction did not look at is no better than the worst of what it did.
+            unseen = min(seen, default=0.0)
+            added = [late_contributions.get(i, unseen) for i in chunk_ids.tolist()]
+            return fused + np.array(added, dtype=np.float32)
 
-        return show_passages(self._reader, query, ranked, required, rank_chunks)
+        shown = candidates[: pool if cross_encoder else limit]
+        chosen = choose_passages(self._reader, query, shown, required, rank_chunks)
+        if cross_encoder:
+            chosen = rerank_by_cross_encoder(cross_encoder, query.text, chosen)[:limit]
+        return show_passages(chosen, late.find_evidence if late else None)
 
     @property
     def _encoder(self) -> Encoder:
@@ -115,37 +132,23 @@ class Searcher:
             pool.shutdown(wait=False)
         return self._encoder_to_come
 
-    def _score_chunks(self, text: str, filters: Filters) -> DenseScores:
+    def _match_words(self, query: Query, filters: Filters, required: NDArray[np.int64] | None) -> LexicalScores:
+        lexical = match_lexical(self._reader, query, _MOST_LEXICAL_NOTES, filters)
+        if required is None:
+            return lexical
+        # The phrases' letters, not only their stems.
+        return lexical.only(set(self._reader.notes_of_chunks(required.tolist()).values()))
+
+    def _score_chunks(self, encoded: EncodedQuery, filters: Filters, required: NDArray[np.int64] | None) -> DenseScores:
         self._scan = self._scan or ExactScan(self._reader)
-        return self._scan.score(self._encoder.encode_query(text), filters)
+        dense = self._scan.score(encoded.vector, filters)
+        return dense if required is None else dense.only(required)
 
-    def _propose(self, lexical: LexicalScores | None, dense: DenseScores | None, wanted: int) -> _Candidates:
-        """Joins what the retrievers found."""
-        matched = lexical.notes if lexical else {}
-        proposed = sorted(matched, key=lambda note_id: (-matched[note_id], note_id))[:wanted]
-        if dense is None:
-            scores = np.array([matched[note_id] for note_id in proposed], dtype=np.float32)
-            return _Candidates(proposed, scores, {"lexical": scores}, lexical_weight=1.0)
-        chunk_notes = self._reader.notes_of_chunks(dense.best(_CHUNKS_A_NOTE * wanted).tolist())
-        chunk_notes |= self._reader.chunk_ids_of_notes(proposed)
-        closest = _closest_chunks(chunk_notes, dense)
-        note_ids = list(closest)
-        cosines = np.array(list(closest.values()), dtype=np.float32)
-        similarity = self._encoder.scale.similarity(cosines)
-        if not lexical or not matched:
-            return _Candidates(note_ids, similarity, {"dense": cosines}, lexical_weight=0.0)
-        bm25 = np.array([matched.get(note_id, 0.0) for note_id in note_ids], dtype=np.float32)
-        highest = self._encoder.scale.similarity(np.array([dense.highest], dtype=np.float32))
-        weight = lexical_weight(float(highest[0]), lexical.coverage)
-        return _Candidates(note_ids, fuse(bm25, similarity, weight), {"lexical": bm25, "dense": cosines}, weight)
+    def _late_stage(self, query: Query, encoded: EncodedQuery, dense: DenseScores) -> LateStage:
+        frequencies = note_frequencies(self._reader, [word.word for word in encoded.words])
+        late_query = LateQuery.of(encoded, frequencies, self._reader.count_notes())
+        return LateStage(self._reader, self._encoder, query.text, late_query, dense)
 
 
-def _closest_chunks(chunk_notes: Mapping[int, int], dense: DenseScores) -> dict[int, float]:
-    """Notes, and the cosine of each one's closest chunk; of the chunks given, those that are admitted count."""
-    chunk_ids = np.array(sorted(chunk_notes), dtype=np.int64)
-    chunk_ids = chunk_ids[np.isin(chunk_ids, dense.chunk_ids)]
-    closest: dict[int, float] = {}
-    for chunk_id, cosine in zip(chunk_ids.tolist(), dense.of(chunk_ids).tolist(), strict=True):
-        note_id = chunk_notes[chunk_id]
-        closest[note_id] = max(cosine, closest.get(note_id, -1.0))
-    return closest
+def _by_shares(lexical_shares: Scores, chunk_ids: NDArray[np.int64]) -> Scores:
+    return lexical_shares

@@ -83,6 +83,7 @@ def open_for_writing(index_dir: Path) -> sqlite3.Connection:
     with translated_errors(path):
         connection = _connect(path, "mode=rw")
         connection.create_function("words", 1, searchable_words, deterministic=True)
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # takes effect on a new database only
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")

@@ -17,6 +17,7 @@ from notesearch.storage.database import HOW_TO_INDEX, database_file, open_for_re
 from notesearch.storage.filters import admitted_notes_sql
 from notesearch.storage.schema import TOKENIZER
 from notesearch.storage.vector_file import VectorFileRecord, is_sound, map_vectors, vector_file
+from notesearch.storage.vectors import unpack
 from notesearch.storage.words import searchable_words
 
 if TYPE_CHECKING:
@@ -93,10 +94,6 @@ class IndexReader:
     def close(self) -> None:
         """Closes the database."""
         self._connection.close()
-
-    def count_chunks(self) -> int:
-        """Chunks in the index."""
-        return int(self._query("SELECT count(*) FROM embeddings")[0][0])
 
     def count_notes(self) -> int:
         """Notes in the index."""
@@ -184,6 +181,10 @@ class IndexReader:
         pairs.append(self._stored_vectors(last_chunk_id))
         return [pair for pair in pairs if len(pair[0])]
 
+    def token_codes(self, chunk_ids: Sequence[int]) -> dict[int, bytes]:
+        """Token codes by chunk id; chunks that have none, in an index made by an older notesearch, are left out."""
+        return dict(self._query_many("SELECT chunk_id, codes FROM token_codes WHERE chunk_id IN ({})", chunk_ids))
+
     def dead_chunks(self) -> NDArray[np.int64]:
         """Ids of chunks that `vectors.hnsw` may still hold though they are gone, ascending int64."""
         rows = self._query("SELECT chunk_id FROM dead_vectors ORDER BY chunk_id")
@@ -246,8 +247,7 @@ def read_vectors(
         "SELECT chunk_id, vector FROM embeddings WHERE chunk_id > ? ORDER BY chunk_id", [after_chunk_id]
     ).fetchall()
     ids = np.array([row[0] for row in rows], dtype=np.int64)
-    vectors = np.frombuffer(b"".join(row[1] for row in rows), dtype="<f2").reshape(len(rows), dim)
-    return ids, vectors.astype(np.float32)
+    return ids, unpack([row[1] for row in rows], dim)
 
 
 def _read_meta(connection: sqlite3.Connection, key: str) -> Any:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 
+import numpy as np
+
 from notesearch.errors import IndexTooNew
+from notesearch.storage.vectors import pack
 
 TOKENIZER = "porter unicode61 remove_diacritics 2"
 
@@ -112,8 +115,29 @@ def _create_first_schema(connection: sqlite3.Connection) -> None:
             statement = ""
 
 
+_TOKEN_CODES = """
+-- Apart from the chunks for the same reason as the embeddings; a chunk that was indexed before has none yet.
+CREATE TABLE token_codes (
+    chunk_id INTEGER PRIMARY KEY REFERENCES chunks (id),
+    codes BLOB NOT NULL             -- see encoders.token_codes
+)
+"""
+
+
+def _add_token_codes_and_pack_vectors(connection: sqlite3.Connection) -> None:
+    """Adds the table of token codes; embeddings, float16 until now, are stored as `storage.vectors` does."""
+    connection.execute(_TOKEN_CODES)
+    stored = connection.execute("SELECT chunk_id, vector FROM embeddings").fetchall()
+    for chunk_id, vector in stored:
+        (packed,) = pack(np.frombuffer(vector, dtype="<f2").astype(np.float32)[np.newaxis])
+        connection.execute("UPDATE embeddings SET vector = ? WHERE chunk_id = ?", [packed, chunk_id])
+
+
 # Step i brings a database from schema i to schema i + 1. Released steps are never edited.
-_STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (_create_first_schema,)
+_STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (
+    _create_first_schema,
+    _add_token_codes_and_pack_vectors,
+)
 SCHEMA_VERSION = len(_STEPS)
 
 

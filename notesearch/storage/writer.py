@@ -13,8 +13,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-
 from notesearch.errors import IndexBusy
 from notesearch.records import Chunk, Note, Skipped
 from notesearch.storage.database import database_file, open_for_writing, translated_errors
@@ -22,10 +20,10 @@ from notesearch.storage.reader import Fingerprint, read_fingerprint, read_vector
 from notesearch.storage.vector_file import build_vector_file, extend_vector_file, is_sound, vector_file
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    pass
 
-# Up to here a scan of SQLite takes a one-shot search less than 20 ms, and a file of vectors would only cost space.
-_LEAST_CHUNKS_FOR_VECTOR_FILE = 10_000
+# Up to here a one-shot search scans SQLite in less than 40 ms, and the file would cost four times the notes' text.
+_LEAST_CHUNKS_FOR_VECTOR_FILE = 30_000
 # The file is written anew when SQLite holds this part more than it, and built from nothing when this part is dead.
 _STALE_PART = 0.1
 _DEAD_PART = 0.25
@@ -48,12 +46,24 @@ class EncodedChunk:
     Attributes:
         chunk: The chunk.
         passage_hash: Of the text that was encoded.
-        vector: float16, little-endian, as bytes.
+        vector: As `storage.vectors.pack` makes it.
+        codes: The passage's token codes.
     """
 
     chunk: Chunk
     passage_hash: bytes
     vector: bytes
+    codes: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkWithoutCodes:
+    """What the passage of a stored chunk is made of."""
+
+    id: int
+    title: str
+    heading: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +132,7 @@ class IndexWriter:
     def start_over(self, fingerprint: Fingerprint) -> None:
         """Empties the index of notes, keeps the list of folders, and sets what new vectors depend on."""
         self._execute("INSERT INTO note_words (note_words) VALUES ('delete-all')")
-        for table in ("embeddings", "dead_vectors", "chunks", "tags", "links", "notes", "skipped"):
+        for table in ("embeddings", "token_codes", "dead_vectors", "chunks", "tags", "links", "notes", "skipped"):
             self._execute(f"DELETE FROM {table}")
         self._write_meta("vector_file", None)
         self._write_meta("fingerprint", asdict(fingerprint))
@@ -154,12 +164,23 @@ class IndexWriter:
         rows = self._query("SELECT path, id, size, mtime_ns, content_hash FROM notes WHERE folder_id = ?", [folder_id])
         return {row[0]: KnownNote(*row[1:]) for row in rows}
 
-    def vectors_of_passages(self, passage_hashes: Iterable[bytes]) -> dict[bytes, bytes]:
-        """Finds vectors that the index holds already, by passage hash; as `EncodedChunk.vector`."""
-        sql = """SELECT vector FROM chunks JOIN embeddings ON embeddings.chunk_id = chunks.id
+    def known_passages(self, passage_hashes: Iterable[bytes]) -> dict[bytes, tuple[bytes, bytes]]:
+        """Finds passages that the index holds already, by hash; their vectors and codes as in `EncodedChunk`."""
+        sql = """SELECT vector, codes FROM chunks
+                 JOIN embeddings ON embeddings.chunk_id = chunks.id JOIN token_codes ON token_codes.chunk_id = chunks.id
                  WHERE passage_hash = ? LIMIT 1"""
         found = {passage_hash: self._query(sql, [passage_hash]) for passage_hash in set(passage_hashes)}
-        return {passage_hash: rows[0][0] for passage_hash, rows in found.items() if rows}
+        return {passage_hash: rows[0] for passage_hash, rows in found.items() if rows}
+
+    def chunks_without_codes(self) -> list[ChunkWithoutCodes]:
+        """Finds the chunks that were indexed before there were token codes."""
+        sql = """SELECT chunks.id, title, heading, text FROM chunks JOIN notes ON notes.id = note_id
+                 WHERE chunks.id NOT IN (SELECT chunk_id FROM token_codes) ORDER BY chunks.id"""
+        return [ChunkWithoutCodes(*row) for row in self._query(sql)]
+
+    def add_codes(self, codes: Iterable[tuple[int, bytes]]) -> None:
+        """Adds the token codes of chunks, given with their ids."""
+        self._connection.executemany("INSERT INTO token_codes VALUES (?, ?)", codes)
 
     def note_stays(self, note_id: int, size: int, mtime_ns: int, date: datetime) -> None:
         """Records that a note's file was written again with the same content; its date may come from the file's."""
@@ -221,9 +242,14 @@ class IndexWriter:
         row = self._query("SELECT (SELECT count(*) FROM notes), (SELECT count(*) FROM embeddings)")[0]
         return row[0], row[1]
 
-    def tidy_words(self) -> None:
-        """Merges the full-text index into one piece; worth it after a large run, for every search that follows."""
-        self._execute("INSERT INTO note_words (note_words) VALUES ('optimize')")
+    def tidy(self) -> None:
+        """Merges the full-text index into one piece and gives back what that frees; runs outside a transaction.
+
+        Worth it after a large run, for every search that follows.
+        """
+        with self.transaction():
+            self._execute("INSERT INTO note_words (note_words) VALUES ('optimize')")
+        self._query("PRAGMA incremental_vacuum")
 
     def update_vector_file(self) -> None:
         """Writes `vectors.hnsw` if it is missing, unsound or too far behind; runs outside a transaction.
@@ -293,12 +319,14 @@ class IndexWriter:
                 [*place, note_id, encoded.passage_hash],
             )
             self._execute("INSERT INTO embeddings VALUES (?, ?)", [cursor.lastrowid, encoded.vector])
+            self._execute("INSERT INTO token_codes VALUES (?, ?)", [cursor.lastrowid, encoded.codes])
         self._remove_chunks([chunk_id for left in kept.values() for chunk_id in left])
 
     def _remove_chunks(self, chunk_ids: Sequence[int]) -> None:
         record = read_vector_file_record(self._connection)
         for chunk_id in chunk_ids:
-            self._execute("DELETE FROM embeddings WHERE chunk_id = ?", [chunk_id])
+            for table in ("embeddings", "token_codes"):
+                self._execute(f"DELETE FROM {table} WHERE chunk_id = ?", [chunk_id])
             self._execute("DELETE FROM chunks WHERE id = ?", [chunk_id])
             if record and chunk_id <= record.last_chunk_id:
                 self._execute("INSERT INTO dead_vectors VALUES (?)", [chunk_id])
@@ -331,8 +359,3 @@ class IndexWriter:
 
 def _stored(date: datetime) -> str:
     return date.isoformat(timespec="seconds")
-
-
-def vector_bytes(vectors: NDArray[np.float32]) -> list[bytes]:
-    """Turns float32 vectors `(n, dim)` into what is stored of each; a cosine is off by less than 1e-6."""
-    return [row.tobytes() for row in vectors.astype("<f2")]

@@ -30,7 +30,8 @@ def hit(**values) -> Hit:
         "more_passages": 2,
         "highlights": ((0, 11),),
     }
-    return Hit(**standard | values)
+    values = standard | values
+    return Hit(**{"strengths": (1.0,) * len(values["highlights"])} | values)
 
 
 def formatted(kind: Format, *hits: Hit, **options) -> str:

@@ -58,7 +58,7 @@ def test_error_messages_are_harmless(run):
 
 
 def test_a_defect_is_not_hidden(run, monkeypatch):
-    def fail(*_):
+    def fail(*_, **__):
         raise ZeroDivisionError
 
     monkeypatch.setattr("notesearch.api.open_index", fail)

@@ -342,7 +342,7 @@ def test_odd_queries_are_answered(run, indexed, query):
 
 
 def test_ctrl_c_exits_with_130_without_a_traceback(run, monkeypatch):
-    def interrupt(*_):
+    def interrupt(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("notesearch.api.open_index", interrupt)

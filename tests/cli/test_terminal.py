@@ -46,9 +46,9 @@ def test_colours_are_for_terminals_that_want_them(monkeypatch):
 
 
 def test_paint_wraps_a_text_in_a_style_and_ends_it():
-    assert paint("word", "match", colour=True) == "\x1b[1;33mword\x1b[0m"
-    assert paint("word", "match", colour=False) == "word"
-    assert paint("", "match", colour=True) == ""
+    assert paint("word", "strong", colour=True) == "\x1b[1;33mword\x1b[0m"
+    assert paint("word", "strong", colour=False) == "word"
+    assert paint("", "strong", colour=True) == ""
 
 
 def test_the_width_is_that_of_the_window(monkeypatch):

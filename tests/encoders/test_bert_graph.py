@@ -25,7 +25,7 @@ def by_torch(default_model: PreparedModel, default_source: Path) -> Encoder:
 
 @pytest.fixture(scope="module")
 def expected(by_torch: Encoder, passages: list[str]) -> Any:
-    vectors = by_torch.encode_passages(passages)
+    vectors = by_torch.encode_passages(passages).vectors
     assert np.median(vectors @ vectors.T) < 0.5  # thirty passages about different things
     return vectors
 
@@ -45,7 +45,7 @@ def test_the_graph_agrees_with_torch(
     default_model: PreparedModel, float_graph: OnnxForward, passages: list[str], expected: Any, cosines: Any
 ) -> None:
     encoder = Encoder(default_model.config, default_model.directory / "tokenizer.json", float_graph)
-    assert cosines(encoder.encode_passages(passages), expected).min() >= 0.999
+    assert cosines(encoder.encode_passages(passages).vectors, expected).min() >= 0.999
 
 
 def test_each_token_vector_agrees_with_torch(default_source: Path, float_graph: OnnxForward, cosines: Any) -> None:
@@ -64,7 +64,7 @@ def test_int8_agrees_with_float(
     if default_model.precision != "int8":
         pytest.skip("this CPU's int8 products are not exact enough, and so float32 is kept")
     encoder = open_encoder(default_model)
-    agreement = cosines(encoder.encode_passages(passages), expected)
+    agreement = cosines(encoder.encode_passages(passages).vectors, expected)
     assert agreement.min() >= 0.98
     assert agreement.mean() >= 0.99
 
@@ -76,7 +76,9 @@ def test_int8_queries_agree_with_float(
         pytest.skip("this CPU's int8 products are not exact enough, and so float32 is kept")
     encoder = open_encoder(default_model)
     queries = [" ".join(passage.split()[:8]) for passage in passages]
-    agreement = cosines(np.array([encoder.encode_query(query) for query in queries]), by_torch.encode_passages(queries))
+    agreement = cosines(
+        np.array([encoder.encode_query(query).vector for query in queries]), by_torch.encode_passages(queries).vectors
+    )
     assert agreement.min() >= 0.98
     assert agreement.mean() >= 0.99
 
@@ -89,7 +91,7 @@ def test_bf16_agrees_with_float(
 ) -> None:
     forward = TorchForward(default_source, "cpu", bf16=True)
     encoder = Encoder(default_model.config, default_model.directory / "tokenizer.json", forward)
-    vectors = encoder.encode_passages(passages)
+    vectors = encoder.encode_passages(passages).vectors
     assert vectors.dtype == np.float32
     assert cosines(vectors, expected).min() >= 0.98
     assert not np.allclose(vectors, expected, atol=1e-5)  # it was bf16 indeed

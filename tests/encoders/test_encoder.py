@@ -66,16 +66,16 @@ def test_mean_pooling_leaves_padding_out(tokenizer_file: Path) -> None:
     encoder = Encoder(config(), tokenizer_file, LookUp())
     # [CLS] a = (4, 3) + (1, 0) = (5, 3); [CLS] b b c = (4-3, 3+5+5) = (1, 13).
     expected = [[5 / 34**0.5, 3 / 34**0.5], [1 / 170**0.5, 13 / 170**0.5]]
-    np.testing.assert_allclose(encoder.encode_passages(["a", "b b c"]), expected, rtol=1e-6)
+    np.testing.assert_allclose(encoder.encode_passages(["a", "b b c"]).vectors, expected, rtol=1e-6)
 
 
 def test_cls_pooling_takes_the_first_token(tokenizer_file: Path) -> None:
     encoder = Encoder(config(pooling="cls"), tokenizer_file, LookUp())
-    np.testing.assert_allclose(encoder.encode_passages(["a", "b b c"]), [[0.8, 0.6], [0.8, 0.6]], rtol=1e-6)
+    np.testing.assert_allclose(encoder.encode_passages(["a", "b b c"]).vectors, [[0.8, 0.6], [0.8, 0.6]], rtol=1e-6)
 
 
 def test_a_query_is_one_vector_of_length_1(tokenizer_file: Path) -> None:
-    vector = Encoder(config(), tokenizer_file, LookUp()).encode_query("a b")
+    vector = Encoder(config(), tokenizer_file, LookUp()).encode_query("a b").vector
     assert vector.shape == (2,)
     assert vector.dtype == np.float32
     np.testing.assert_allclose(vector, [5 / 89**0.5, 8 / 89**0.5], rtol=1e-6)
@@ -87,33 +87,33 @@ def test_a_vector_of_zeros_does_not_become_nan(tokenizer_file: Path) -> None:
             return np.zeros((*input_ids.shape, 2), dtype=np.float32)
 
     encoder = Encoder(config(), tokenizer_file, Nothing())
-    assert encoder.encode_query("a").tolist() == [0, 0]
+    assert encoder.encode_query("a").vector.tolist() == [0, 0]
 
 
 def test_prompts_go_before_queries_and_passages(tokenizer_file: Path) -> None:
     forward = LookUp()
     encoder = Encoder(config(query_prompt="find ", passage_prompt="note "), tokenizer_file, forward)
-    encoder.encode_query("a")
-    encoder.encode_passages(["a"])
+    encoder.encode_query("a").vector
+    encoder.encode_passages(["a"]).vectors
     assert [ids.tolist() for ids, _ in forward.calls] == [[[1, 2, 4]], [[1, 3, 4]]]
 
 
 def test_lowercases_only_if_asked(tokenizer_file: Path) -> None:
     forward = LookUp()
-    Encoder(config(lowercase=True), tokenizer_file, forward).encode_query("A B")
-    Encoder(config(lowercase=False), tokenizer_file, forward).encode_query("A B")
+    Encoder(config(lowercase=True), tokenizer_file, forward).encode_query("A B").vector
+    Encoder(config(lowercase=False), tokenizer_file, forward).encode_query("A B").vector
     assert [ids.tolist() for ids, _ in forward.calls] == [[[1, 4, 5]], [[1, 0, 0]]]
 
 
 def test_truncates_at_max_tokens_whatever_the_tokenizer_file_says(tokenizer_file: Path) -> None:
     forward = LookUp()
-    Encoder(config(max_tokens=4), tokenizer_file, forward).encode_query("a b c d")
+    Encoder(config(max_tokens=4), tokenizer_file, forward).encode_query("a b c d").vector
     assert forward.calls[0][0].tolist() == [[1, 4, 5, 6]]
 
 
 def test_pads_with_the_models_padding_and_masks_it(tokenizer_file: Path) -> None:
     forward = LookUp()
-    Encoder(config(pad_token_id=7), tokenizer_file, forward).encode_passages(["a", "a b c"])
+    Encoder(config(pad_token_id=7), tokenizer_file, forward).encode_passages(["a", "a b c"]).vectors
     ((ids, mask),) = forward.calls
     assert ids.tolist() == [[1, 4, 5, 6], [1, 4, 7, 7]]
     assert mask.tolist() == [[1, 1, 1, 1], [1, 1, 0, 0]]
@@ -125,9 +125,9 @@ def test_many_passages_come_back_in_the_order_given(tokenizer_file: Path) -> Non
     encoder = Encoder(config(max_tokens=300), tokenizer_file, forward)
     generator = np.random.default_rng(3)
     texts = [" ".join(generator.choice(["a", "b", "c", "d"], size)) for size in generator.integers(1, 250, 80)]
-    together = encoder.encode_passages(texts)
+    together = encoder.encode_passages(texts).vectors
     calls = list(forward.calls)
-    alone = np.array([encoder.encode_query(text) for text in texts])
+    alone = np.array([encoder.encode_query(text).vector for text in texts])
     np.testing.assert_allclose(together, alone, atol=1e-6)
     assert 1 < len(calls) < 80
     assert sum(len(ids) for ids, _ in calls) == 80
@@ -138,20 +138,22 @@ def test_many_passages_come_back_in_the_order_given(tokenizer_file: Path) -> Non
 
 def test_a_text_longer_than_a_batch_is_still_encoded(tokenizer_file: Path) -> None:
     encoder = Encoder(config(max_tokens=5000), tokenizer_file, LookUp())
-    vectors = encoder.encode_passages(["a " * 4000, "b"])
+    vectors = encoder.encode_passages(["a " * 4000, "b"]).vectors
     np.testing.assert_allclose(vectors[1], [4 / 80**0.5, 8 / 80**0.5], rtol=1e-6)
     np.testing.assert_allclose(vectors[0], np.array([4004, 3]) / np.hypot(4004, 3), rtol=1e-6)
 
 
 def test_no_passages_give_no_vectors(tokenizer_file: Path) -> None:
     forward = LookUp()
-    vectors = Encoder(config(), tokenizer_file, forward).encode_passages([])
+    vectors = Encoder(config(), tokenizer_file, forward).encode_passages([]).vectors
     assert vectors.shape == (0, 2)
     assert forward.calls == []
 
 
 def test_empty_texts_are_encoded(tokenizer_file: Path) -> None:
-    np.testing.assert_allclose(Encoder(config(), tokenizer_file, LookUp()).encode_query(""), [0.8, 0.6], rtol=1e-6)
+    np.testing.assert_allclose(
+        Encoder(config(), tokenizer_file, LookUp()).encode_query("").vector, [0.8, 0.6], rtol=1e-6
+    )
 
 
 def test_a_text_without_any_token_is_encoded(tmp_path: Path) -> None:
@@ -160,7 +162,7 @@ def test_a_text_without_any_token_is_encoded(tmp_path: Path) -> None:
     tokenizer = Tokenizer(models.WordLevel({"[PAD]": 0, "a": 4}, unk_token="[PAD]"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer.save(str(tmp_path / "tokenizer.json"))
-    vectors = Encoder(config(), tmp_path / "tokenizer.json", LookUp()).encode_passages(["", "a"])
+    vectors = Encoder(config(), tmp_path / "tokenizer.json", LookUp()).encode_passages(["", "a"]).vectors
     assert vectors.tolist() == [[0, 0], [1, 0]]
 
 
@@ -202,9 +204,9 @@ def test_token_starts_of_notes_ascend_within_the_text(default_encoder: Encoder, 
 
 def test_token_starts_go_beyond_max_tokens_and_leave_encoding_alone(default_encoder: Encoder) -> None:
     text = "word " * 700
-    before = default_encoder.encode_query(text)
+    before = default_encoder.encode_query(text).vector
     assert default_encoder.token_starts(text) == list(range(0, 3500, 5))
-    np.testing.assert_array_equal(default_encoder.encode_query(text), before)
+    np.testing.assert_array_equal(default_encoder.encode_query(text).vector, before)
 
 
 @pytest.mark.parametrize("name", ["roberta", "xlm-roberta"])

@@ -80,7 +80,7 @@ def test_torch_is_chosen_for_large_batches_where_it_is_faster(
     chosen = Chosen(monkeypatch, flags, device)
     encoder = open_fastest_encoder(default_model, passages)
     assert chosen.calls == [(default_source, *call) for call in expected]
-    assert encoder.encode_passages(["one"]).shape == (1, 384)
+    assert encoder.encode_passages(["one"]).vectors.shape == (1, 384)
     assert encoder.config == default_model.config
 
 
@@ -108,8 +108,8 @@ def test_torch_gets_the_directory_that_was_asked_for_last(
 def test_the_fastest_encoder_of_this_machine_agrees_with_the_one_for_queries(
     default_model: PreparedModel, passages: list[str], cosines: Any
 ) -> None:
-    fastest = open_fastest_encoder(default_model, 1_000_000).encode_passages(passages)
-    assert cosines(fastest, open_encoder(default_model).encode_passages(passages)).min() >= 0.97
+    fastest = open_fastest_encoder(default_model, 1_000_000).encode_passages(passages).vectors
+    assert cosines(fastest, open_encoder(default_model).encode_passages(passages).vectors).min() >= 0.97
 
 
 def _loaded(code: str, modules: str) -> list[str]:
@@ -130,7 +130,7 @@ def test_a_query_imports_onnxruntime_and_tokenizers_alone(default_model: Prepare
     code = f"""
 from notesearch.encoders import load_prepared, open_encoder
 prepared = load_prepared({default_model.config.fingerprint!r})
-assert open_encoder(prepared).encode_query("what is a quorum?").shape == (384,)
+assert open_encoder(prepared).encode_query("what is a quorum?").vector.shape == (384,)
 """
     modules = "torch transformers sentence_transformers onnx onnxscript huggingface_hub onnxruntime tokenizers"
     assert _loaded(code, modules) == ["onnxruntime", "tokenizers"]

@@ -46,7 +46,7 @@ def tiny(request: pytest.FixtureRequest, tiny_models: Any, prepare_shared: Calla
 
 
 def test_passages_are_encoded_as_by_sentence_transformers(tiny: Tiny, cosines: Callable[..., Any]) -> None:
-    found = tiny.encoder.encode_passages(TEXTS)
+    found = tiny.encoder.encode_passages(TEXTS).vectors
     # Where there is a prompt named "passage" but none named "document", sentence-transformers 6 uses none unasked.
     asked = {"prompt_name": "passage"} if tiny.name == "bert" else {}
     expected = tiny.reference.encode_document(TEXTS, normalize_embeddings=True, **asked)
@@ -57,7 +57,7 @@ def test_passages_are_encoded_as_by_sentence_transformers(tiny: Tiny, cosines: C
 
 
 def test_queries_are_encoded_as_by_sentence_transformers(tiny: Tiny, cosines: Callable[..., Any]) -> None:
-    found = np.array([tiny.encoder.encode_query(text) for text in TEXTS])
+    found = np.array([tiny.encoder.encode_query(text).vector for text in TEXTS])
     expected = tiny.reference.encode_query(TEXTS, normalize_embeddings=True)
     assert cosines(found, expected).min() >= 0.999
 
@@ -65,12 +65,12 @@ def test_queries_are_encoded_as_by_sentence_transformers(tiny: Tiny, cosines: Ca
 def test_torch_encodes_the_same(tiny: Tiny, cosines: Callable[..., Any]) -> None:
     forward = TorchForward(tiny.source, "cpu", bf16=False)
     by_torch = Encoder(tiny.prepared.config, tiny.prepared.directory / "tokenizer.json", forward)
-    assert cosines(by_torch.encode_passages(TEXTS), tiny.encoder.encode_passages(TEXTS)).min() >= 0.9999
+    assert cosines(by_torch.encode_passages(TEXTS).vectors, tiny.encoder.encode_passages(TEXTS).vectors).min() >= 0.9999
 
 
 def test_the_neighbours_in_a_batch_do_not_matter(tiny: Tiny) -> None:
-    alone = np.concatenate([tiny.encoder.encode_passages([text]) for text in TEXTS])
-    np.testing.assert_allclose(tiny.encoder.encode_passages(TEXTS), alone, atol=1e-5)
+    alone = np.concatenate([tiny.encoder.encode_passages([text]).vectors for text in TEXTS])
+    np.testing.assert_allclose(tiny.encoder.encode_passages(TEXTS).vectors, alone, atol=1e-5)
 
 
 def test_what_goes_beyond_the_models_limit_is_cut_off(tiny: Tiny) -> None:
@@ -78,7 +78,7 @@ def test_what_goes_beyond_the_models_limit_is_cut_off(tiny: Tiny) -> None:
     assert tiny.prepared.config.max_tokens == limit
     assert tiny.reference.max_seq_length == limit
     longest = "river " * 60
-    vectors = tiny.encoder.encode_passages([longest, longest + "and quite another end", longest[:12]])
+    vectors = tiny.encoder.encode_passages([longest, longest + "and quite another end", longest[:12]]).vectors
     np.testing.assert_array_equal(vectors[0], vectors[1])
     assert vectors[0] @ vectors[2] < 0.9999
 
@@ -93,7 +93,7 @@ def test_pooling_and_prompts_are_read(tiny: Tiny) -> None:
         "modernbert": ("mean", "search_query: ", "search_document: "),
     }[tiny.name]
     assert (config.dim, config.lowercase) == (32, tiny.name == "distilbert")
-    same = tiny.encoder.encode_query("river") @ tiny.encoder.encode_passages(["river"])[0]
+    same = tiny.encoder.encode_query("river").vector @ tiny.encoder.encode_passages(["river"]).vectors[0]
     assert (same > 0.9999) == (config.query_prompt == config.passage_prompt)
 
 
@@ -107,7 +107,7 @@ def test_int8_is_kept_where_it_agrees(tiny_bert: Path, own_cache: Path, monkeypa
     prepared = prepare(str(tiny_bert))
     assert prepared.precision == "int8"
     int8_bytes = (prepared.directory / "model.onnx").stat().st_size
-    assert open_encoder(prepared).encode_query("a").shape == (32,)
+    assert open_encoder(prepared).encode_query("a").vector.shape == (32,)
 
     monkeypatch.setattr("notesearch.encoders.prepared._LEAST_AGREEMENT", 2.0)
     (prepared.directory / "encoder.json").unlink()
@@ -129,7 +129,7 @@ def test_float16_weights_are_run_in_float32(tiny_models: Any, prepare_shared: Ca
 def test_bfloat16_weights_are_run_in_float32(tiny_bert: Path, own_cache: Path, cosines: Callable[..., Any]) -> None:
     from safetensors.torch import load_file, save_file
 
-    full = open_encoder(prepare(str(tiny_bert))).encode_passages(TEXTS)
+    full = open_encoder(prepare(str(tiny_bert))).encode_passages(TEXTS).vectors
     weights = tiny_bert / "model.safetensors"
     save_file({name: tensor.bfloat16() for name, tensor in load_file(weights).items()}, weights, {"format": "pt"})
-    assert cosines(open_encoder(prepare(str(tiny_bert))).encode_passages(TEXTS), full).min() > 0.99
+    assert cosines(open_encoder(prepare(str(tiny_bert))).encode_passages(TEXTS).vectors, full).min() > 0.99

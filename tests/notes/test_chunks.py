@@ -172,7 +172,7 @@ def test_chunks_of_any_text(text: str, budget: int, overlap: int) -> None:
     check_chunks(note, found, overlap)
     for chunk in found:
         assert size(chunk.text) <= budget
-        passage_text(note, chunk)
+        passage_text(note.title, chunk.heading, chunk.text)
 
 
 def check_chunks(note: Note, found: tuple[Chunk, ...], overlap: int) -> None:
@@ -232,14 +232,14 @@ def test_hostile_notes_take_linear_time(text: str) -> None:
 def test_passage_of_a_small_note(text: str, name: str, passage: str) -> None:
     note = parse(text, name)
     (chunk,) = chunk_note(note, words, Chunking())
-    assert passage_text(note, chunk) == passage
+    assert passage_text(note.title, chunk.heading, chunk.text) == passage
 
 
 def test_passages_of_a_longer_note() -> None:
     body = sentence("x", 14)
     note = parse(f"# Top\n\n{body}\n\n## Sub\n\n{body}\n\n{body}\n\n### Deep\n\n{body}\n")
     found = chunk_note(note, words, Chunking(20))
-    assert [passage_text(note, chunk) for chunk in found] == [
+    assert [passage_text(note.title, chunk.heading, chunk.text) for chunk in found] == [
         f"# Top\n\n{body}",
         f"Top\n## Sub\n\n{body}",
         f"Top\nSub\n{body}",

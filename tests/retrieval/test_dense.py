@@ -90,7 +90,7 @@ def test_the_scan_of_a_vector_file_that_lags_behind_is_the_scan_of_sqlite(make_r
     changed = make_reader({"raft-paxos.md": "something else", "paxos-raft.md": "another thing", "new.md": "one more"})
     assert len(changed.vectors()) == 2 and len(changed.dead_chunks()) == 2
 
-    query = fake_encoder.encode_query("raft paxos thing")
+    query = fake_encoder.encode_query("raft paxos thing").vector
     found = ExactScan(changed).score(query, Filters())
 
     ids, vectors = changed._stored_vectors(0)

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from notesearch.records import Chunk, Filters, Link, Note
 from notesearch.storage import Fingerprint, IndexReader
-from notesearch.storage.writer import EncodedChunk, EncodedNote, IndexWriter, vector_bytes
+from notesearch.storage.vectors import pack
+from notesearch.storage.writer import EncodedChunk, EncodedNote, IndexWriter
 
 DIM = 8
 FINGERPRINT = Fingerprint("fake", "0" * 32, DIM, 192, 0, 1)
@@ -26,6 +27,11 @@ def vector_of(text: str) -> NDArray[np.float32]:
     """A vector of length 1 that depends on the text alone."""
     vector = np.random.default_rng(int.from_bytes(_hash(text))).standard_normal(DIM).astype(np.float32)
     return vector / np.linalg.norm(vector)
+
+
+def codes_of(text: str) -> bytes:
+    """Token codes that depend on the text alone: one byte a word."""
+    return bytes(len(word) for word in text.split())
 
 
 def encoded_note(
@@ -42,7 +48,8 @@ def encoded_note(
     chunks = []
     for line, text in enumerate(texts, start=1):
         chunk = Chunk(whole.index(text), whole.index(text) + len(text), line, line, "", text)
-        chunks.append(EncodedChunk(chunk, _hash(f"{title}\n{text}"), vector_bytes(vector_of(text)[np.newaxis])[0]))
+        (vector,) = pack(vector_of(text)[np.newaxis])
+        chunks.append(EncodedChunk(chunk, _hash(f"{title}\n{text}"), vector, codes_of(text)))
     note = Note(path, title, "heading", whole, (), tuple(tags), tuple(links), date)
     return EncodedNote(note, len(whole), 1, _hash(whole), tuple(chunks))
 

@@ -100,7 +100,7 @@ class TestUnusable:
 
     def test_an_older_schema_is_not_read(self, index_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         fill(index_dir, "text")
-        monkeypatch.setattr(database, "SCHEMA_VERSION", 2)
+        monkeypatch.setattr(database, "SCHEMA_VERSION", database.SCHEMA_VERSION + 1)
         with pytest.raises(StoreError, match="older") as caught:
             open_for_reading(index_dir)
         assert "notesearch index" in caught.value.hint

@@ -26,8 +26,8 @@ def test_an_empty_database_becomes_one_of_the_current_schema(database: sqlite3.C
     assert tables(database) >= set(expected.split())
 
 
-def test_the_first_release_has_schema_1() -> None:
-    assert SCHEMA_VERSION == 1
+def test_the_schema_is_the_second() -> None:
+    assert SCHEMA_VERSION == 2
 
 
 def test_a_current_database_is_not_touched(database: sqlite3.Connection) -> None:
@@ -57,11 +57,11 @@ def test_a_step_that_fails_leaves_the_database_as_it_was(
         raise sqlite3.OperationalError("disk full")
 
     monkeypatch.setattr(schema, "_STEPS", (*schema._STEPS, half_a_step))
-    monkeypatch.setattr(schema, "SCHEMA_VERSION", 2)
+    monkeypatch.setattr(schema, "SCHEMA_VERSION", SCHEMA_VERSION + 1)
     with pytest.raises(sqlite3.OperationalError):
         migrate(database)
     assert tables(database) == before
-    assert schema_version(database) == 1
+    assert schema_version(database) == SCHEMA_VERSION
     assert not database.in_transaction
 
 
@@ -73,9 +73,9 @@ def test_an_older_database_gets_only_the_steps_it_lacks(
     monkeypatch.setattr(
         schema, "_STEPS", (*schema._STEPS, lambda connection: connection.execute("CREATE TABLE new (x)"))
     )
-    monkeypatch.setattr(schema, "SCHEMA_VERSION", 2)
+    monkeypatch.setattr(schema, "SCHEMA_VERSION", SCHEMA_VERSION + 1)
     migrate(database)
-    assert schema_version(database) == 2
+    assert schema_version(database) == SCHEMA_VERSION + 1
     assert "new" in tables(database)
     assert database.execute("SELECT path FROM folders").fetchall() == [("/kept",)]
 

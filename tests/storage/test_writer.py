@@ -12,11 +12,14 @@ from notesearch.errors import StoreError
 from notesearch.records import Filters, Link, Skipped
 from notesearch.storage import IndexReader
 from notesearch.storage.database import open_for_writing
-from notesearch.storage.writer import IndexWriter, vector_bytes
+from notesearch.storage.vectors import pack, unpack
+from notesearch.storage.writer import IndexWriter
 
 from .building import (
+    DIM,
     FINGERPRINT,
     FOLDER,
+    codes_of,
     encoded_note,
     found,
     live_vectors,
@@ -75,8 +78,7 @@ class TestWords:
     def test_tidying_changes_nothing_that_is_found(self, writer: IndexWriter, index_dir: Path) -> None:
         write(writer, encoded_note("a.md", "some words"))
         write(writer, encoded_note("b.md", "more words"))
-        with writer.transaction():
-            writer.tidy_words()
+        writer.tidy()
         assert sorted(found(index_dir, "words")) == ["a.md", "b.md"]
         check_words(index_dir)
 
@@ -151,37 +153,30 @@ class TestChunks:
                 with writer.transaction():
                     writer.start_over(FINGERPRINT)
 
-    def test_vectors_come_back_as_float16(self, writer: IndexWriter, index_dir: Path) -> None:
+    def test_vectors_come_back_as_they_were_packed(self, writer: IndexWriter, index_dir: Path) -> None:
         write(writer, encoded_note("a.md", "one", "two"))
         ids = chunk_ids(index_dir)
         with closing(IndexReader(index_dir)) as reader:
             vectors = live_vectors(reader)
         for text in ("one", "two"):
-            assert vectors[ids[text]] == tuple(vector_of(text).astype(np.float16).astype(np.float32).tolist())
+            assert vectors[ids[text]] == tuple(unpack(pack(vector_of(text)[np.newaxis]), DIM)[0].tolist())
 
-    def test_a_stored_vector_points_where_the_vector_did(self) -> None:
-        given_ = np.random.default_rng(1).standard_normal((200, 384)).astype(np.float32)
-        given_ /= np.linalg.norm(given_, axis=1, keepdims=True)
-        stored = np.frombuffer(b"".join(vector_bytes(given_)), dtype="<f2").reshape(200, 384).astype(np.float32)
-        cosines = (given_ * stored).sum(axis=1) / np.linalg.norm(stored, axis=1)
-        assert cosines.min() > 1 - 1e-6
-
-    def test_vectors_are_found_by_passage(self, writer: IndexWriter) -> None:
+    def test_passages_are_found_by_hash(self, writer: IndexWriter) -> None:
         note = encoded_note("a.md", "one", "two")
         write(writer, note, encoded_note("b.md", "one"))
         one, two = (chunk.passage_hash for chunk in note.chunks)
-        assert writer.vectors_of_passages([one, two, one, b"unknown"]) == {
-            one: vector_bytes(vector_of("one")[np.newaxis])[0],
-            two: vector_bytes(vector_of("two")[np.newaxis])[0],
+        assert writer.known_passages([one, two, one, b"unknown"]) == {
+            one: (pack(vector_of("one")[np.newaxis])[0], codes_of("one")),
+            two: (pack(vector_of("two")[np.newaxis])[0], codes_of("two")),
         }
         remove(writer, "a.md")
-        assert set(writer.vectors_of_passages([one, two])) == {one}
+        assert set(writer.known_passages([one, two])) == {one}
 
     def test_removing_a_note_leaves_nothing_of_it(self, writer: IndexWriter, index_dir: Path) -> None:
         link = Link("target", "anchor", "wiki")
         write(writer, encoded_note("a.md", "one", "two", tags=["t"], links=[link]))
         remove(writer, "a.md")
-        for table in ("notes", "chunks", "embeddings", "tags", "links", "note_words_docsize"):
+        for table in ("notes", "chunks", "embeddings", "token_codes", "tags", "links", "note_words_docsize"):
             assert rows(index_dir, f"SELECT count(*) FROM {table}") == [(0,)], table
         assert writer.counts() == (0, 0)
 

@@ -1,0 +1,139 @@
+"""Token codes: the token vectors of a passage, compressed for late interaction (ColBERT, Khattab and Zaharia, 2020).
+
+A passage gets one code for each of its different words, stopwords aside: the mean of the vectors of the word's tokens,
+wherever it stands in the passage, of which the signs of 256 components are kept. That is 4 to 13 bytes for each token
+of the source and ranks as well as the vectors themselves; docs/decisions/0006-token-codes.md has the measurements.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from notesearch.words import STOPWORDS, UNSPACED_CHARACTER, find_runs
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Vectors = NDArray[np.float32]
+
+Span = tuple[int, int]
+
+# The last components of a vector that a code keeps the signs of; which ones they are makes no difference.
+_CODE_BITS = 256
+# The cosine between a vector and its signs, where the components are like draws of one normal distribution.
+_SIGNS_COSINE = math.sqrt(2 / math.pi)
+
+
+@dataclass(frozen=True, slots=True)
+class CodedWord:
+    """A word of a text that has a code, or asks for one.
+
+    Attributes:
+        word: In lower case.
+        tokens: Numbers of its tokens, wherever it stands in the text.
+        spans: Where it stands: start and end, in characters of the text, ascending.
+    """
+
+    word: str
+    tokens: tuple[int, ...]
+    spans: tuple[Span, ...]
+
+
+def coded_words(text: str, token_spans: Sequence[Span]) -> list[CodedWord]:
+    """Finds the words of a text that are coded, in order of their first appearance.
+
+    Args:
+        text: The text.
+        token_spans: Start and end of each token in it; a special token's are equal.
+
+    Returns:
+        The different words, without stopwords; with them where there is nothing else. For a text without words, a
+        single empty one that all tokens belong to, so that every text has a code.
+    """
+    runs = find_runs(text)
+    tokens: dict[str, list[int]] = {}
+    spans: dict[str, list[Span]] = {}
+    run = 0
+    for number, (start, end) in enumerate(token_spans):
+        while run < len(runs) and runs[run][1] <= start:
+            run += 1
+        if start >= end or run == len(runs) or end <= runs[run][0]:
+            continue
+        # A run of an unspaced script is a whole sentence: there, each token is a word.
+        span = (start, end) if UNSPACED_CHARACTER.match(text, start) else runs[run]
+        word = text[slice(*span)].lower()
+        tokens.setdefault(word, []).append(number)
+        places = spans.setdefault(word, [])
+        if not places or places[-1] != span:
+            places.append(span)
+    if not tokens:
+        every_token = range(max(1, len(token_spans)))  # a text without any is padded to one
+        return [CodedWord("", tuple(every_token), ())]
+    kept = [word for word in tokens if word not in STOPWORDS] or list(tokens)
+    return [CodedWord(word, tuple(tokens[word]), tuple(spans[word])) for word in kept]
+
+
+def word_vectors(token_vectors: Vectors, words: Sequence[CodedWord]) -> Vectors:
+    """The vectors that words are compared by: the mean of their tokens' vectors, of which some components are kept.
+
+    Args:
+        token_vectors: float32 `(tokens, dim)`.
+        words: As `coded_words` finds them.
+
+    Returns:
+        float32 `(len(words), code_bits(dim))`, each row of length 1.
+    """
+    lengths = np.linalg.norm(token_vectors, axis=1, keepdims=True)
+    scaled = (token_vectors / np.maximum(lengths, np.float32(1e-12)))[:, -_CODE_BITS:]
+    firsts = np.cumsum([0, *(len(word.tokens) for word in words[:-1])])
+    sums = np.add.reduceat(scaled[[token for word in words for token in word.tokens]], firsts, axis=0)
+    vectors: Vectors = sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), np.float32(1e-12))
+    return vectors
+
+
+def code_bits(dim: int) -> int:
+    """Bits of a code, for vectors of a length."""
+    return min(dim, _CODE_BITS)
+
+
+def compress(vectors: Vectors) -> bytes:
+    """Turns vectors `(n, bits)` into codes: the signs of their components."""
+    return np.packbits(vectors > 0, axis=1).tobytes()
+
+
+def expand(codes: bytes, bits: int) -> Vectors:
+    """Turns codes back into vectors.
+
+    Returns:
+        float32 `(n, bits)`. The product with a vector of length 1 estimates its cosine with the vector that was coded.
+    """
+    packed = np.frombuffer(codes, dtype=np.uint8).reshape(-1, -(-bits // 8))
+    # By table: three times as fast as unpacking the bits and making numbers of them.
+    signs = _SIGNS_OF_BYTE[packed].reshape(len(packed), -1)[:, :bits]
+    vectors: Vectors = signs * np.float32(1 / (math.sqrt(bits) * _SIGNS_COSINE))
+    return vectors
+
+
+def max_similarities(query: Vectors, passages: Vectors, lengths: Sequence[int]) -> Vectors:
+    """For each passage and each word of a query, the highest product with one of the passage's vectors.
+
+    Args:
+        query: float32 `(words, bits)`.
+        passages: Vectors of all passages, one passage after the other, float32 `(sum(lengths), bits)`.
+        lengths: How many vectors each passage has, ≥ 1.
+
+    Returns:
+        float32 `(len(lengths), words)`; MaxSim is its sum over the words, weighted or not.
+    """
+    firsts = np.cumsum([0, *lengths[:-1]])
+    highest: Vectors = np.maximum.reduceat(passages @ query.T, firsts, axis=0)
+    return highest
+
+
+# What each byte says of eight components: 1 or -1.
+_SIGNS_OF_BYTE = np.unpackbits(np.arange(256, dtype=np.uint8)[:, np.newaxis], axis=1).astype(np.float32) * 2 - 1

@@ -1,0 +1,135 @@
+"""Candidates: the notes that the retrievers propose, ranked by their fused scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from notesearch.encoders import ScoreScale
+from notesearch.retrieval.dense import DenseScores
+from notesearch.retrieval.fusion import fuse
+from notesearch.retrieval.lexical import LexicalScores
+from notesearch.storage import IndexReader
+
+if TYPE_CHECKING:
+    pass
+
+# More chunks are looked at than notes wanted, since a note has several.
+_CHUNKS_A_NOTE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A note that may be a hit.
+
+    Attributes:
+        note_id: The note.
+        score: What it is ranked by.
+        parts: The scores that this was made of, each on its own scale.
+        contributions: What each of them adds to the score; empty where it is that of one part alone.
+    """
+
+    note_id: int
+    score: float
+    parts: dict[str, float]
+    contributions: dict[str, float]
+
+    def with_part(self, name: str, score: float, contribution: float) -> Candidate:
+        """The same note with a further part in its score."""
+        return replace(
+            self,
+            score=self.score + contribution,
+            parts=self.parts | {name: score},
+            contributions=self.contributions | {name: contribution},
+        )
+
+
+def propose_lexical(lexical: LexicalScores, wanted: int, weight: float | None = None) -> list[Candidate]:
+    """The notes that match a query's words best, best first.
+
+    Args:
+        lexical: What matched.
+        wanted: The most notes.
+        weight: What a point of BM25 counts, where other parts will be added; else the score is BM25 itself.
+    """
+    best = sorted(lexical.notes, key=lambda note_id: (-lexical.notes[note_id], note_id))[:wanted]
+    scores = {note_id: float(np.float32(lexical.notes[note_id])) for note_id in best}
+    if weight is None:
+        return [Candidate(note_id, bm25, {"lexical": bm25}, {}) for note_id, bm25 in scores.items()]
+    return [
+        Candidate(note_id, weight * bm25, {"lexical": bm25}, {"lexical": weight * bm25})
+        for note_id, bm25 in scores.items()
+    ]
+
+
+def propose_dense(
+    reader: IndexReader,
+    dense: DenseScores,
+    scale: ScoreScale,
+    wanted: int,
+    lexical: LexicalScores | None = None,
+    weight: float = 0.0,
+) -> list[Candidate]:
+    """The notes that are closest to a query, and those that match its words best, by fused scores, best first.
+
+    Args:
+        reader: The index.
+        dense: How close the chunks are.
+        scale: What the cosines mean.
+        wanted: How many notes each retriever proposes.
+        lexical: What matched the words, if they count.
+        weight: What a point of BM25 counts against similarity.
+    """
+    chunk_notes = reader.notes_of_chunks(dense.best(_CHUNKS_A_NOTE * wanted).tolist())
+    matched = lexical.notes if lexical else {}
+    if lexical:
+        by_words = [candidate.note_id for candidate in propose_lexical(lexical, wanted)]
+        chunk_notes |= reader.chunk_ids_of_notes(by_words)
+    closest = {note_id: cosines[0] for note_id, (_, cosines) in closest_chunks(chunk_notes, dense, 1).items()}
+    note_ids = list(closest)
+    cosines = np.array(list(closest.values()), dtype=np.float32)
+    similarity = scale.similarity(cosines)
+    bm25 = np.array([matched.get(note_id, 0.0) for note_id in note_ids], dtype=np.float32)
+    fused = fuse(bm25, similarity, weight)
+    candidates = []
+    for row in np.argsort(-fused, kind="stable").tolist():
+        parts = {"dense": float(cosines[row])}
+        contributions = {"dense": float(similarity[row])}
+        if matched:
+            parts = {"lexical": float(bm25[row])} | parts
+            contributions = {"lexical": weight * float(bm25[row])} | contributions
+        candidates.append(Candidate(note_ids[row], float(fused[row]), parts, contributions))
+    return candidates
+
+
+def closest_chunks(
+    chunk_notes: Mapping[int, int], dense: DenseScores, most: int
+) -> dict[int, tuple[list[int], list[float]]]:
+    """For each note the chunks that are closest to a query, and their cosines, closest first.
+
+    Args:
+        chunk_notes: Ids of chunks, and of their notes; of these, the admitted ones count.
+        dense: How close the chunks are.
+        most: The most chunks a note.
+    """
+    chunk_ids = np.array(sorted(chunk_notes), dtype=np.int64)
+    chunk_ids = chunk_ids[np.isin(chunk_ids, dense.chunk_ids)]
+    cosines = dense.of(chunk_ids)
+    closest: dict[int, tuple[list[int], list[float]]] = {}
+    for row in np.argsort(-cosines, kind="stable").tolist():
+        ids, own = closest.setdefault(chunk_notes[int(chunk_ids[row])], ([], []))
+        if len(ids) < most:
+            ids.append(int(chunk_ids[row]))
+            own.append(float(cosines[row]))
+    return closest
+
+
+def continue_below(ranked: Sequence[Candidate], rest: Sequence[Candidate]) -> list[Candidate]:
+    """Puts notes that were not scored again after those that were, in their order, with scores that say so."""
+    if not ranked or not rest:
+        return [*ranked, *rest]
+    drop = max(0.0, rest[0].score - ranked[-1].score)
+    return [*ranked, *(replace(candidate, score=candidate.score - drop) for candidate in rest)]

@@ -1,0 +1,51 @@
+"""What late interaction saw in a passage, in words and places."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from notesearch.records import Evidence
+from notesearch.retrieval.late_interaction import WordMatch
+from notesearch.retrieval.snippets import Match
+
+# Below this cosine, two words have met for want of better ones: it is reported, but not shown in the snippet.
+_LEAST_STRENGTH = 0.4
+
+
+def collect_evidence(
+    matches: Sequence[WordMatch], query: str, passage: str, text: str, text_start: int
+) -> tuple[tuple[Evidence, ...], list[Match]]:
+    """Finds the places of the words that met.
+
+    Args:
+        matches: The words that met.
+        query: The query, as it was encoded.
+        passage: The passage, as it was encoded.
+        text: The chunk's own text, with which the passage ends.
+        text_start: Where that text starts in its file.
+
+    Returns:
+        Evidence, with places in the file, and matches, with places in `text`, for all places where a word stands.
+    """
+    before = len(passage) - len(text)
+    evidence = []
+    shown = []
+    for match in matches:
+        inside = [(start, end) for start, end in match.met_by.spans if start >= before]
+        start, end = next(iter(inside or match.met_by.spans), (0, 0))
+        asked = next(iter(match.word.spans), (0, len(query)))
+        evidence.append(
+            Evidence(
+                query_token=query[slice(*asked)],
+                matched=passage[start:end],
+                start=text_start + start - before if inside else None,
+                end=text_start + end - before if inside else None,
+                score=min(max(match.cosine, 0.0), 1.0),
+            )
+        )
+        if match.cosine >= _LEAST_STRENGTH:
+            shown += [
+                Match(start - before, end - before, match.word.word, min(match.cosine, 1.0), match.weight)
+                for start, end in inside
+            ]
+    return tuple(evidence), shown

@@ -1,0 +1,114 @@
+"""The best candidates scored again: by late interaction, then by a cross-encoder if there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from notesearch.encoders import Encoder
+from notesearch.notes import passage_text
+from notesearch.records import Evidence
+from notesearch.retrieval.candidates import Candidate, closest_chunks, continue_below
+from notesearch.retrieval.dense import DenseScores
+from notesearch.retrieval.evidence import collect_evidence
+from notesearch.retrieval.fusion import LATE_WEIGHT
+from notesearch.retrieval.late_interaction import LateQuery, match_words, score_note
+from notesearch.retrieval.passages import ChosenPassage
+from notesearch.retrieval.snippets import Match
+from notesearch.storage import IndexReader, StoredChunk, StoredNote
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Scores = NDArray[np.float32]
+
+# How many notes are scored again at least: more changes nothing.
+POOL_NOTES = 50
+# The passages of each that are scored, the closest ones.
+_PASSAGES_A_NOTE = 4
+
+
+class PassageScorer(Protocol):
+    """What scores passages against a query: a cross-encoder."""
+
+    def score(self, query: str, passages: Sequence[str]) -> Scores:
+        """Scores passages, float32 `(len(passages),)`; higher is better."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LateStage:
+    """Late interaction for one query.
+
+    Attributes:
+        reader: The index.
+        encoder: Its encoder.
+        text: The query, as it was encoded.
+        query: The query, made ready.
+        dense: How close the chunks are to it.
+    """
+
+    reader: IndexReader
+    encoder: Encoder
+    text: str
+    query: LateQuery
+    dense: DenseScores
+
+    def rerank(self, candidates: Sequence[Candidate], pool: int) -> tuple[list[Candidate], dict[int, float]]:
+        """Scores the first candidates again.
+
+        Args:
+            candidates: Best first.
+            pool: How many.
+
+        Returns:
+            All of them, best first, and what late interaction adds to the score of each chunk that it looked at. Notes
+            without token codes (an index that an older notesearch made) stay behind those that have them.
+        """
+        first = candidates[:pool]
+        note_chunks = self.reader.chunk_ids_of_notes([candidate.note_id for candidate in first])
+        closest = closest_chunks(note_chunks, self.dense, _PASSAGES_A_NOTE)
+        codes = self.reader.token_codes([chunk_id for ids, _ in closest.values() for chunk_id in ids])
+        scores = dict(zip(codes, self.query.score(list(codes.values())).tolist(), strict=True))
+        ranked, rest = [], []
+        for candidate in first:
+            own = [scores[chunk_id] for chunk_id in closest[candidate.note_id][0] if chunk_id in scores]
+            if own:
+                late = score_note(own)
+                ranked.append(candidate.with_part("late", late, self._contribution(late)))
+            else:
+                rest.append(candidate)
+        ranked.sort(key=lambda candidate: -candidate.score)
+        contributions = {chunk_id: self._contribution(score) for chunk_id, score in scores.items()}
+        return continue_below(ranked, [*rest, *candidates[pool:]]), contributions
+
+    def find_evidence(self, note: StoredNote, chunk: StoredChunk) -> tuple[tuple[Evidence, ...], list[Match]]:
+        """See `passages.FindEvidence`."""
+        codes = self.reader.token_codes([chunk.id])
+        if not codes:
+            return (), []
+        passage = passage_text(note.title, chunk.heading, chunk.text)
+        matches = match_words(self.query, codes[chunk.id], passage, self.encoder)
+        return collect_evidence(matches, self.text, passage, chunk.text, chunk.start)
+
+    def _contribution(self, late: float) -> float:
+        similarity = self.encoder.late_scale.similarity(np.array([late], dtype=np.float32))
+        return LATE_WEIGHT * float(similarity[0])
+
+
+def rerank_by_cross_encoder(
+    cross_encoder: PassageScorer, query: str, chosen: Sequence[ChosenPassage]
+) -> list[ChosenPassage]:
+    """Ranks notes by a cross-encoder's scores of the passages chosen for them."""
+    texts = [passage_text(passage.note.title, passage.chunk.heading, passage.chunk.text) for passage in chosen]
+    scores = cross_encoder.score(query, texts)
+    ranked = []
+    for row in np.argsort(-scores, kind="stable").tolist():
+        score = float(scores[row])
+        found = chosen[row].found
+        parts = found.parts | {"cross_encoder": score}
+        ranked.append(replace(chosen[row], found=replace(found, score=score, parts=parts, contributions={})))
+    return ranked

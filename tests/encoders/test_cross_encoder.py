@@ -1,0 +1,449 @@
+"""Cross-encoders: the scores of sentence-transformers without torch, and the cache that they come from."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from notesearch.encoders import cross_encoder
+from notesearch.encoders.cross_encoder import (
+    CrossEncoder,
+    PreparedCrossEncoder,
+    open_cross_encoder,
+    prepare_cross_encoder,
+)
+from notesearch.errors import ModelError
+from notesearch.settings import DEFAULT_MODEL
+
+FILES = ["encoder.json", "model.onnx", "tokenizer.json"]
+QUERIES = ["what is a quorum?", "the train along the river", "coffee"]
+PASSAGES = [
+    "CAP",
+    "Übergänge: café, naïve, 分布式系统, 坐禅 🙂",
+    "A majority of the replicas has to answer.",
+    "We took the train, and the children looked at the boats.",
+    "def mean(values):\n    return sum(values) / len(values)\n",
+    "",
+]
+LONG = "The train along the river was late, and so we had time for a long talk about nothing. " * 4
+MOST_TOKENS = {"bert": 64, "roberta": 48}
+
+
+class Tiny:
+    """A tiny cross-encoder, saved as sentence-transformers saves one."""
+
+    def __init__(self, name: str, source: Path, cache: Path) -> None:
+        self.name = name
+        self.source = source
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("XDG_CACHE_HOME", str(cache))
+            # Nothing but float32 can be compared closely.
+            patch.setattr(cross_encoder, "_GREATEST_ERROR", -1.0)
+            self.prepared = prepare_cross_encoder(str(source))
+        assert self.prepared.precision == "float32"
+        self.encoder = opened(self.prepared)
+
+    def expected(self, query: str, passages: list[str], **options: Any) -> Any:
+        return by_sentence_transformers(self.source, query, passages, **options)
+
+
+def opened(prepared: PreparedCrossEncoder, **changes: Any) -> CrossEncoder:
+    """Opens a prepared model, its configuration changed."""
+    files = prepared.directory / "tokenizer.json", prepared.directory / "model.onnx"
+    return CrossEncoder(replace(prepared.config, **changes), *files)
+
+
+def reference(source: Path) -> Any:
+    import sentence_transformers
+    import torch
+
+    return sentence_transformers.CrossEncoder(
+        str(source), device="cpu", local_files_only=True, activation_fn=torch.nn.Identity()
+    )
+
+
+def by_sentence_transformers(source: Path, query: str, passages: list[str], **options: Any) -> Any:
+    return reference(source).predict([(query, passage) for passage in passages], **options)
+
+
+def build_bert(directory: Path, tiny_models: Any) -> None:
+    from transformers import BertConfig, BertForSequenceClassification
+
+    tokenizer = tiny_models._wordpiece(lowercase=True)
+    # As BertTokenizer has them; what is saved is the attribute, but only if it was an argument.
+    names = ["input_ids", "token_type_ids", "attention_mask"]
+    tokenizer.model_input_names = tokenizer.init_kwargs["model_input_names"] = names
+    build(directory, BertForSequenceClassification, BertConfig, tokenizer, max_position_embeddings=64)
+
+
+def build_roberta(directory: Path, tiny_models: Any) -> None:
+    from transformers import RobertaConfig, RobertaForSequenceClassification
+
+    tokenizer = tiny_models._byte_level()
+    tokenizer.model_max_length = 48
+    sizes = {"max_position_embeddings": 66, "type_vocab_size": 1}
+    build(directory, RobertaForSequenceClassification, RobertaConfig, tokenizer, **sizes)
+
+
+def build(directory: Path, kind: Any, config_kind: Any, tokenizer: Any, **sizes: int) -> None:
+    """Saves a model with random weights."""
+    import torch
+
+    config = config_kind(
+        vocab_size=len(tokenizer),
+        pad_token_id=tokenizer.pad_token_id,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        initializer_range=0.2,  # ten times the usual, for attention to have an effect
+        num_labels=1,
+        **sizes,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(20)
+        kind(config).save_pretrained(directory)
+    tokenizer.save_pretrained(directory)
+    reference(directory).save_pretrained(str(directory), create_model_card=False)
+
+
+def train(source: Path, ranks: dict[str, list[int]]) -> None:
+    """Trains a model in its directory until it gives each query's passages these ranks, 0 being the lowest score."""
+    import torch
+
+    model = reference(source)
+    features = model.preprocess([(query, passage) for query in ranks for passage in PASSAGES])
+    targets = torch.tensor([float(rank) for each in ranks.values() for rank in each])
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # so small a model gains nothing by more, and loses much where the cores are busy
+    with torch.random.fork_rng():
+        torch.manual_seed(20)
+        optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+        for _ in range(400):
+            loss = torch.nn.functional.mse_loss(model(features)["scores"].flatten(), targets)
+            if loss < 0.01:
+                break
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    torch.set_num_threads(threads)
+    assert loss < 0.01
+    model.save_pretrained(str(source), create_model_card=False)
+
+
+def ranks_of(scores: Any) -> list[int]:
+    return [int(rank) for rank in np.argsort(np.argsort(scores))]
+
+
+@pytest.fixture(scope="module")
+def bert(tiny_models: Any, tmp_path_factory: pytest.TempPathFactory, shared_cache: Path) -> Tiny:
+    source = tmp_path_factory.mktemp("cross-encoders") / "bert"
+    build_bert(source, tiny_models)
+    return Tiny("bert", source, shared_cache)
+
+
+@pytest.fixture(scope="module")
+def roberta(tiny_models: Any, tmp_path_factory: pytest.TempPathFactory, shared_cache: Path) -> Tiny:
+    source = tmp_path_factory.mktemp("cross-encoders") / "roberta"
+    build_roberta(source, tiny_models)
+    return Tiny("roberta", source, shared_cache)
+
+
+@pytest.fixture(params=["bert", "roberta"])
+def tiny(request: pytest.FixtureRequest) -> Any:
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def source(bert: Tiny, tmp_path: Path) -> Path:
+    """A copy of the tiny BERT that a test may change."""
+    return Path(shutil.copytree(bert.source, tmp_path / "cross-encoder"))
+
+
+@pytest.fixture
+def cached(bert: Tiny, own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> PreparedCrossEncoder:
+    """The tiny BERT in a cache of the test's own; where it is made again, torch's export is not waited for."""
+    directory = own_cache.parent / "cross-encoders" / bert.prepared.directory.name
+    shutil.copytree(bert.prepared.directory, directory)
+
+    def export(_source: Path, target: Path) -> None:
+        shutil.copyfile(bert.prepared.directory / "model.onnx", target)
+
+    monkeypatch.setattr("notesearch.encoders.torch_forward.export_cross_encoder_to_onnx", export)
+    monkeypatch.setattr(cross_encoder, "_GREATEST_ERROR", -1.0)
+    return replace(bert.prepared, directory=directory)
+
+
+def test_scores_are_those_of_sentence_transformers(tiny: Tiny) -> None:
+    for query in QUERIES:
+        found, expected = tiny.encoder.score(query, PASSAGES), tiny.expected(query, PASSAGES)
+        np.testing.assert_allclose(found, expected, atol=5e-5)
+        assert np.diff(np.sort(expected)).min() > 1e-4  # far enough apart for their order to mean something
+        assert ranks_of(found) == ranks_of(expected)
+
+
+def test_a_model_trained_to_the_opposite_order_gives_it(bert: Tiny, tmp_path: Path) -> None:
+    before = {query: ranks_of(bert.encoder.score(query, PASSAGES)) for query in QUERIES}
+    opposite = {query: [len(PASSAGES) - 1 - rank for rank in ranks] for query, ranks in before.items()}
+    assert len({tuple(ranks) for ranks in before.values()}) > 1  # the query matters
+    source = Path(shutil.copytree(bert.source, tmp_path / "trained"))
+    train(source, opposite)
+
+    trained = open_cross_encoder(str(source))  # in whichever precision agrees
+    assert trained.config.fingerprint != bert.prepared.config.fingerprint
+    for query in QUERIES:
+        found, expected = trained.score(query, PASSAGES), by_sentence_transformers(source, query, PASSAGES)
+        assert ranks_of(found) == ranks_of(expected) == opposite[query]
+        np.testing.assert_allclose(found, expected, atol=0.5)  # a rank is 1
+
+
+def test_a_score_does_not_depend_on_the_passages_beside_it(tiny: Tiny) -> None:
+    together = tiny.encoder.score(QUERIES[0], [*PASSAGES, LONG])
+    alone = [tiny.encoder.score(QUERIES[0], [passage])[0] for passage in [*PASSAGES, LONG]]
+    backwards = tiny.encoder.score(QUERIES[0], [LONG, *PASSAGES[::-1]])[::-1]
+    np.testing.assert_array_equal(together, alone)
+    np.testing.assert_array_equal(together, backwards)
+    assert together.dtype == np.float32
+
+
+def test_no_passages_have_no_scores(bert: Tiny) -> None:
+    scores = bert.encoder.score("river", [])
+    assert (scores.shape, scores.dtype) == ((0,), np.float32)
+
+
+def test_token_types_are_given_to_the_models_that_know_them(bert: Tiny, roberta: Tiny) -> None:
+    def inputs(tiny: Tiny) -> list[str]:
+        return [put.name for put in tiny.encoder._forward._session.get_inputs()]
+
+    assert inputs(bert) == ["input_ids", "attention_mask", "token_type_ids"]
+    assert inputs(roberta) == ["input_ids", "attention_mask"]
+
+
+def test_long_texts_are_cut_as_by_sentence_transformers(tiny: Tiny) -> None:
+    assert tiny.prepared.config.max_tokens == reference(tiny.source).max_seq_length == MOST_TOKENS[tiny.name]
+    for query in (QUERIES[0], LONG):
+        passages = ["river", LONG, LONG + "and quite another end"]
+        found = tiny.encoder.score(query, passages)
+        np.testing.assert_allclose(found, tiny.expected(query, passages), atol=1e-4)
+        assert found[1] == found[2]
+
+
+def test_a_long_passage_leaves_the_query_whole(tiny: Tiny) -> None:
+    query = "why is the train late"
+    assert tiny.encoder.score(query, [LONG]) != tiny.encoder.score(query + "s", [LONG])
+
+
+def test_a_long_query_leaves_the_passage_half(tiny: Tiny) -> None:
+    assert tiny.encoder.score(LONG, ["river"]) != tiny.encoder.score(LONG, ["rivers"])
+
+
+def test_prompts_and_lowercase_are_honoured(
+    source: Path, roberta: Tiny, cached: PreparedCrossEncoder, change_json: Callable[..., None]
+) -> None:
+    prompting = source / "config_sentence_transformers.json"
+    change_json(prompting, prompts={"query": "find: "}, default_prompt_name=None)
+    assert prepare_cross_encoder(str(source)).config.query_prompt == ""
+    change_json(prompting, default_prompt_name="query")
+    change_json(source / "sentence_bert_config.json", do_lower_case=True)
+    config = prepare_cross_encoder(str(source)).config
+    assert (config.query_prompt, config.lowercase) == ("find: ", True)
+
+    prompted = opened(roberta.prepared, query_prompt="find: ").score("river", PASSAGES)
+    np.testing.assert_allclose(prompted, roberta.expected("river", PASSAGES, prompt="find: "), atol=1e-4)
+    lowered = opened(roberta.prepared, lowercase=True).score("RIVER", ["A BOAT"])
+    np.testing.assert_array_equal(lowered, roberta.encoder.score("river", ["a boat"]))
+
+
+def test_the_second_opening_imports_no_torch(bert: Tiny) -> None:
+    heavy = (
+        "torch transformers sentence_transformers onnx onnxscript huggingface_hub safetensors onnxruntime tokenizers"
+    )
+    code = f"""
+import sys
+from notesearch.encoders.cross_encoder import open_cross_encoder
+assert not set({heavy.split()!r}) & set(sys.modules)
+assert open_cross_encoder({str(bert.source)!r}).score("river", ["boat", "train"]).shape == (2,)
+print(*sorted(set({heavy.split()!r}) & set(sys.modules)))
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
+    assert run.stdout.split() == ["onnxruntime", "tokenizers"]
+
+
+def test_preparing_twice_works_once(bert: Tiny, cached: PreparedCrossEncoder, source: Path) -> None:
+    def state() -> dict[str, tuple[int, int]]:
+        return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in cached.directory.iterdir()}
+
+    before = state()
+    assert sorted(before) == FILES
+    assert prepare_cross_encoder(str(bert.source)) == cached
+    # Nor is the same model prepared again that lies elsewhere.
+    assert prepare_cross_encoder(str(source)) == replace(cached, config=replace(cached.config, name=str(source)))
+    assert state() == before
+
+
+@pytest.mark.parametrize("file", ["config.json", "tokenizer.json", "model.safetensors"])
+def test_another_model_is_prepared_beside(source: Path, cached: PreparedCrossEncoder, file: str) -> None:
+    if file == "model.safetensors":
+        from safetensors.numpy import load_file, save_file
+
+        weights = load_file(source / file)
+        save_file(weights | {"classifier.bias": weights["classifier.bias"] + 1}, source / file, {"format": "pt"})
+    else:
+        (source / file).write_text((source / file).read_text() + "\n")
+    other = prepare_cross_encoder(str(source))
+    assert other.config.fingerprint != cached.config.fingerprint
+    assert sorted(cached.directory.parent.iterdir()) == sorted([cached.directory, other.directory])
+
+
+def _truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def _without_precision(path: Path) -> None:
+    record = json.loads(path.read_text())
+    del record["precision"]
+    path.write_text(json.dumps(record))
+
+
+@pytest.mark.parametrize(
+    ("file", "damage"),
+    [
+        ("model.onnx", _truncate),
+        ("model.onnx", Path.unlink),
+        ("tokenizer.json", _truncate),
+        ("encoder.json", _truncate),
+        ("encoder.json", Path.unlink),
+        ("encoder.json", lambda path: path.write_text("[]")),
+        ("encoder.json", _without_precision),
+        (
+            "encoder.json",
+            lambda path: path.write_text(path.read_text().replace('"max_tokens": 64', '"max_tokens": 32')),
+        ),
+    ],
+)
+def test_a_damaged_cache_is_made_again(
+    bert: Tiny, cached: PreparedCrossEncoder, file: str, damage: Callable[[Path], Any]
+) -> None:
+    damage(cached.directory / file)
+    again = prepare_cross_encoder(str(bert.source))
+    assert again == cached
+    assert list(cached.directory.parent.iterdir()) == [cached.directory]
+    assert sorted(path.name for path in cached.directory.iterdir()) == FILES
+    np.testing.assert_array_equal(opened(again).score("river", PASSAGES), bert.encoder.score("river", PASSAGES))
+
+
+@pytest.mark.parametrize("step", ["write_tokenizer", "_keep_best_precision"])
+@pytest.mark.parametrize("error", [ModelError("no", "no"), KeyboardInterrupt(), OSError(28, "No space left on device")])
+def test_nothing_half_written_stays(
+    source: Path, cached: PreparedCrossEncoder, monkeypatch: pytest.MonkeyPatch, step: str, error: BaseException
+) -> None:
+    shutil.rmtree(cached.directory.parent)
+
+    def fail(*_arguments: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(cross_encoder, step, fail)
+    with pytest.raises(ModelError if isinstance(error, OSError) else type(error)):
+        prepare_cross_encoder(str(source))
+    assert list(cached.directory.parent.iterdir()) == []
+    assert stat.S_IMODE(cached.directory.parent.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize(("greatest_error", "precision"), [(100.0, "int8"), (-1.0, "float32")])
+def test_int8_is_kept_where_it_agrees(
+    bert: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, greatest_error: float, precision: str
+) -> None:
+    monkeypatch.setattr(cross_encoder, "_GREATEST_ERROR", greatest_error)
+    shutil.copyfile(bert.prepared.directory / "tokenizer.json", tmp_path / "tokenizer.json")
+    float_file = Path(shutil.copyfile(bert.prepared.directory / "model.onnx", tmp_path / "float32.onnx"))
+    float_bytes = float_file.stat().st_size
+
+    assert cross_encoder._keep_best_precision(tmp_path, bert.prepared.config) == precision
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.onnx", "tokenizer.json"]
+    assert ((tmp_path / "model.onnx").stat().st_size < float_bytes) == (precision == "int8")
+
+
+def failure(name: str | Path) -> ModelError:
+    """The error that opening ends with."""
+    with pytest.raises(ModelError) as caught:
+        open_cross_encoder(str(name))
+    assert "\n" not in caught.value.message
+    assert caught.value.hint
+    return caught.value
+
+
+@pytest.fixture
+def nothing_cached(own_cache: Path) -> Iterator[None]:
+    """Nothing is left in the cache by what the test does."""
+    yield
+    assert not list(own_cache.parent.glob("cross-encoders/*"))
+
+
+@pytest.mark.usefixtures("nothing_cached")
+class TestRefused:
+    def test_a_bi_encoder(self, tiny_bert: Path) -> None:
+        assert "Transformer, Pooling, Normalize" in failure(tiny_bert).message
+        (tiny_bert / "modules.json").unlink()
+        assert "BertModel" in failure(tiny_bert).message
+        assert "cross-encoder" in failure(DEFAULT_MODEL).message
+
+    def test_a_bi_encoder_that_says_it_is_a_cross_encoder(
+        self, tiny_bert: Path, change_json: Callable[..., None]
+    ) -> None:
+        (tiny_bert / "modules.json").unlink()
+        claims = {"architectures": ["BertForSequenceClassification"], "id2label": {"0": "LABEL_0"}}
+        change_json(tiny_bert / "config.json", **claims)
+        assert "classifier" in failure(tiny_bert).message
+
+    @pytest.mark.parametrize("labels", [{"0": "no", "1": "yes"}, {"0": "a", "1": "b", "2": "c"}, None])
+    def test_a_classifier_of_several_labels(
+        self, source: Path, change_json: Callable[..., None], labels: dict[str, str] | None
+    ) -> None:
+        change_json(source / "config.json", id2label=labels)
+        assert f"{len(labels or 'ab')} outputs" in failure(source).message
+
+    def test_nothing(self, tmp_path: Path) -> None:
+        assert str(tmp_path / "nothing") in failure(tmp_path / "nothing").message
+        assert "model.safetensors" in failure(tmp_path).message
+
+    def test_pickled_weights(self, source: Path) -> None:
+        import torch
+
+        (source / "model.safetensors").unlink()
+        torch.save({}, source / "pytorch_model.bin")
+        assert "model.safetensors" in failure(source).message
+        assert "pickled" in failure(source).hint
+
+    @pytest.mark.parametrize(
+        ("file", "content"),
+        [
+            ("config.json", "{"),
+            ("config.json", '{"architectures": 3}'),
+            ("modules.json", "{}"),
+            ("modules.json", '[{"name": "0"}]'),
+            ("tokenizer_config.json", "[]"),
+            ("tokenizer.json", "{}"),
+            ("model.safetensors", "no weights"),
+        ],
+    )
+    def test_damaged_files(self, source: Path, file: str, content: str) -> None:
+        (source / file).write_text(content)
+        failure(source)
+
+    def test_code_that_a_model_brings(self, source: Path, tmp_path: Path, change_json: Callable[..., None]) -> None:
+        (source / "evil.py").write_text(f"open({str(tmp_path / 'evil')!r}, 'w')\n")
+        auto_map = {"AutoModelForSequenceClassification": "evil.Model", "AutoConfig": "evil.Config"}
+        change_json(source / "config.json", model_type="unheard-of", auto_map=auto_map)
+        failure(source)
+        assert not (tmp_path / "evil").exists()
