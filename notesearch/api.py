@@ -6,24 +6,27 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, get_args
 
-from notesearch.encoders import CrossEncoder, Encoder, load_prepared, open_cross_encoder, open_encoder, prepare
-from notesearch.errors import IndexMismatch, UsageError
-from notesearch.records import Chunking, Filters, Hit, IndexReport
+from notesearch.encoders import Encoder, load_prepared, open_encoder, prepare
+from notesearch.errors import IndexMismatch, IndexMissing, UsageError
+from notesearch.records import Chunking, Filters, Hit, IndexReport, Place, Skipped
 from notesearch.retrieval import Mode, Rerank, Searcher
 from notesearch.settings import DEFAULT_MODEL, Settings, load_settings
 from notesearch.storage import IndexReader
 
 if TYPE_CHECKING:
+    from notesearch.encoders.cross_encoder import CrossEncoder
     from notesearch.evaluation import Measures
+    from notesearch.retrieval.reranker import Method
 
 
-HOW_TO_GET_CROSS_ENCODER = (
+_HOW_TO_GET_CROSS_ENCODER = (
     "Name one with --cross-encoder: a directory, or a hub id to be fetched once (cross-encoder/ms-marco-MiniLM-L6-v2)."
 )
 # A BEIR corpus as notes, within the index directory of an evaluation.
@@ -35,7 +38,7 @@ class Index:
 
     def __init__(self, index_dir: Path, cross_encoder: str | None = None) -> None:
         self._reader = IndexReader(index_dir)
-        self._searcher = Searcher(self._reader, self._open_encoder)
+        self._searcher = Searcher(self._reader, lambda: _encoder_of(self._reader))
         self._cross_encoder_name = cross_encoder
         self._cross_encoder: CrossEncoder | None = None
 
@@ -97,27 +100,32 @@ class Index:
         # Lone surrogates (undecodable bytes of a command line) are in no tag or path, and SQLite takes none.
         wanted, unwanted = ([_storable(tag) for tag in kind] for kind in (tags, not_tags))
         filters = Filters(tuple(wanted), tuple(unwanted), _storable(path), since, until)
-        cross_encoder = self._open_cross_encoder() if rerank == "cross-encoder" else None
+        if rerank == "cross-encoder":
+            self._cross_encoder = self._cross_encoder or _named_cross_encoder(self._cross_encoder_name)
+        cross_encoder = self._cross_encoder if rerank == "cross-encoder" else None
         return self._searcher.search(
             query, limit=limit, mode=mode, filters=filters, rerank=rerank, cross_encoder=cross_encoder
         )
 
-    def _open_cross_encoder(self) -> CrossEncoder:
-        if self._cross_encoder is None:
-            if not self._cross_encoder_name:
-                raise UsageError("no cross-encoder was chosen; none comes with notesearch", HOW_TO_GET_CROSS_ENCODER)
-            self._cross_encoder = open_cross_encoder(self._cross_encoder_name)
-        return self._cross_encoder
 
-    def _open_encoder(self) -> Encoder:
-        wanted = self._reader.fingerprint
-        prepared = load_prepared(wanted.encoder) or prepare(wanted.model)
-        if prepared.config.fingerprint != wanted.encoder:
-            raise IndexMismatch(
-                f"the model {wanted.model} is no longer the one that this index was made with",
-                "Make the index anew: notesearch index --rebuild",
-            )
-        return open_encoder(prepared)
+def _encoder_of(reader: IndexReader) -> Encoder:
+    """Opens the encoder that an index was made with."""
+    wanted = reader.fingerprint
+    prepared = load_prepared(wanted.encoder) or prepare(wanted.model)
+    if prepared.config.fingerprint != wanted.encoder:
+        raise IndexMismatch(
+            f"the model {wanted.model} is no longer the one that this index was made with",
+            "Make the index anew: notesearch index --rebuild",
+        )
+    return open_encoder(prepared)
+
+
+def _named_cross_encoder(name: str | None) -> CrossEncoder:
+    if not name:
+        raise UsageError("no cross-encoder was chosen, and none comes with notesearch", _HOW_TO_GET_CROSS_ENCODER)
+    from notesearch.encoders.cross_encoder import open_cross_encoder
+
+    return open_cross_encoder(name)
 
 
 def _storable(text: str) -> str:
@@ -137,6 +145,54 @@ def open_index(index_dir: str | Path | None = None, *, cross_encoder: str | None
     """
     settings = load_settings(index_dir=Path(index_dir) if index_dir else None, cross_encoder=cross_encoder)
     return Index(settings.index_dir, settings.cross_encoder)
+
+
+def rerank_places(
+    query: str,
+    places: Sequence[Place],
+    *,
+    method: Method = "maxsim",
+    limit: int = 10,
+    index_dir: str | Path | None = None,
+    cross_encoder: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[list[Hit], list[Skipped]]:
+    """Ranks places that another program has found by how well they answer a query; needs no index.
+
+    Args:
+        query: Words or a question.
+        places: Notes, or lines in notes; lines of one passage become one hit.
+        method: `maxsim` (embeddings and late interaction), `dense` (embeddings) or `cross-encoder`.
+        limit: The most hits, ≥ 1.
+        index_dir: The index to take vectors from, where there is one; by default the command line's.
+        cross_encoder: A local directory or a hub id; by default the one in the settings, if there is one.
+        progress: Told the passages encoded so far and those to encode.
+
+    Returns:
+        Hits, best first, and the places that could not be read.
+
+    Raises:
+        UsageError: The query is empty, or no cross-encoder was named for the method that needs one.
+        ModelError: A model cannot be loaded.
+        StoreError: There is an index, and it cannot be read.
+    """
+    from notesearch.indexing import chunking_for
+    from notesearch.retrieval.reranker import Reranker
+
+    settings = load_settings(index_dir=Path(index_dir) if index_dir else None, cross_encoder=cross_encoder)
+    scorer = _named_cross_encoder(settings.cross_encoder) if method == "cross-encoder" else None
+    reader: IndexReader | None = None
+    with ExitStack() as stack:
+        with suppress(IndexMissing):
+            reader = stack.enter_context(closing(IndexReader(settings.index_dir)))
+        if reader:
+            encoder = _encoder_of(reader)
+            chunking = Chunking(reader.fingerprint.budget_tokens, reader.fingerprint.overlap_sentences)
+        else:
+            encoder = open_encoder(prepare(settings.model or DEFAULT_MODEL))
+            chunking = chunking_for(encoder.config.max_tokens)
+        reranker = Reranker(reader, encoder, chunking=chunking, max_bytes=settings.max_file_bytes, progress=progress)
+        return reranker.rerank(query, places, method=method, limit=limit, cross_encoder=scorer)
 
 
 def sync_index(

@@ -144,6 +144,19 @@ class Filters:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """A note, or a line of one, that another program has found.
+
+    Attributes:
+        path: Absolute path of the file.
+        line: The line, 1-based; `None` for the whole note.
+    """
+
+    path: Path
+    line: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """A word of a query, and the word of a passage that meets it best in late interaction.
 

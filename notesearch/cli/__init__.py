@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from notesearch import __version__
-from notesearch.cli import eval_command, index_command, search_command
+from notesearch.cli import eval_command, index_command, rerank_command, search_command
 from notesearch.cli.terminal import warn
 from notesearch.errors import NotesearchError
 
@@ -25,6 +25,7 @@ app = typer.Typer(
 )
 app.command("index")(index_command.index)
 app.command("search")(search_command.search)
+app.command("rerank")(rerank_command.rerank)
 app.command("eval")(eval_command.evaluate)
 
 

@@ -36,6 +36,21 @@ class Format(StrEnum):
     TREC = "trec"
 
 
+def choose_format(
+    output: Format, as_json: bool, as_jsonl: bool, as_tsv: bool, as_vimgrep: bool, files: bool, null: bool
+) -> Format:
+    """The format that was asked for: the first of the short options that was given, else `output`."""
+    shortcuts = {
+        Format.JSON: as_json,
+        Format.JSONL: as_jsonl,
+        Format.TSV: as_tsv,
+        Format.VIMGREP: as_vimgrep,
+        Format.FILES: files,
+        Format.FILES0: null,
+    }
+    return next((kind for kind, chosen in shortcuts.items() if chosen), output)
+
+
 def format_hits(
     hits: Sequence[Hit],
     kind: Format,

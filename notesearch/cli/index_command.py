@@ -13,11 +13,9 @@ import typer
 
 from notesearch.cli.options import IndexDir, Quiet, Verbose
 from notesearch.cli.progress import progress_bar
-from notesearch.cli.terminal import is_terminal, warn, write
+from notesearch.cli.terminal import is_terminal, warn, warn_of_skipped, write
 from notesearch.errors import UsageError
 from notesearch.records import IndexReport
-
-_MOST_SKIPPED_SHOWN = 10
 
 
 def index(
@@ -79,14 +77,7 @@ def index(
 
 def _tell(report: IndexReport, *, verbose: bool, in_words: bool) -> None:
     """Says what was done, and names what was not."""
-    shown = None if verbose else _MOST_SKIPPED_SHOWN
-    for entry in report.skipped[:shown]:
-        warn(f"skipped  {entry.path}: {entry.reason}")
-    for entry in report.problems[:shown]:
-        warn(f"note     {entry.path}: {entry.reason}")
-    hidden = sum(len(entries) - len(entries[:shown]) for entries in (report.skipped, report.problems))
-    if hidden:
-        warn(f"… and {hidden} more; --verbose lists them all")
+    warn_of_skipped(report.skipped, report.problems, everything=verbose)
     if in_words:
         changes = [
             _counted(count, "note") + f" {verb}"

@@ -7,15 +7,15 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def progress_bar(what: str, *, shown: bool) -> Iterator[Callable[[int, int], None] | None]:
-    """Gives a function that takes the notes done and the notes to do, or `None` where no bar is to be shown."""
+def progress_bar(what: str, *, shown: bool, unit: str = "notes") -> Iterator[Callable[[int, int], None] | None]:
+    """Gives a function that takes the units done and the units to do, or `None` where no bar is to be shown."""
     if not shown:
         yield None
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn("notes"), TimeRemainingColumn())
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn(unit), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

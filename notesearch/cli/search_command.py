@@ -16,8 +16,8 @@ from typing import Annotated, Any, Optional
 import typer
 
 from notesearch.cli.dates import parse_date
-from notesearch.cli.formats import Format, format_hits, hit_as_dict, json_list
-from notesearch.cli.options import IndexDir, Quiet, Verbose
+from notesearch.cli.formats import Format, choose_format, format_hits, hit_as_dict, json_list
+from notesearch.cli.options import CrossEncoderName, Explain, IndexDir, Quiet, Verbose
 from notesearch.cli.terminal import uses_colour, warn, width, write
 from notesearch.errors import UsageError
 
@@ -53,11 +53,8 @@ def search(
             help="What scores the best hits again. Default: maxsim in hybrid mode, else none.", show_default=False
         ),
     ] = None,
-    cross_encoder: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(metavar="MODEL", help="Rerank by this one: a local directory or a hub id.", show_default=False),
-    ] = None,
-    explain: Annotated[bool, typer.Option("--explain", help="Show what each score is made of.")] = False,
+    cross_encoder: CrossEncoderName = None,
+    explain: Explain = False,
     tag: Annotated[list[str], typer.Option(help="Only notes with this tag; again for more.")] = [],  # noqa: B006
     not_tag: Annotated[list[str], typer.Option(help="Only notes without this tag.")] = [],  # noqa: B006
     path: Annotated[str, typer.Option(metavar="GLOB", help="Only notes whose path matches.", show_default=False)] = "",
@@ -88,15 +85,7 @@ def search(
         gc.disable()  # one query is over before garbage matters, yet collecting it takes a tenth of the time
     from notesearch.api import open_index
 
-    shortcuts = {
-        Format.JSON: as_json,
-        Format.JSONL: as_jsonl,
-        Format.TSV: as_tsv,
-        Format.VIMGREP: as_vimgrep,
-        Format.FILES: files,
-        Format.FILES0: null,
-    }
-    kind = next((kind for kind, chosen in shortcuts.items() if chosen), output)
+    kind = choose_format(output, as_json, as_jsonl, as_tsv, as_vimgrep, files, null)
     now = datetime.now()
     options: dict[str, Any] = {
         "limit": limit,

@@ -7,12 +7,16 @@ import re
 import shutil
 import sys
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TextIO
+
+from notesearch.records import Skipped
 
 # C0 and C1 control characters could move the cursor or start an escape sequence; bidirectional overrides could make
 # a name read as another one.
 _UNSAFE = re.compile("[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\u2028\u2029]")
+
+_MOST_SKIPPED_SHOWN = 10
 
 _CODES = {"bold": "1", "dim": "2", "strong": "1;33", "fair": "33", "weak": "2;33", "tag": "36", "path": "32"}
 
@@ -33,6 +37,18 @@ def warn(message: str) -> None:
     """Writes a message to stderr."""
     if sys.stderr is not None:  # closed: then print() would take stdout
         print(harmless(message), file=sys.stderr)  # noqa: T201
+
+
+def warn_of_skipped(skipped: Sequence[Skipped], problems: Sequence[Skipped] = (), *, everything: bool) -> None:
+    """Names on stderr what was skipped, and what was taken in spite of something wrong; the first ones or all."""
+    shown = None if everything else _MOST_SKIPPED_SHOWN
+    for entry in skipped[:shown]:
+        warn(f"skipped  {entry.path}: {entry.reason}")
+    for entry in problems[:shown]:
+        warn(f"note     {entry.path}: {entry.reason}")
+    hidden = sum(len(entries) - len(entries[:shown]) for entries in (skipped, problems))
+    if hidden:
+        warn(f"… and {hidden} more; --verbose lists them all")
 
 
 def harmless(text: str) -> str:

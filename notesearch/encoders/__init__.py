@@ -1,7 +1,6 @@
 """Text → vectors. The only part of notesearch that imports onnxruntime, torch or transformers."""
 
 from notesearch.encoders.calibration import ScoreScale
-from notesearch.encoders.cross_encoder import CrossEncoder, open_cross_encoder
 from notesearch.encoders.encoder import EncodedPassages, EncodedQuery, Encoder
 from notesearch.encoders.model_files import EncoderConfig
 from notesearch.encoders.opening import open_encoder, open_fastest_encoder
@@ -10,7 +9,6 @@ from notesearch.encoders.token_codes import CodedWord, expand, max_similarities
 
 __all__ = [
     "CodedWord",
-    "CrossEncoder",
     "EncodedPassages",
     "EncodedQuery",
     "Encoder",
@@ -20,7 +18,6 @@ __all__ = [
     "expand",
     "load_prepared",
     "max_similarities",
-    "open_cross_encoder",
     "open_encoder",
     "open_fastest_encoder",
     "prepare",

@@ -12,14 +12,13 @@ from pathlib import Path
 from notesearch.encoders import Encoder, PreparedModel, open_fastest_encoder
 from notesearch.errors import FolderUnreadable, IndexMismatch, NoteUnreadable, UsageError
 from notesearch.notes import (
-    PASSAGES_VERSION,
     NoteFile,
     chunk_note,
     find_notes,
     note_from_bytes,
-    passage_text,
     read_bytes,
 )
+from notesearch.passages import PASSAGES_VERSION, passage_text
 from notesearch.records import Chunk, Chunking, IndexReport, Note, Skipped
 from notesearch.storage import Fingerprint
 from notesearch.storage.vectors import pack

@@ -3,12 +3,10 @@
 from notesearch.notes.chunks import chunk_note
 from notesearch.notes.files import NOTE_SUFFIXES, NoteFile, find_notes
 from notesearch.notes.front_matter import FrontMatter, parse_front_matter
-from notesearch.notes.passages import PASSAGES_VERSION, passage_text
 from notesearch.notes.read import note_from_bytes, parse_note, read_bytes, read_note
 
 __all__ = [
     "NOTE_SUFFIXES",
-    "PASSAGES_VERSION",
     "FrontMatter",
     "NoteFile",
     "chunk_note",
@@ -16,7 +14,6 @@ __all__ = [
     "note_from_bytes",
     "parse_front_matter",
     "parse_note",
-    "passage_text",
     "read_bytes",
     "read_note",
 ]

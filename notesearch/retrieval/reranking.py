@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from notesearch.encoders import Encoder
-from notesearch.notes import passage_text
+from notesearch.passages import passage_text
 from notesearch.records import Evidence
 from notesearch.retrieval.candidates import Candidate, closest_chunks, continue_below
 from notesearch.retrieval.dense import DenseScores
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 # How many notes are scored again at least: more changes nothing.
 POOL_NOTES = 50
 # The passages of each that are scored, the closest ones.
-_PASSAGES_A_NOTE = 4
+PASSAGES_A_NOTE = 4
 
 
 class PassageScorer(Protocol):
@@ -70,7 +70,7 @@ class LateStage:
         """
         first = candidates[:pool]
         note_chunks = self.reader.chunk_ids_of_notes([candidate.note_id for candidate in first])
-        closest = closest_chunks(note_chunks, self.dense, _PASSAGES_A_NOTE)
+        closest = closest_chunks(note_chunks, self.dense, PASSAGES_A_NOTE)
         codes = self.reader.token_codes([chunk_id for ids, _ in closest.values() for chunk_id in ids])
         scores = dict(zip(codes, self.query.score(list(codes.values())).tolist(), strict=True))
         ranked, rest = [], []
@@ -90,13 +90,19 @@ class LateStage:
         codes = self.reader.token_codes([chunk.id])
         if not codes:
             return (), []
-        passage = passage_text(note.title, chunk.heading, chunk.text)
-        matches = match_words(self.query, codes[chunk.id], passage, self.encoder)
-        return collect_evidence(matches, self.text, passage, chunk.text, chunk.start)
+        return find_passage_evidence(self.query, self.text, self.encoder, note, chunk, codes[chunk.id])
 
     def _contribution(self, late: float) -> float:
         similarity = self.encoder.late_scale.similarity(np.array([late], dtype=np.float32))
         return LATE_WEIGHT * float(similarity[0])
+
+
+def find_passage_evidence(
+    query: LateQuery, text: str, encoder: Encoder, note: StoredNote, chunk: StoredChunk, codes: bytes
+) -> tuple[tuple[Evidence, ...], list[Match]]:
+    """See `passages.FindEvidence`; `text` is the query as it was encoded, `codes` are the chunk's."""
+    passage = passage_text(note.title, chunk.heading, chunk.text)
+    return collect_evidence(match_words(query, codes, passage, encoder), text, passage, chunk.text, chunk.start)
 
 
 def rerank_by_cross_encoder(

@@ -83,7 +83,9 @@ def open_for_writing(index_dir: Path) -> sqlite3.Connection:
     with translated_errors(path):
         connection = _connect(path, "mode=rw")
         connection.create_function("words", 1, searchable_words, deterministic=True)
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # takes effect on a new database only
+        # These two take effect on a new database only. Of the usual 4 KiB, token codes would waste a fifth.
+        connection.execute("PRAGMA page_size = 16384")
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")

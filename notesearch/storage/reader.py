@@ -181,6 +181,18 @@ class IndexReader:
         pairs.append(self._stored_vectors(last_chunk_id))
         return [pair for pair in pairs if len(pair[0])]
 
+    def vectors_of_chunks(self, chunk_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
+        """Embeddings by chunk id, float32 `(dim,)` each."""
+        rows = self._query_many("SELECT chunk_id, vector FROM embeddings WHERE chunk_id IN ({})", chunk_ids)
+        vectors = unpack([row[1] for row in rows], self.fingerprint.dim)
+        return dict(zip([row[0] for row in rows], vectors, strict=True))
+
+    def unchanged_note(self, path: str, size: int, mtime_ns: int) -> int | None:
+        """Id of the note at a path, if its file still has the size and time that it was indexed with."""
+        sql = "SELECT id FROM notes WHERE path = ? AND size = ? AND mtime_ns = ?"
+        rows = self._query(sql, [path, size, mtime_ns])
+        return int(rows[0][0]) if rows else None
+
     def token_codes(self, chunk_ids: Sequence[int]) -> dict[int, bytes]:
         """Token codes by chunk id; chunks that have none, in an index made by an older notesearch, are left out."""
         return dict(self._query_many("SELECT chunk_id, codes FROM token_codes WHERE chunk_id IN ({})", chunk_ids))

@@ -249,7 +249,9 @@ class IndexWriter:
         """
         with self.transaction():
             self._execute("INSERT INTO note_words (note_words) VALUES ('optimize')")
-        self._query("PRAGMA incremental_vacuum")
+        with translated_errors(database_file(self._index_dir)):
+            # Not by execute(), which takes one step, and so gives back one page.
+            self._connection.executescript("PRAGMA incremental_vacuum")
 
     def update_vector_file(self) -> None:
         """Writes `vectors.hnsw` if it is missing, unsound or too far behind; runs outside a transaction.

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notesearch.notes import chunk_note, parse_note, passage_text
+from notesearch.notes import chunk_note, parse_note
+from notesearch.passages import passage_text
 from notesearch.records import Chunk, Chunking, Note
 
 WORD = re.compile(r"\w+|[^\w\s]")
