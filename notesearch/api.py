@@ -31,6 +31,14 @@ _HOW_TO_GET_CROSS_ENCODER = (
 )
 # A BEIR corpus as notes, within the index directory of an evaluation.
 _EVALUATED_NOTES = "evaluated-notes"
+# What is scored by an evaluation, and how many hits of it.
+_STAGES: tuple[tuple[Mode, Rerank], ...] = (
+    ("lexical", "none"),
+    ("dense", "none"),
+    ("hybrid", "none"),
+    ("hybrid", "maxsim"),
+)
+_MEASURED_HITS = 100
 
 
 class Index:
@@ -242,16 +250,18 @@ def sync_index(
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """How good one mode of the search is on a collection.
+    """How good the search is on a collection, up to one stage.
 
     Attributes:
-        mode: The mode.
+        mode: Which retrievers took part.
+        rerank: What scored the best candidates again.
         measures: Over all queries.
         grades: Over the queries of each grade, where the collection has grades.
         ms_per_query: Milliseconds of wall-clock time, everything warm.
     """
 
     mode: Mode
+    rerank: Rerank
     measures: Measures
     grades: dict[str, Measures]
     ms_per_query: float
@@ -265,7 +275,7 @@ def evaluate_collection(
     max_queries: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Evaluation]:
-    """Scores every mode of the search on a collection with judgements, in an index of its own.
+    """Scores every stage of the search on a collection with judgements, in an index of its own.
 
     Args:
         settings: The model to use; the settings' own index is not touched.
@@ -294,18 +304,19 @@ def evaluate_collection(
         results = []
         with Index(work_dir) as index:
             index.search(next(iter(collection.queries.values())))  # opens what is opened once
-            for mode in ("lexical", "dense", "hybrid"):
+            for mode, rerank in _STAGES:
                 started = time.perf_counter()
                 run = {}
                 for query_id, text in collection.queries.items():
-                    paths = [str(Path(hit.path).relative_to(root)) for hit in index.search(text, limit=100, mode=mode)]
+                    hits = index.search(text, limit=_MEASURED_HITS, mode=mode, rerank=rerank)
+                    paths = [str(Path(hit.path).relative_to(root)) for hit in hits]
                     run[query_id] = [names[path] for path in paths] if names else paths
                 milliseconds = 1000 * (time.perf_counter() - started) / len(run)
                 grades = {
                     grade: measure_run(run, collection.qrels_of(grade))
                     for grade in sorted(set(collection.grades.values()))
                 }
-                results.append(Evaluation(mode, measure_run(run, collection.qrels), grades, milliseconds))
+                results.append(Evaluation(mode, rerank, measure_run(run, collection.qrels), grades, milliseconds))
     return results
 
 

@@ -42,7 +42,7 @@ def evaluate(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Score the search on a collection with judgements, mode by mode.
+    """Score the search on a collection with judgements, stage by stage.
 
     The documents are indexed apart from your notes.
 
@@ -65,6 +65,7 @@ def evaluate(
 def _as_json(result: Evaluation) -> dict[str, object]:
     return {
         "mode": result.mode,
+        "rerank": result.rerank,
         **_rounded(asdict(result.measures)),
         "ms_per_query": round(result.ms_per_query, 2),
         "grades": {grade: _rounded(asdict(measures)) for grade, measures in result.grades.items()},
@@ -76,11 +77,16 @@ def _rounded(values: dict[str, float]) -> dict[str, float]:
 
 
 def _table(results: list[Evaluation]) -> Iterator[str]:
-    first = max(len(name) for result in results for name in (result.mode, *(f"  {grade}" for grade in result.grades)))
+    names = [name for result in results for name in (_stage(result), *(f"  {grade}" for grade in result.grades))]
+    first = max(map(len, names))
     yield " ".join([" " * first, f"{'queries':>7}", *(f"{column:>10}" for column in _COLUMNS)])
     for result in results:
-        rows: list[tuple[str, Measures, str]] = [(result.mode, result.measures, f"{result.ms_per_query:10.1f}")]
+        rows: list[tuple[str, Measures, str]] = [(_stage(result), result.measures, f"{result.ms_per_query:10.1f}")]
         rows += [(f"  {grade}", measures, "") for grade, measures in result.grades.items()]
         for name, measures, milliseconds in rows:
             scores = f"{measures.ndcg_10:10.4f} {measures.recall_100:10.4f} {measures.mrr_10:10.4f}"
             yield f"{name:<{first}} {measures.queries:7d} {scores} {milliseconds}".rstrip()
+
+
+def _stage(result: Evaluation) -> str:
+    return result.mode if result.rerank == "none" else f"{result.mode} + {result.rerank}"

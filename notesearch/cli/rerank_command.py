@@ -27,7 +27,7 @@ class Method(StrEnum):
 
 
 def rerank(
-    query: Annotated[str, typer.Argument(help="Words or a question.", show_default=False)],
+    query: Annotated[str, typer.Argument(metavar="QUERY", help="Words or a question.", show_default=False)],
     files: Annotated[
         Optional[list[str]],  # noqa: UP045 - typer reads it
         typer.Argument(metavar="[FILE…|-]", help="Candidates; with none, or -, they come from stdin."),
@@ -55,7 +55,9 @@ def rerank(
     Candidates are paths, the lines that rg -n and grep -n print, or hits of search --jsonl. What the index knows is
     not read again, and no index is needed. Exits with 1 when there is nothing to rank.
 
-    Example: rg -l invoice ~/docs | notesearch rerank "when is the rent due"
+    Example: notesearch rerank "when is the rent due" ~/docs/*.txt
+
+    Behind rg: rg -l invoice ~/docs | notesearch rerank "when is the rent due"
     """
     from notesearch.api import rerank_places
 

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-MODES = ["lexical", "dense", "hybrid"]
+STAGES = [("lexical", "none"), ("dense", "none"), ("hybrid", "none"), ("hybrid", "maxsim")]
 
 
 @pytest.fixture
@@ -22,11 +22,11 @@ def write(path, *records):
     path.write_text("".join(json.dumps(record) + "\n" for record in records))
 
 
-def test_json_has_the_measures_of_each_mode(run, fake_encoder, beir):
+def test_json_has_the_measures_of_each_stage(run, fake_encoder, beir):
     done = run("eval", beir, "--json")
     results = json.loads(done.out)
     assert (done.code, done.err) == (0, "")
-    assert [result["mode"] for result in results] == MODES
+    assert [(result["mode"], result["rerank"]) for result in results] == STAGES
     assert all(result["queries"] == 3 for result in results)
     lexical = results[0]
     # q1 and q2 find their only document first; q3 asks for a document without its word.
@@ -37,7 +37,7 @@ def test_json_has_the_measures_of_each_mode(run, fake_encoder, beir):
     assert results[1]["recall_100"] == results[2]["recall_100"] == 1.0
 
 
-def test_the_table_has_a_row_for_each_mode_and_grade(run, fake_encoder, write_notes):
+def test_the_table_has_a_row_for_each_stage_and_grade(run, fake_encoder, write_notes):
     folder = write_notes({"a.md": "Lentils and turmeric", "b.md": "Flour"})
     write(
         folder / "queries.jsonl",
@@ -48,7 +48,9 @@ def test_the_table_has_a_row_for_each_mode_and_grade(run, fake_encoder, write_no
     assert (done.code, done.err) == (0, "")
     lines = done.out.splitlines()
     assert lines[0].split() == ["queries", "nDCG@10", "recall@100", "MRR@10", "ms/query"]
-    assert [line.split()[0] for line in lines[1:]] == [row for mode in MODES for row in (mode, "exact", "paraphrase")]
+    names = ["lexical", "dense", "hybrid", "hybrid + maxsim"]
+    shown = [line[: len("hybrid + maxsim")].strip() for line in lines[1:]]
+    assert shown == [row for name in names for row in (name, "exact", "paraphrase")]
     assert lines[2].split() == ["exact", "1", "1.0000", "1.0000", "1.0000"]
     assert lines[3].split() == ["paraphrase", "1", "0.0000", "0.0000", "0.0000"]
 
