@@ -13,12 +13,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, get_args
 
-from notesearch.encoders import Encoder, load_prepared, open_encoder, prepare
+from notesearch.encoders import Encoder, absolute_name, load_prepared, open_encoder, prepare
 from notesearch.errors import IndexMismatch, IndexMissing, UsageError
 from notesearch.records import Chunking, Filters, Hit, IndexReport, Place, Skipped
 from notesearch.retrieval import Mode, Rerank, Searcher
 from notesearch.settings import DEFAULT_MODEL, Settings, load_settings
-from notesearch.storage import IndexReader
+from notesearch.storage import Fingerprint, IndexReader
 
 if TYPE_CHECKING:
     from notesearch.encoders.cross_encoder import CrossEncoder
@@ -125,7 +125,22 @@ def _encoder_of(reader: IndexReader) -> Encoder:
             f"the model {wanted.model} is no longer the one that this index was made with",
             "Make the index anew: notesearch index --rebuild",
         )
-    return open_encoder(prepared)
+    if wanted.token_model:
+        from notesearch.encoders.token_model import token_model_fingerprint
+
+        if token_model_fingerprint(wanted.token_model) != wanted.token_encoder:
+            raise IndexMismatch(
+                f"the token model {wanted.token_model} is no longer the one that this index was made with",
+                "Make the index anew: notesearch index --rebuild",
+            )
+    return open_encoder(prepared, wanted.token_model)
+
+
+def _token_model(settings: Settings, fingerprint: Fingerprint | None) -> str:
+    """The token model to index with, empty for the bi-encoder's own."""
+    if settings.token_model is None:
+        return fingerprint.token_model if fingerprint else ""
+    return "" if settings.token_model == "none" else absolute_name(settings.token_model)
 
 
 def _named_cross_encoder(name: str | None) -> CrossEncoder:
@@ -242,6 +257,7 @@ def sync_index(
             model,
             chunking=chunking or chunking_for(model.config.max_tokens),
             max_bytes=settings.max_file_bytes,
+            token_model=_token_model(settings, fingerprint),
             follow_symlinks=settings.follow_symlinks,
             progress=progress,
         )

@@ -25,12 +25,15 @@ class Settings:
         model: The bi-encoder: `all-MiniLM-L6-v2` (comes with notesearch), a local directory or a hub id; `None` for the
             one that the index was made with, and for a new index the one that comes with notesearch.
         max_file_bytes: Larger files are skipped.
+        token_model: A ColBERT model to take the token vectors from: a local directory or a hub id; `none` for the
+            bi-encoder's own; `None` for what the index was made with, and for a new index the bi-encoder's own.
         cross_encoder: The cross-encoder for those who want one: a local directory or a hub id.
         follow_symlinks: Whether links that leave an indexed folder are followed.
     """
 
     index_dir: Path
     model: str | None = None
+    token_model: str | None = None
     cross_encoder: str | None = None
     max_file_bytes: int = 2_000_000
     follow_symlinks: bool = False
@@ -40,6 +43,7 @@ def load_settings(
     *,
     index_dir: Path | None = None,
     model: str | None = None,
+    token_model: str | None = None,
     cross_encoder: str | None = None,
     max_file_bytes: int | None = None,
     follow_symlinks: bool | None = None,
@@ -49,6 +53,7 @@ def load_settings(
     Args:
         index_dir: The flag's value, `None` where the flag was not given; likewise the others.
         model: See `Settings`.
+        token_model: See `Settings`.
         cross_encoder: See `Settings`.
         max_file_bytes: See `Settings`.
         follow_symlinks: See `Settings`.
@@ -65,6 +70,7 @@ def load_settings(
     flags = {
         "index_dir": index_dir,
         "model": model,
+        "token_model": token_model,
         "cross_encoder": cross_encoder,
         "max_file_bytes": max_file_bytes,
         "follow_symlinks": follow_symlinks,
@@ -92,7 +98,8 @@ def _read_settings_file(path: Path) -> dict[str, Any]:
         return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"cannot read {path}: {error}", "Mend the file, or move it away.") from error
-    kinds = {"index_dir": str, "model": str, "cross_encoder": str, "max_file_bytes": int, "follow_symlinks": bool}
+    kinds: dict[str, type] = dict.fromkeys(("index_dir", "model", "token_model", "cross_encoder"), str)
+    kinds |= {"max_file_bytes": int, "follow_symlinks": bool}
     for name, value in values.items():
         if name not in kinds:
             known = ", ".join(field.name for field in fields(Settings))

@@ -30,6 +30,14 @@ def index(
         Optional[str],  # noqa: UP045
         typer.Option(help="Bi-encoder: a local directory or a hub id. Default: all-MiniLM-L6-v2.", show_default=False),
     ] = None,
+    token_model: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            metavar="MODEL",
+            help="ColBERT model for late interaction; none: the bi-encoder itself, as by default.",
+            show_default=False,
+        ),
+    ] = None,
     max_file_bytes: Annotated[
         Optional[int],  # noqa: UP045
         typer.Option(help="Skip larger files. Default: 2000000.", min=1, show_default=False),
@@ -55,7 +63,11 @@ def index(
     from notesearch.settings import load_settings
 
     settings = load_settings(
-        index_dir=index_dir, model=model, max_file_bytes=max_file_bytes, follow_symlinks=follow_symlinks
+        index_dir=index_dir,
+        model=model,
+        token_model=token_model,
+        max_file_bytes=max_file_bytes,
+        follow_symlinks=follow_symlinks,
     )
     # os.path's leaves the name of an unknown user as it is; Path's raises.
     paths = [Path(os.path.expanduser(folder)).absolute() for folder in folders or []]  # noqa: PTH111

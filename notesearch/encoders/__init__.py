@@ -2,7 +2,7 @@
 
 from notesearch.encoders.calibration import ScoreScale
 from notesearch.encoders.encoder import EncodedPassages, EncodedQuery, Encoder
-from notesearch.encoders.model_files import EncoderConfig
+from notesearch.encoders.model_files import EncoderConfig, absolute_name
 from notesearch.encoders.opening import open_encoder, open_fastest_encoder
 from notesearch.encoders.prepared import PreparedModel, load_prepared, prepare
 from notesearch.encoders.token_codes import CodedWord, expand, max_similarities
@@ -15,6 +15,7 @@ __all__ = [
     "EncoderConfig",
     "PreparedModel",
     "ScoreScale",
+    "absolute_name",
     "expand",
     "load_prepared",
     "max_similarities",

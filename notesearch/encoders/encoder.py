@@ -18,6 +18,8 @@ from notesearch.errors import ModelError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from notesearch.encoders.token_model import TokenModel
+
     Vectors = NDArray[np.float32]
     TokenIds = NDArray[np.int64]
 
@@ -46,11 +48,13 @@ class EncodedQuery:
         vector: float32 `(dim,)` of length 1.
         words: Its words that take part in late interaction; places are in the query's own text.
         word_vectors: float32 `(len(words), bits)`, each row of length 1.
+        alike: Whether all words count alike, as a token model was trained to have it, not by how rare they are.
     """
 
     vector: Vectors
     words: tuple[CodedWord, ...]
     word_vectors: Vectors
+    alike: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,7 @@ class EncodedPassages:
 
 
 class Encoder:
-    """A bi-encoder, whose token vectors serve late interaction.
+    """A bi-encoder, whose token vectors serve late interaction, unless there is a token model for that.
 
     Attributes:
         config: How the model is to be used.
@@ -83,11 +87,13 @@ class Encoder:
         forward: Forward,
         scale: ScoreScale = ScoreScale(unrelated=0.0, related=1.0),
         late_scale: ScoreScale = ScoreScale(unrelated=0.0, related=1.0),
+        token_model: TokenModel | None = None,
     ) -> None:
         self.config = config
         self.scale = scale
-        self.late_scale = late_scale
-        self.code_bits = code_bits(config.dim)
+        self.late_scale = token_model.late_scale if token_model else late_scale
+        self.code_bits = token_model.code_bits if token_model else code_bits(config.dim)
+        self._token_model = token_model
         self._tokenizer_file = tokenizer_file
         self._tokenizer = load_tokenizer(tokenizer_file)
         self._tokenizer.enable_truncation(config.max_tokens)
@@ -99,8 +105,10 @@ class Encoder:
         tokens = self._tokenize([query], self.config.query_prompt)[0]
         input_ids, attention_mask = _pad([tokens.ids], self.config.pad_token_id)
         token_vectors = self._forward(input_ids, attention_mask)
-        words = coded_words(query, tokens.spans)
         vector: Vectors = _pool(token_vectors, attention_mask, self.config.pooling)[0]
+        if self._token_model:
+            return EncodedQuery(vector, *self._token_model.encode_query(query), alike=True)
+        words = coded_words(query, tokens.spans)
         return EncodedQuery(vector, tuple(words), word_vectors(token_vectors[0], words))
 
     def encode_passages(self, passages: Sequence[str]) -> EncodedPassages:
@@ -113,6 +121,8 @@ class Encoder:
             input_ids, attention_mask = _pad([tokens[row].ids for row in rows], self.config.pad_token_id)
             token_vectors = self._forward(input_ids, attention_mask)
             vectors[rows] = _pool(token_vectors, attention_mask, self.config.pooling)
+            if self._token_model:
+                return
             for row, own in zip(rows, token_vectors, strict=True):
                 codes[row] = compress(word_vectors(own, coded_words(passages[row], tokens[row].spans)))
 
@@ -124,10 +134,12 @@ class Encoder:
             with ThreadPoolExecutor(self._forward.concurrency) as pool:
                 for _ in pool.map(encode, batches):
                     pass
-        return EncodedPassages(vectors, codes)
+        return EncodedPassages(vectors, self._token_model.encode_passages(passages) if self._token_model else codes)
 
     def words_of_codes(self, passage: str) -> list[CodedWord]:
         """The words that the codes of a passage stand for, code by code."""
+        if self._token_model:
+            return self._token_model.words_of_codes(passage)
         return coded_words(passage, self._tokenize([passage], self.config.passage_prompt)[0].spans)
 
     def token_starts(self, text: str) -> list[int]:

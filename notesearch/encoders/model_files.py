@@ -16,7 +16,7 @@ from notesearch.settings import DEFAULT_MODEL
 Pooling = Literal["mean", "cls"]
 
 _DEFAULT_WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-_HUB_FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
+_HUB_FILES = ["*.json", "*.txt", "*.model", "*.safetensors", "artifact.metadata"]
 _PASSAGE_PROMPT_NAMES = ("document", "passage", "corpus")
 WEIGHTS = "model.safetensors"
 

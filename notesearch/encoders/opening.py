@@ -15,30 +15,40 @@ from notesearch.encoders.torch_forward import Device, TorchForward
 _LARGE_BATCH_PASSAGES = 1000
 
 
-def open_encoder(prepared: PreparedModel) -> Encoder:
-    """Opens the encoder for queries and small updates: ONNX Runtime, ready in about 0.1 s."""
+def open_encoder(prepared: PreparedModel, token_model: str = "") -> Encoder:
+    """Opens the encoder for queries and small updates: ONNX Runtime, ready in about 0.1 s.
+
+    Args:
+        prepared: The bi-encoder.
+        token_model: A ColBERT model for late interaction, which takes seconds; empty for the bi-encoder's own.
+    """
     forward = OnnxForward(prepared.directory / "model.onnx")
-    return _encoder(prepared, forward)
+    return _encoder(prepared, forward, token_model)
 
 
-def open_fastest_encoder(prepared: PreparedModel, passages: int) -> Encoder:
+def open_fastest_encoder(prepared: PreparedModel, passages: int, token_model: str = "") -> Encoder:
     """Opens the encoder that is fastest on this machine for a number of passages.
 
     That is an accelerator where there is one, else bf16 torch where this CPU computes it faster than int8, else
     ONNX Runtime; measured in docs/decisions/0002-encoding-paths.md.
     """
     if passages < _LARGE_BATCH_PASSAGES:
-        return open_encoder(prepared)
+        return open_encoder(prepared, token_model)
     device = _accelerator()
     if device is None and not bf16_beats_int8(_cpu_flags(), fused=prepared.fused):
-        return open_encoder(prepared)
+        return open_encoder(prepared, token_model)
     forward = TorchForward(find_model(prepared.config.name), device or "cpu", bf16=device is None)
-    return _encoder(prepared, forward)
+    return _encoder(prepared, forward, token_model)
 
 
-def _encoder(prepared: PreparedModel, forward: Forward) -> Encoder:
+def _encoder(prepared: PreparedModel, forward: Forward, token_model: str) -> Encoder:
+    opened = None
+    if token_model:
+        from notesearch.encoders.token_model import open_token_model
+
+        opened = open_token_model(token_model)
     tokenizer = prepared.directory / "tokenizer.json"
-    return Encoder(prepared.config, tokenizer, forward, prepared.scale, prepared.late_scale)
+    return Encoder(prepared.config, tokenizer, forward, prepared.scale, prepared.late_scale, opened)
 
 
 def bf16_beats_int8(cpu_flags: frozenset[str], *, fused: bool) -> bool:

@@ -27,7 +27,7 @@ class TorchForward:
         import torch
 
         self._device = device
-        self._model = _load(source).to(device=device, dtype=torch.bfloat16 if bf16 else torch.float32)
+        self._model = load_model(source).to(device=device, dtype=torch.bfloat16 if bf16 else torch.float32)
 
     def __call__(self, input_ids: TokenIds, attention_mask: TokenIds) -> Vectors:
         """See `Forward`."""
@@ -58,7 +58,7 @@ def export_to_onnx(source: Path, target: Path) -> None:
         def forward(self, input_ids: Any, attention_mask: Any) -> Any:
             return self.model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
 
-    model = TokenVectors(_load(source).float())
+    model = TokenVectors(load_model(source).float())
     _write_graph(source, model, ["input_ids", "attention_mask"], "token_vectors", target)
 
 
@@ -83,7 +83,7 @@ def export_cross_encoder_to_onnx(source: Path, target: Path) -> None:
             token_types = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
             return self.model(input_ids=input_ids, attention_mask=attention_mask, **token_types).logits
 
-    model = _load(source, "AutoModelForSequenceClassification", optional=())
+    model = load_model(source, "AutoModelForSequenceClassification", optional=())
     known = set(_tokenizer_outputs(source)) & set(inspect.signature(model.forward).parameters)
     inputs = ["input_ids", "attention_mask", *({"token_type_ids"} & known)]
     _write_graph(source, Logits(model.float()), inputs, "logits", target)
@@ -130,7 +130,7 @@ def _tokenizer_outputs(source: Path) -> list[str]:
     return names
 
 
-def _load(source: Path, kind: str = "AutoModel", *, optional: tuple[str, ...] = ("pooler.",)) -> Any:
+def load_model(source: Path, kind: str = "AutoModel", *, optional: tuple[str, ...] = ("pooler.",)) -> Any:
     """Loads a model from safetensors; code that a model directory may bring along is never run.
 
     Args:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from notesearch.encoders import Encoder, PreparedModel, open_fastest_encoder
+from notesearch.encoders.token_model import token_model_fingerprint
 from notesearch.errors import FolderUnreadable, IndexMismatch, NoteUnreadable, UsageError
 from notesearch.notes import (
     NoteFile,
@@ -95,6 +96,7 @@ class Synchronizer:
         writer: The index.
         model: The bi-encoder, prepared.
         chunking: How notes are cut.
+        token_model: A ColBERT model for the token codes; empty for the bi-encoder's own token vectors.
         max_bytes: Larger files are skipped.
         follow_symlinks: Whether links that leave a folder are followed.
         progress: Told about the progress, if given.
@@ -107,12 +109,14 @@ class Synchronizer:
         *,
         chunking: Chunking,
         max_bytes: int,
+        token_model: str = "",
         follow_symlinks: bool = False,
         progress: Progress | None = None,
     ) -> None:
         self._writer = writer
         self._model = model
         self._chunking = chunking
+        self._token_model = token_model
         self._max_bytes = max_bytes
         self._follow_symlinks = follow_symlinks
         self._progress = progress or (lambda done, total: None)
@@ -166,13 +170,15 @@ class Synchronizer:
             budget_tokens=self._chunking.budget_tokens,
             overlap_sentences=self._chunking.overlap_sentences,
             passages=PASSAGES_VERSION,
+            token_model=self._token_model,
+            token_encoder=token_model_fingerprint(self._token_model) if self._token_model else "",
         )
         found = self._writer.fingerprint()
         if found is not None and not rebuild and _vectors_differ(found, wanted):
-            difference = f"the model {found.model}" if found.encoder != wanted.encoder else "other chunk settings"
+            made_with, options = _difference(found, wanted)
             raise IndexMismatch(
-                f"this index was made with {difference}; vectors of two kinds cannot be mixed",
-                f"Go on with --model {found.model}, or make it anew with {config.name}: notesearch index --rebuild",
+                f"this index was made with {made_with}; vectors of two kinds cannot be mixed",
+                f"Go on with {options}, or make the index anew as asked for: notesearch index --rebuild",
             )
         if found is None or rebuild:
             with self._writer.transaction():
@@ -244,7 +250,7 @@ class Synchronizer:
         batch: list[_CutNote] = []
         for done, entry in enumerate(changed, start=1):
             if read := self._read(entry, gone, moved):
-                encoder = encoder or open_fastest_encoder(self._model, expected_chunks)
+                encoder = encoder or open_fastest_encoder(self._model, expected_chunks, self._token_model)
                 batch.append(self._cut(read, encoder))
                 if sum(len(note.chunks) for note in batch) >= _BATCH_CHUNKS:
                     self._write_batch(batch, encoder)
@@ -313,7 +319,7 @@ class Synchronizer:
         chunks = self._writer.chunks_without_codes()
         if not chunks:
             return
-        encoder = open_fastest_encoder(self._model, len(chunks))
+        encoder = open_fastest_encoder(self._model, len(chunks), self._token_model)
         for done in range(0, len(chunks), _BATCH_CHUNKS):
             batch = chunks[done : done + _BATCH_CHUNKS]
             encoded = encoder.encode_passages([passage_text(part.title, part.heading, part.text) for part in batch])
@@ -355,8 +361,18 @@ def _paths_by_content(notes: dict[str, KnownNote]) -> dict[bytes, list[str]]:
 
 
 def _vectors_differ(found: Fingerprint, wanted: Fingerprint) -> bool:
-    """Says whether two fingerprints differ in more than the name by which the user calls the model."""
-    return replace(found, model=wanted.model) != wanted
+    """Says whether two fingerprints differ in more than the names by which the user calls the models."""
+    return replace(found, model=wanted.model, token_model=wanted.token_model) != wanted
+
+
+def _difference(found: Fingerprint, wanted: Fingerprint) -> tuple[str, str]:
+    """What an index was made with that is not wanted now, and the options that would go on with it."""
+    if found.encoder != wanted.encoder:
+        return f"the model {found.model}", f"--model {found.model}"
+    if found.token_encoder != wanted.token_encoder:
+        made_with = f"the token model {found.token_model}" if found.token_model else "no token model"
+        return made_with, f"--token-model {found.token_model or 'none'}"
+    return "other chunk settings", "those"
 
 
 def _is_below_any(path: str, folders: Sequence[str]) -> bool:

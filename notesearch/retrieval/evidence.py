@@ -31,12 +31,13 @@ def collect_evidence(
     evidence = []
     shown = []
     for match in matches:
+        if not match.word.spans or not match.met_by.spans:  # markers, or a text without words
+            continue
         inside = [(start, end) for start, end in match.met_by.spans if start >= before]
-        start, end = next(iter(inside or match.met_by.spans), (0, 0))
-        asked = next(iter(match.word.spans), (0, len(query)))
+        start, end = (inside or match.met_by.spans)[0]
         evidence.append(
             Evidence(
-                query_token=query[slice(*asked)],
+                query_token=query[slice(*match.word.spans[0])],
                 matched=passage[start:end],
                 start=text_start + start - before if inside else None,
                 end=text_start + end - before if inside else None,

@@ -33,7 +33,7 @@ class LateQuery:
 
     @classmethod
     def of(cls, query: EncodedQuery, frequencies: Mapping[str, int], notes: int) -> LateQuery:
-        """Weights the words of a query by how rare they are.
+        """Weights the words of a query by how rare they are, unless they count alike.
 
         Args:
             query: The query.
@@ -42,7 +42,7 @@ class LateQuery:
         """
         rarities = [math.log((notes + 1) / (frequencies.get(word.word, 0) + 0.5)) for word in query.words]
         weights = np.maximum(np.array(rarities, dtype=np.float32), 0)
-        if not weights.any():
+        if query.alike or not weights.any():
             weights = np.ones_like(weights)
         return cls(query.words, query.word_vectors, weights / weights.sum())
 

@@ -35,6 +35,8 @@ class Fingerprint:
         budget_tokens: See `Chunking`.
         overlap_sentences: See `Chunking`.
         passages: Version of the way in which notes are cut and passages are put together.
+        token_model: The ColBERT model that the token codes are of, as the user named it; empty for the bi-encoder.
+        token_encoder: The fingerprint of that model.
     """
 
     model: str
@@ -43,6 +45,8 @@ class Fingerprint:
     budget_tokens: int
     overlap_sentences: int
     passages: int
+    token_model: str = ""
+    token_encoder: str = ""
 
 
 @dataclass(frozen=True, slots=True)
