@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from notesearch.cli.formats import Format, format_hits, hit_as_dict
-from notesearch.records import Hit
+from notesearch.records import Evidence, Hit
 
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -261,3 +261,73 @@ def test_a_long_marked_word_that_had_to_be_broken_is_still_there():
 
 def test_the_batch_key_comes_first():
     assert list(hit_as_dict(hit(), "q7"))[:2] == ["query_id", "rank"]
+
+
+EXPLAINED = hit(
+    scores={"lexical": 2.0, "dense": 0.4, "late": 0.1234567},
+    contributions={"lexical": 0.5, "dense": 0.7345678, "late": 0.0000004},
+    highlights=((0, 11), (15, 27)),
+    strengths=(1.0, 0.654321),
+    evidence=(Evidence("consistent", "Consistency", 20, 31, 0.876543), Evidence("theorem", "theorem", None, None, 1.0)),
+)
+
+
+def test_a_hit_as_json_says_why_it_was_found():
+    (values,) = json.loads(formatted(Format.JSON, EXPLAINED))
+    assert values["scores"] == {"lexical": 2.0, "dense": 0.4, "late": 0.123457}
+    assert values["contributions"] == {"lexical": 0.5, "dense": 0.734568, "late": 0.0}
+    assert values["highlights"] == [[0, 11], [15, 27]] and values["strengths"] == [1.0, 0.6543]
+    assert values["evidence"] == [
+        {"query_token": "consistent", "matched": "Consistency", "start": 20, "end": 31, "score": 0.8765},
+        {"query_token": "theorem", "matched": "theorem", "start": None, "end": None, "score": 1.0},
+    ]
+
+
+def test_a_hit_without_evidence_has_the_same_keys():
+    (bare,) = json.loads(formatted(Format.JSON, hit(highlights=())))
+    assert (bare["evidence"], bare["contributions"], bare["strengths"]) == ([], {}, [])
+    assert bare.keys() == json.loads(formatted(Format.JSON, EXPLAINED))[0].keys()
+
+
+def test_a_hit_itself_is_not_changed():
+    before = as_values(EXPLAINED)
+    formatted(Format.JSON, EXPLAINED)
+    assert as_values(EXPLAINED) == before
+
+
+def test_a_person_is_told_why_when_asked():
+    assert formatted(Format.HUMAN, EXPLAINED, explain=True) == (
+        formatted(Format.HUMAN, EXPLAINED).removesuffix("\n")
+        + "    1.23 = 0.50 words + 0.73 meaning + 0.00 words in context\n"
+        + "    consistent ████████▊  0.88 Consistency\n"
+        + "    theorem    ██████████ 1.00 theorem\n"
+        + "\n"
+    )
+
+
+@pytest.mark.parametrize("kind", [kind for kind in Format if kind is not Format.HUMAN])
+def test_programs_are_told_the_same_whether_asked_or_not(kind):
+    assert formatted(kind, EXPLAINED, explain=True) == formatted(kind, EXPLAINED)
+
+
+@pytest.mark.parametrize(
+    ("strength", "code"), [(1.0, "1;33"), (0.75, "1;33"), (0.74, "33"), (0.55, "33"), (0.54, "2;33"), (0.0, "2;33")]
+)
+def test_a_match_is_shaded_by_how_strong_it_is(strength, code):
+    text = formatted(Format.HUMAN, hit(strengths=(strength,)), colour=True)
+    assert f"\x1b[{code}mConsistency\x1b[0m or availability." in text
+
+
+def test_each_match_has_its_own_shade_on_every_line():
+    snippet = ("Consistency or availability, " * 6).strip()
+    spans = tuple(match.span() for match in re.finditer("Consistency|availability", snippet))
+    found = hit(snippet=snippet, highlights=spans, strengths=(0.9, 0.6, 0.4) * 4)
+    text = formatted(Format.HUMAN, found, width=40, colour=True)
+    marked = re.findall("\x1b\\[([0-9;]*)m(Consistency|availability)\x1b\\[0m", text)
+    assert marked == list(zip(["1;33", "33", "2;33"] * 4, ["Consistency", "availability"] * 6, strict=True))
+
+
+def test_a_match_that_was_broken_over_lines_has_one_shade():
+    found = hit(snippet="x" * 100, highlights=((0, 100),), strengths=(0.6,))
+    marked = re.findall("\x1b\\[33m(x+)\x1b\\[0m", formatted(Format.HUMAN, found, width=40, colour=True))
+    assert len(marked) == 3 and sum(map(len, marked)) == 100

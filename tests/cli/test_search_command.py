@@ -1,8 +1,10 @@
 import io
 import json
+import re
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 CONTRACT = {
@@ -29,6 +31,26 @@ def stdin(monkeypatch):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data), encoding="utf-8"))
 
     return give
+
+
+class CrossEncoderOfLengths:
+    """Likes long passages."""
+
+    def score(self, query, passages):
+        return np.array([len(passage) for passage in passages], dtype=np.float32)
+
+
+@pytest.fixture
+def cross_encoder(monkeypatch) -> list[str]:
+    """Makes any name that of a cross-encoder; returns the names that were asked for."""
+    names = []
+
+    def open_cross_encoder(name):
+        names.append(name)
+        return CrossEncoderOfLengths()
+
+    monkeypatch.setattr("notesearch.encoders.cross_encoder.open_cross_encoder", open_cross_encoder)
+    return names
 
 
 def test_what_is_found_goes_to_stdout_and_exits_with_0(run, indexed):
@@ -152,7 +174,15 @@ def test_a_request_that_makes_no_sense_is_one_line_and_one_more(run, indexed, ar
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--limit", "0"], ["--limit", "many"], ["--mode", "psychic"], ["--format", "xml"], ["--nonsense"]]
+    "arguments",
+    [
+        ["--limit", "0"],
+        ["--limit", "many"],
+        ["--mode", "psychic"],
+        ["--rerank", "luck"],
+        ["--format", "xml"],
+        ["--nonsense"],
+    ],
 )
 def test_an_option_that_does_not_exist_or_fit_exits_with_2(run, indexed, arguments):
     done = run("search", "salt", *arguments)
@@ -197,6 +227,138 @@ def test_the_index_directory_is_a_flag_or_a_variable(run, indexed, monkeypatch, 
     assert run("search", "salt").code == 2
     monkeypatch.setenv("NOTESEARCH_INDEX_DIR", str(there))
     assert run("search", "salt").code == 0
+
+
+def hits_of(run, *arguments) -> list[dict]:
+    done = run("search", *arguments, "--json")
+    assert (done.code, done.err) == (0, "")
+    return json.loads(done.out)
+
+
+@pytest.mark.parametrize(
+    ("mode", "rerank", "parts"),
+    [
+        ("hybrid", None, {"lexical", "dense", "late"}),
+        ("hybrid", "maxsim", {"lexical", "dense", "late"}),
+        ("hybrid", "none", {"lexical", "dense"}),
+        ("dense", None, {"dense"}),
+        ("dense", "none", {"dense"}),
+        ("dense", "maxsim", {"dense", "late"}),
+        ("lexical", None, {"lexical"}),
+        ("lexical", "none", {"lexical"}),
+        ("lexical", "maxsim", {"lexical", "late"}),
+    ],
+)
+def test_what_takes_part_in_the_scores(run, indexed, mode, rerank, parts):
+    hits = hits_of(run, "lentils turmeric", "--mode", mode, *(["--rerank", rerank] if rerank else []))
+    assert hits[0]["title"] == "Dal"
+    assert all(hit["scores"].keys() == parts for hit in hits)
+    assert all(bool(hit["evidence"]) is ("late" in parts) for hit in hits)
+    for hit in hits:
+        if hit["contributions"]:
+            assert hit["score"] == pytest.approx(sum(hit["contributions"].values()), abs=1e-5)
+        else:
+            assert [hit["score"]] == list(hit["scores"].values())
+
+
+def test_evidence_says_which_word_of_the_note_meets_each_word_of_the_query(run, indexed):
+    hit = hits_of(run, "Turmeric and lentils")[0]
+    assert all(row.keys() == {"query_token", "matched", "start", "end", "score"} for row in hit["evidence"])
+    met = {row["query_token"]: row for row in hit["evidence"]}
+    text = Path(hit["path"]).read_text(encoding="utf-8")
+    for word, matched in (("Turmeric", "turmeric"), ("lentils", "Lentils")):
+        assert (met[word]["matched"], met[word]["score"]) == (matched, 1.0)
+        assert text[met[word]["start"] : met[word]["end"]] == matched
+
+
+def test_evidence_from_a_title_or_heading_has_no_place(run, fake_encoder, write_notes):
+    assert run("index", write_notes({"a.md": "---\ntitle: Soup\n---\nWater."}), "--quiet").code == 0
+    (row,) = hits_of(run, "soup")[0]["evidence"]
+    assert row == {"query_token": "soup", "matched": "Soup", "start": None, "end": None, "score": 1.0}
+
+
+def test_a_cross_encoder_has_the_last_word(run, indexed, cross_encoder):
+    by_length = ["CAP theorem", "Bread", "Dal"]
+    plain = hits_of(run, "salt flour")
+    assert plain[0]["title"] == "Bread" and cross_encoder == []
+    hits = hits_of(run, "salt flour", "--cross-encoder", "some/model")
+    assert cross_encoder == ["some/model"]
+    assert [hit["title"] for hit in hits] == by_length
+    assert all(hit["score"] == hit["scores"]["cross_encoder"] and hit["contributions"] == {} for hit in hits)
+    assert hits_of(run, "salt flour", "--rerank", "cross-encoder", "--cross-encoder", "some/model") == hits
+    assert hits_of(run, "salt flour", "--cross-encoder", "some/model", "-n", "1") == hits[:1]
+
+
+def test_a_cross_encoder_may_be_named_in_the_settings(run, indexed, cross_encoder, tmp_path):
+    (tmp_path / "config" / "notesearch").mkdir(parents=True)
+    (tmp_path / "config" / "notesearch" / "config.toml").write_text('cross_encoder = "my/model"')
+    assert "cross_encoder" not in hits_of(run, "salt")[0]["scores"]
+    assert "cross_encoder" in hits_of(run, "salt", "--rerank", "cross-encoder")[0]["scores"]
+    assert cross_encoder == ["my/model"]
+
+
+@pytest.mark.parametrize("rerank", ["none", "maxsim"])
+def test_a_cross_encoder_takes_no_part_where_another_reranking_was_asked_for(run, indexed, cross_encoder, rerank):
+    plain = hits_of(run, "salt", "--rerank", rerank)
+    assert hits_of(run, "salt", "--rerank", rerank, "--cross-encoder", "some/model") == plain
+    assert cross_encoder == []
+
+
+def test_a_cross_encoder_is_opened_once_for_a_batch(run, indexed, stdin, cross_encoder):
+    stdin(BATCH.encode())
+    assert run("search", "--queries", "-", "--jsonl", "--cross-encoder", "some/model").code == 0
+    assert cross_encoder == ["some/model"]
+
+
+def test_without_a_cross_encoder_there_is_no_reranking_by_it(run, indexed):
+    done = run("search", "salt", "--rerank", "cross-encoder")
+    assert (done.code, done.out) == (2, "")
+    first, second = done.err.splitlines()
+    assert first == "notesearch: no cross-encoder was chosen, and none comes with notesearch"
+    assert "--cross-encoder" in second
+
+
+def test_an_explanation_is_for_those_who_ask(run, indexed):
+    plain, explained = (run("search", "lentils turmeric", *flag).out for flag in ([], ["--explain"]))
+    assert (
+        " words in context\n    lentils  ██████████ 1.00 Lentils\n    turmeric ██████████ 1.00 turmeric\n" in explained
+    )
+    assert "█" not in plain
+    # It adds lines and changes none.
+    added = [line for line in explained.splitlines() if line not in plain.splitlines()]
+    assert [line for line in explained.splitlines() if line not in added] == plain.splitlines()
+
+
+def test_an_explanation_is_there_for_every_hit_of_a_batch(run, indexed, stdin):
+    stdin(BATCH.encode())
+    out = run("search", "--queries", "-", "--explain").out
+    assert out.count(" words in context") == 6
+
+
+@pytest.mark.parametrize("flag", ["--json", "--jsonl", "--tsv", "--vimgrep", "--files", "-0"])
+def test_an_explanation_changes_nothing_for_scripts(run, indexed, flag):
+    assert run("search", "salt", "--explain", flag).out == run("search", "salt", flag).out
+
+
+@pytest.mark.parametrize(("mode", "name"), [("lexical", "words"), ("dense", "meaning")])
+def test_without_evidence_an_explanation_is_one_line(run, indexed, mode, name):
+    line = run("search", "lentils", "--mode", mode, "--explain", "-n", "1").out.rstrip("\n").splitlines()[-1]
+    assert line.startswith("    ") and line.endswith(f" {name}") and "context" not in line
+
+
+def test_an_explanation_is_coloured_on_a_terminal(run, indexed, monkeypatch):
+    plain = run("search", "lentils", "--explain").out
+    monkeypatch.setattr("notesearch.cli.search_command.uses_colour", lambda stream: True)
+    coloured = run("search", "lentils", "--explain").out
+    assert "lentils \x1b[1;33m██████████\x1b[0m 1.00 \x1b[1;33mLentils\x1b[0m\n" in coloured
+    assert re.sub("\x1b\\[[0-9;]*m", "", coloured) == plain
+
+
+@pytest.mark.xfail(strict=True, raises=AttributeError, reason="terminal.write takes sys.stdout to be there")
+def test_a_stdout_that_was_closed_is_an_error(run, indexed, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    done = run("search", "lentils")
+    assert done.code == 2 and len(done.err.splitlines()) == 1
 
 
 BATCH = jsonl({"_id": "q1", "text": "lentils"}, {"_id": 2, "text": "consistency"}) + "\n"

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from notesearch.encoders import Encoder, EncoderConfig, PreparedModel, open_encoder
+from notesearch.encoders import CodedWord, Encoder, EncoderConfig, PreparedModel, expand, max_similarities, open_encoder
+from notesearch.encoders.token_codes import compress
 from notesearch.errors import ModelError
 
 WORDS = ["[PAD]", "[CLS]", "find", "note", "a", "b", "c", "d"]
@@ -219,3 +220,98 @@ def test_token_starts_with_other_tokenizers(tiny_models: Any, name: str) -> None
     assert starts[0] == 0
     assert starts[-1] >= text.index("story")
     assert {text.index("分"), text.index("🙂")} <= set(starts)
+
+
+ODD_PASSAGES = ["", "?! …", "to be or not to be", "Raft, raft and RAFT", "分布式系统 ok", "naïve 🙂 Übergänge", "\n\t"]
+
+
+def code_counts(encoder: Encoder, codes: list[bytes]) -> list[int]:
+    code_bytes = -(-encoder.code_bits // 8)
+    assert all(len(own) % code_bytes == 0 for own in codes)
+    return [len(own) // code_bytes for own in codes]
+
+
+def test_the_words_of_a_query_are_found_in_it_and_not_in_its_prompt(tokenizer_file: Path) -> None:
+    encoder = Encoder(config(query_prompt="find note "), tokenizer_file, LookUp())
+    query = encoder.encode_query("b  c b")
+    # [CLS] find note b c b
+    assert query.words == (CodedWord("b", (3, 5), ((0, 1), (5, 6))), CodedWord("c", (4,), ((3, 4),)))
+    np.testing.assert_allclose(query.word_vectors, [[0, 1], [-1, 0]], atol=1e-6)
+
+
+def test_the_words_of_a_passage_are_found_in_it_and_not_in_its_prompt(tokenizer_file: Path) -> None:
+    encoder = Encoder(config(passage_prompt="note "), tokenizer_file, LookUp())
+    assert encoder.words_of_codes("d  note") == [
+        CodedWord("d", (2,), ((0, 1),)),
+        CodedWord("note", (3,), ((3, 7),)),
+    ]
+    # d is (2, 2) and note (0, 2): both components of the first are above 0, the second one of the second.
+    assert encoder.encode_passages(["d  note"]).codes == [bytes([0b11000000, 0b01000000])]
+
+
+def test_what_is_cut_off_has_no_code(tokenizer_file: Path) -> None:
+    encoder = Encoder(config(max_tokens=4), tokenizer_file, LookUp())
+    # [CLS] b c b
+    assert encoder.words_of_codes("b c b d b") == [
+        CodedWord("b", (1, 3), ((0, 1), (4, 5))),
+        CodedWord("c", (2,), ((2, 3),)),
+    ]
+    assert code_counts(encoder, encoder.encode_passages(["b c b d b", "b c", "d"]).codes) == [2, 2, 1]
+    assert [word.word for word in encoder.encode_query("b c b d b").words] == ["b", "c"]
+
+
+def test_padding_has_no_part_in_codes(tokenizer_file: Path) -> None:
+    encoder = Encoder(config(), tokenizer_file, LookUp())
+    passages = ["c", "", "b c d b c", "a", "d c"]  # an empty one has the code of [CLS]
+    together = encoder.encode_passages(passages).codes
+    assert together == [encoder.encode_passages([passage]).codes[0] for passage in passages]
+    expected = np.array([[-3, 0], [4, 3], [1, 0]], dtype=np.float32)
+    assert [together[number] for number in (0, 1, 3)] == [compress(row[np.newaxis]) for row in expected]
+
+
+def test_many_passages_get_the_codes_in_the_order_given(tokenizer_file: Path) -> None:
+    encoder = Encoder(config(max_tokens=300), tokenizer_file, LookUp())
+    generator = np.random.default_rng(4)
+    texts = [
+        " ".join(generator.choice(["find", "note", "b", "c", "d"], size)) for size in generator.integers(1, 250, 60)
+    ]
+    together = encoder.encode_passages(texts).codes
+    assert len(set(together)) > 5
+    assert together == [encoder.encode_passages([text]).codes[0] for text in texts]
+
+
+def test_every_code_of_a_passage_stands_for_a_word(default_encoder: Encoder, passages: list[str]) -> None:
+    texts = [*passages, *ODD_PASSAGES, "many different words " + " ".join(f"word{number}" for number in range(300))]
+    codes = default_encoder.encode_passages(texts).codes
+    assert default_encoder.code_bits == 256
+    assert code_counts(default_encoder, codes) == [len(default_encoder.words_of_codes(text)) for text in texts]
+    assert all(codes)
+
+
+def test_codes_do_not_depend_on_the_other_passages(default_encoder: Encoder, passages: list[str]) -> None:
+    texts = [*passages[:12], *ODD_PASSAGES]
+    forwards = default_encoder.encode_passages(texts).codes
+    backwards = default_encoder.encode_passages(texts[::-1]).codes
+    assert backwards[::-1] == forwards
+
+
+def test_the_words_of_a_query_have_vectors_of_length_1(default_encoder: Encoder, passages: list[str]) -> None:
+    for text in [*passages[:5], *ODD_PASSAGES]:
+        query = default_encoder.encode_query(text)
+        assert query.word_vectors.shape == (len(query.words), 256)
+        assert query.word_vectors.dtype == np.float32
+        np.testing.assert_allclose(np.linalg.norm(query.word_vectors, axis=1), 1, rtol=1e-5)
+        for word in query.words:
+            assert all(text[start:end].lower() == word.word for start, end in word.spans)
+
+
+def test_each_word_of_a_text_is_closest_to_itself(default_encoder: Encoder, passages: list[str]) -> None:
+    for text in passages[:5]:
+        query = default_encoder.encode_query(text)
+        (codes,) = default_encoder.encode_passages([text]).codes
+        vectors = expand(codes, default_encoder.code_bits)
+        closest = (query.word_vectors @ vectors.T).argmax(axis=1)
+        met = [default_encoder.words_of_codes(text)[place].word for place in closest.tolist()]
+        assert met == [word.word for word in query.words]
+        similarities = max_similarities(query.word_vectors, vectors, [len(vectors)])
+        np.testing.assert_allclose(similarities, 1, atol=0.15)

@@ -194,3 +194,36 @@ def test_a_german_word_is_found_and_highlighted(make_searcher, typed):
     searcher = make_searcher({"reise.md": "In der Straße nach München.", "cafe.md": "Kaffee"})
     (hit,) = search(searcher, typed, "lexical")
     assert len(hit.highlights) == 1
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_late_interaction_takes_no_part_unless_asked(searcher, mode):
+    hits = search(searcher, "salt majority", mode)
+    assert hits
+    for hit in hits:
+        assert "late" not in hit.scores
+        assert "late" not in hit.contributions
+        assert hit.evidence == ()
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("rerank", ["none", "maxsim"])
+def test_contributions_add_up_to_the_score(searcher, mode, rerank):
+    hits = searcher.search("salt majority leader", limit=10, mode=mode, filters=Filters(), rerank=rerank)
+    assert len(hits) >= 3
+    assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+    for hit in hits:
+        if mode == "lexical" and rerank == "none":
+            assert (hit.contributions, hit.score) == ({}, hit.scores["lexical"])
+        else:
+            assert hit.contributions.keys() == hit.scores.keys()
+            assert sum(hit.contributions.values()) == pytest.approx(hit.score, abs=1e-5)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_reranking_opens_the_encoder_once_in_every_mode(make_reader, fake_encoder, mode):
+    opened = []
+    searcher = Searcher(make_reader(NOTES), lambda: opened.append(1) or fake_encoder)
+    for typed in ("salt", "majority", "blockchain"):
+        searcher.search(typed, limit=10, mode=mode, filters=Filters(), rerank="maxsim")
+    assert opened == [1]
