@@ -94,6 +94,8 @@ class uncompressed:
         token_codes._CODE_BITS = self._encoder.config.dim
 
         def score(query: LateQuery, ids: Sequence[bytes]) -> Vectors:
+            if not ids:
+                return np.zeros(0, dtype=np.float32)
             matrices = [self._vectors[int.from_bytes(chunk_id)] for chunk_id in ids]
             every = np.concatenate(matrices)
             highest = max_similarities(query.vectors, every, [len(matrix) for matrix in matrices])

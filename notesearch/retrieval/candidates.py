@@ -11,7 +11,7 @@ import numpy as np
 from notesearch.encoders import ScoreScale
 from notesearch.retrieval.dense import DenseScores
 from notesearch.retrieval.fusion import fuse
-from notesearch.retrieval.lexical import LexicalScores
+from notesearch.retrieval.lexical import NOTHING_MATCHED, LexicalScores
 from notesearch.storage import IndexReader
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def propose_dense(
     dense: DenseScores,
     scale: ScoreScale,
     wanted: int,
-    lexical: LexicalScores | None = None,
+    lexical: LexicalScores = NOTHING_MATCHED,
     weight: float = 0.0,
 ) -> list[Candidate]:
     """The notes that are closest to a query, and those that match its words best, by fused scores, best first.
@@ -84,10 +84,9 @@ def propose_dense(
         weight: What a point of BM25 counts against similarity.
     """
     chunk_notes = reader.notes_of_chunks(dense.best(_CHUNKS_A_NOTE * wanted).tolist())
-    matched = lexical.notes if lexical else {}
-    if lexical:
-        by_words = [candidate.note_id for candidate in propose_lexical(lexical, wanted)]
-        chunk_notes |= reader.chunk_ids_of_notes(by_words)
+    matched = lexical.notes
+    by_words = [candidate.note_id for candidate in propose_lexical(lexical, wanted)]
+    chunk_notes |= reader.chunk_ids_of_notes(by_words)
     closest = {note_id: cosines[0] for note_id, (_, cosines) in closest_chunks(chunk_notes, dense, 1).items()}
     note_ids = list(closest)
     cosines = np.array(list(closest.values()), dtype=np.float32)

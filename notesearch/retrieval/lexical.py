@@ -49,15 +49,18 @@ class LexicalScores:
         return replace(self, notes={note: score for note, score in self.notes.items() if note in note_ids})
 
 
+NOTHING_MATCHED = LexicalScores({}, 0.0)
+
+
 def match_lexical(reader: IndexReader, query: Query, limit: int, filters: Filters) -> LexicalScores:
     """Finds the notes that match a query best by its words, and by its words near each other."""
     if not query.words:
-        return LexicalScores({}, 0.0)
+        return NOTHING_MATCHED
     required = f" AND {_all_phrases(query)}" if query.phrases else ""
     words = " OR ".join(_quoted(word) for word in query.words)
     scores = dict(reader.match_words(f"({words}){required}", _FIELD_WEIGHTS, limit, filters))
     if not scores:
-        return LexicalScores({}, 0.0)
+        return NOTHING_MATCHED
     coverage = max(scores.values()) / _most_attainable(reader, query)
     if pairs := " OR ".join(_near_pairs(query.words)):
         for note_id, score in reader.match_words(f"({pairs}){required}", _FIELD_WEIGHTS, limit, filters):

@@ -14,7 +14,7 @@ from notesearch.retrieval.candidates import propose_dense, propose_lexical
 from notesearch.retrieval.dense import DenseScores, ExactScan
 from notesearch.retrieval.fusion import fuse, lexical_weight
 from notesearch.retrieval.late_interaction import LateQuery
-from notesearch.retrieval.lexical import LexicalScores, chunks_with_phrases, match_lexical
+from notesearch.retrieval.lexical import NOTHING_MATCHED, LexicalScores, chunks_with_phrases, match_lexical
 from notesearch.retrieval.passages import choose_passages, show_passages
 from notesearch.retrieval.query import Query, parse_query
 from notesearch.retrieval.reranking import POOL_NOTES, LateStage, PassageScorer, rerank_by_cross_encoder
@@ -77,31 +77,22 @@ class Searcher:
             UsageError: The query is empty.
         """
         query = parse_query(typed)
-        by_meaning = mode != "lexical" or rerank != "none"
-        if by_meaning:
-            self._begin_to_open_encoder()
-        required = chunks_with_phrases(self._reader, query, filters)
-        lexical = self._match_words(query, filters, required) if mode != "dense" else None
         wanted = max(_LEAST_NOTES, _NOTES_A_HIT * limit)
-        if not by_meaning:
-            assert lexical is not None
-            found = propose_lexical(lexical, wanted)[:limit]
-            return show_passages(choose_passages(self._reader, query, found, required, _by_shares), None)
-
+        if mode == "lexical" and rerank == "none":
+            return self._search_by_words(query, filters, wanted, limit)
+        self._begin_to_open_encoder()
+        required = chunks_with_phrases(self._reader, query, filters)
+        lexical = self._match_words(query, filters, required) if mode != "dense" else NOTHING_MATCHED
         encoded = self._encoder.encode_query(query.text)
         dense = self._score_chunks(encoded, filters, required)
         scale = self._encoder.scale
-        weight = 0.0
-        if lexical and lexical.notes:
-            highest = scale.similarity(np.array([dense.highest], dtype=np.float32))
-            weight = lexical_weight(float(highest[0]), lexical.coverage)
+        weight = self._weigh_words(lexical, dense)
         if mode == "lexical":
-            assert lexical is not None
             candidates = propose_lexical(lexical, wanted, weight)
         else:
             candidates = propose_dense(self._reader, dense, scale, wanted, lexical, weight)
-        late = self._late_stage(query, encoded, dense) if rerank != "none" else None
         pool = max(POOL_NOTES, limit)
+        late = self._late_stage(query, encoded, dense) if rerank != "none" else None
         late_contributions: dict[int, float] = {}
         if late:
             candidates, late_contributions = late.rerank(candidates, pool)
@@ -119,6 +110,12 @@ class Searcher:
         if cross_encoder:
             chosen = rerank_by_cross_encoder(cross_encoder, query.text, chosen)[:limit]
         return show_passages(chosen, late.find_evidence if late else None)
+
+    def _search_by_words(self, query: Query, filters: Filters, wanted: int, limit: int) -> list[Hit]:
+        """A search that needs no encoder."""
+        required = chunks_with_phrases(self._reader, query, filters)
+        found = propose_lexical(self._match_words(query, filters, required), wanted)[:limit]
+        return show_passages(choose_passages(self._reader, query, found, required, lambda shares, _: shares), None)
 
     @property
     def _encoder(self) -> Encoder:
@@ -144,11 +141,14 @@ class Searcher:
         dense = self._scan.score(encoded.vector, filters)
         return dense if required is None else dense.only(required)
 
+    def _weigh_words(self, lexical: LexicalScores, dense: DenseScores) -> float:
+        """What a point of BM25 counts against similarity for this query."""
+        if not lexical.notes:
+            return 0.0
+        highest = self._encoder.scale.similarity(np.array([dense.highest], dtype=np.float32))
+        return lexical_weight(float(highest[0]), lexical.coverage)
+
     def _late_stage(self, query: Query, encoded: EncodedQuery, dense: DenseScores) -> LateStage:
         frequencies = note_frequencies(self._reader, [word.word for word in encoded.words])
         late_query = LateQuery.of(encoded, frequencies, self._reader.count_notes())
         return LateStage(self._reader, self._encoder, query.text, late_query, dense)
-
-
-def _by_shares(lexical_shares: Scores, chunk_ids: NDArray[np.int64]) -> Scores:
-    return lexical_shares
