@@ -195,7 +195,8 @@ class Hit:
             take part is absent.
         more_passages: How many other passages the note has (of those that hold the phrases, where there are any).
         highlights: Character spans `(start, end)` of `snippet` that match words of the query.
-        contributions: What each part adds to `score`; empty where the score is that of one part alone.
+        contributions: What each part adds to `score`; empty where that is no sum: BM25 as it is, the score of a
+            cross-encoder, or that of a note which was not scored again as those above it were.
         strengths: How well each highlight matches, 0 to 1; 1 for another form of the same word.
         evidence: How late interaction sees the passage, in the query's order; empty where it took no part.
     """

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from notesearch.cli.terminal import columns_of, harmless, paint
+from notesearch.cli.terminal import columns_of, harmless, paint, wrapped
 from notesearch.records import Evidence, Hit
 
 _INDENT = "    "
-_NAMES = {"lexical": "words", "dense": "meaning", "late": "words in context", "cross_encoder": "cross-encoder"}
+# What the parts of a sum are called, and scores as they are.
+_PARTS = {"lexical": "words", "dense": "meaning", "late": "words in context"}
+_SCORES = {"cross_encoder": "cross-encoder", "lexical": "BM25", "dense": "cosine", "late": "MaxSim"}
 _BAR_COLUMNS = 10
+_LEAST_WIDTH_FOR_BARS = 40
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _STRONG, _FAIR = 0.75, 0.55
 
@@ -21,26 +24,34 @@ def shade(strength: float) -> str:
 
 def explanation(hit: Hit, colour: bool, width: int) -> Iterator[str]:
     """Lines that say what a hit's score is made of, and which word meets each word of the query."""
-    if hit.contributions:
-        parts = " + ".join(f"{value:.2f} {_NAMES[name]}" for name, value in hit.contributions.items())
-        yield _INDENT + paint(f"{hit.score:.2f} = {parts}".replace("+ -", "- "), "dim", colour=colour)
-    else:
-        parts = ", ".join(f"{value:.2f} {_NAMES[name]}" for name, value in hit.scores.items())
-        yield _INDENT + paint(parts, "dim", colour=colour)
+    for line in wrapped(_sum(hit), width, _INDENT, _INDENT):
+        yield _INDENT + paint(line[len(_INDENT) :], "dim", colour=colour)
+    bar_columns = _BAR_COLUMNS if width >= _LEAST_WIDTH_FOR_BARS else 0
     # A word and what meets it share what the bar, the number and the gaps leave.
-    room = (width - len(_INDENT) - _BAR_COLUMNS - 8) // 2
+    room = (width - len(_INDENT) - bar_columns - 8) // 2
     longest = max((columns_of(harmless(row.query_token)) for row in hit.evidence), default=0)
     for row in hit.evidence:
-        yield _evidence_line(row, min(longest, room), room, colour)
+        yield _evidence_line(row, min(longest, room), room, bar_columns, colour)
 
 
-def _evidence_line(row: Evidence, first_columns: int, room: int, colour: bool) -> str:
+def _sum(hit: Hit) -> str:
+    """What a score is made of, in words."""
+    if not hit.contributions:
+        return ", ".join(f"{hit.scores[name]:.2f} {_SCORES[name]}" for name in _SCORES if name in hit.scores)
+    parts = " + ".join(f"{value:.2f} {_PARTS[name]}" for name, value in hit.contributions.items()).replace("+ -", "- ")
+    return f"{hit.score:.2f} = {parts}" if len(hit.contributions) > 1 else parts
+
+
+def _evidence_line(row: Evidence, first_columns: int, room: int, bar_columns: int, colour: bool) -> str:
     word = _fitted(harmless(row.query_token), first_columns)
     met_by = _fitted(harmless(row.matched), room).rstrip()
-    eighths = round(row.score * _BAR_COLUMNS * 8)
-    bar = ("█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()).ljust(_BAR_COLUMNS)
     style = shade(row.score)
-    return f"{_INDENT}{word} {paint(bar, style, colour=colour)} {row.score:.2f} {paint(met_by, style, colour=colour)}"
+    bar = ""
+    if bar_columns:
+        eighths = round(row.score * bar_columns * 8)
+        bar = ("█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()).ljust(bar_columns)
+        bar = paint(bar, style, colour=colour) + " "
+    return f"{_INDENT}{word} {bar}{row.score:.2f} {paint(met_by, style, colour=colour)}"
 
 
 def _fitted(text: str, columns: int) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from notesearch.cli.explanation import explanation, shade
-from notesearch.cli.terminal import columns_of, harmless, paint
+from notesearch.cli.terminal import harmless, paint, wrapped
 from notesearch.records import Hit
 
 _TSV_COLUMNS = ("rank", "score", "path", "start_line", "end_line", "title", "heading", "snippet")
@@ -84,6 +84,10 @@ def format_hits(
             lines = list(_lines_for_people(hit, colour, columns))
             lines += explanation(hit, colour, columns) if explain else []
             yield "\n".join(lines) + "\n\n"
+    elif kind in (Format.FILES, Format.FILES0):
+        # Once each, where several passages of a note are hits.
+        end = "\n" if kind is Format.FILES else "\0"
+        yield from (f"{path}{end}" for path in dict.fromkeys(hit.path for hit in hits))
     else:
         yield from (_LINES[kind](hit, query_id) for hit in hits)
 
@@ -132,8 +136,6 @@ def _without_space(text: str) -> str:
 
 _LINES = {
     Format.TSV: _tsv,
-    Format.FILES: lambda hit, query_id: f"{hit.path}\n",
-    Format.FILES0: lambda hit, query_id: f"{hit.path}\0",
     Format.VIMGREP: _vimgrep,
     Format.TREC: _trec,
 }
@@ -143,7 +145,7 @@ def _lines_for_people(hit: Hit, colour: bool, width: int) -> Iterator[str]:
     number = f"{hit.rank:>2}. "
     indent = " " * len(number)
     heading = f" › {hit.heading}" if hit.heading else ""
-    title = _wrapped(harmless(hit.title + heading), width, number, indent)
+    title = wrapped(harmless(hit.title + heading), width, number, indent)
     yield from (paint(line, "bold", colour=colour) for line in title)
     lines = f":{hit.start_line}-{hit.end_line}" if hit.end_line > hit.start_line else f":{hit.start_line}"
     more = f"  (+{hit.more_passages} more)" if hit.more_passages else ""
@@ -155,14 +157,14 @@ def _lines_for_people(hit: Hit, colour: bool, width: int) -> Iterator[str]:
     )
     if hit.tags:
         tags = " ".join(f"#{tag}" for tag in hit.tags)
-        yield from (paint(line, "tag", colour=colour) for line in _wrapped(harmless(tags), width, indent, indent))
+        yield from (paint(line, "tag", colour=colour) for line in wrapped(harmless(tags), width, indent, indent))
     yield from _wrapped_snippet(hit, colour, width, indent)
 
 
 def _wrapped_snippet(hit: Hit, colour: bool, width: int, indent: str) -> Iterator[str]:
     """The snippet in lines, its matching words marked wherever the lines were broken."""
     position = 0  # in the snippet, which holds the lines one after another, white space between them
-    for line in _wrapped(hit.snippet, width, indent, indent) if hit.snippet else ():
+    for line in wrapped(hit.snippet, width, indent, indent) if hit.snippet else ():
         text = line[len(indent) :]
         start = hit.snippet.index(text, position)
         position = start + len(text)
@@ -180,33 +182,6 @@ def _marked(text: str, highlights: Iterable[tuple[tuple[int, int], float]], colo
             parts += [harmless(text[position:start]), match]
             position = end
     return "".join([*parts, harmless(text[position:])])
-
-
-def _wrapped(text: str, width: int, first: str, rest: str) -> list[str]:
-    """Lines of at most `width` columns of a terminal; a word is broken only if it is wider than a line.
-
-    textwrap counts characters, and an East Asian one takes two columns.
-    """
-    lines, column = [first], len(first)
-    for word in text.split():
-        gap = " " if column > len(rest) else ""
-        if column + len(gap) + columns_of(word) <= width:
-            lines[-1] += gap + word
-            column += len(gap) + columns_of(word)
-        elif columns_of(word) <= width - len(rest):
-            lines.append(rest + word)
-            column = len(rest) + columns_of(word)
-        else:
-            if column + len(gap) + columns_of(word[0]) > width:
-                lines.append(rest)
-                column, gap = len(rest), ""
-            for char in gap + word:
-                if column + columns_of(char) > width:
-                    lines.append(rest)
-                    column = len(rest)
-                lines[-1] += char
-                column += columns_of(char)
-    return lines
 
 
 def _short_path(path: str) -> str:

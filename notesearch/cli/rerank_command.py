@@ -34,7 +34,11 @@ def rerank(
     ] = None,
     method: Annotated[
         Optional[Method],  # noqa: UP045
-        typer.Option(help="Score by late interaction, embeddings, or a cross-encoder.", show_default="maxsim"),
+        typer.Option(
+            help="Score by late interaction, embeddings, or a cross-encoder. Default: cross-encoder if one is given, "
+            "else maxsim.",
+            show_default=False,
+        ),
     ] = None,
     cross_encoder: CrossEncoderName = None,
     limit: Annotated[int, typer.Option("--limit", "-n", help="The most hits; 0: all.", min=0)] = 10,
@@ -80,10 +84,12 @@ def rerank(
             progress=progress,
         )
     write(format_hits(hits, kind, colour=uses_colour(sys.stdout), width=width(), explain=explain))
+    unread_paths = {entry.path for entry in skipped}
+    unread_count = len(unreadable) + sum(str(place.path) in unread_paths for place in places)
     unreadable += skipped
-    if unreadable:
+    if unreadable and (not quiet or not hits):
         warn_of_skipped(unreadable, everything=verbose)
-        warn(f"{len(unreadable):,} of {len(places) + len(unreadable) - len(skipped):,} candidates could not be read.")
+        warn(f"{unread_count:,} of {len(places) + len(unreadable) - len(skipped):,} candidates could not be read.")
     if not hits:
         if kind is Format.HUMAN and not quiet and not unreadable:
             warn("Nothing to rank.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -23,6 +24,8 @@ _CODES = {"bold": "1", "dim": "2", "strong": "1;33", "fair": "33", "weak": "2;33
 
 def write(pieces: Iterable[str]) -> None:
     """Writes to stdout; ends the program quietly where the reader has gone (`| head`): what it wanted, it has."""
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, "stdout is closed")
     try:
         for piece in pieces:
             sys.stdout.write(piece)
@@ -83,3 +86,30 @@ def columns_of(text: str) -> int:
     return sum(
         2 if unicodedata.east_asian_width(char) in "WF" else 0 if unicodedata.combining(char) else 1 for char in text
     )
+
+
+def wrapped(text: str, width: int, first: str, rest: str) -> list[str]:
+    """Lines of at most `width` columns of a terminal; a word is broken only if it is wider than a line.
+
+    textwrap counts characters, and an East Asian one takes two columns.
+    """
+    lines, column = [first], len(first)
+    for word in text.split():
+        gap = " " if column > len(rest) else ""
+        if column + len(gap) + columns_of(word) <= width:
+            lines[-1] += gap + word
+            column += len(gap) + columns_of(word)
+        elif columns_of(word) <= width - len(rest):
+            lines.append(rest + word)
+            column = len(rest) + columns_of(word)
+        else:
+            if column + len(gap) + columns_of(word[0]) > width:
+                lines.append(rest)
+                column, gap = len(rest), ""
+            for char in gap + word:
+                if column + columns_of(char) > width:
+                    lines.append(rest)
+                    column = len(rest)
+                lines[-1] += char
+                column += columns_of(char)
+    return lines

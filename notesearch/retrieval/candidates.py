@@ -29,7 +29,7 @@ class Candidate:
         note_id: The note.
         score: What it is ranked by.
         parts: The scores that this was made of, each on its own scale.
-        contributions: What each of them adds to the score; empty where it is that of one part alone.
+        contributions: What each of them adds to the score; empty where that is no sum.
     """
 
     note_id: int
@@ -130,5 +130,9 @@ def continue_below(ranked: Sequence[Candidate], rest: Sequence[Candidate]) -> li
     """Puts notes that were not scored again after those that were, in their order, with scores that say so."""
     if not ranked or not rest:
         return [*ranked, *rest]
-    drop = max(0.0, rest[0].score - ranked[-1].score)
-    return [*ranked, *(replace(candidate, score=candidate.score - drop) for candidate in rest)]
+    floor = ranked[-1].score
+    drop = rest[0].score - floor
+    if drop <= 0:
+        return [*ranked, *rest]
+    lowered = (min(candidate.score - drop, floor) for candidate in rest)  # rounding may leave it a little above
+    return [*ranked, *(replace(c, score=score, contributions={}) for c, score in zip(rest, lowered, strict=True))]

@@ -43,7 +43,7 @@ def parse_query(typed: str) -> Query:
     clean = typed.encode("utf-8", "ignore").decode("utf-8").replace("\0", " ").strip()
     text = " ".join(clean.replace('"', " ").split())
     if not text:
-        raise UsageError("the query is empty", 'Say what to look for: notesearch search "words or a question"')
+        raise UsageError("the query is empty", "Say what to look for, in words or as a question.")
     words = [word for _, _, word in find_words(text)]
     telling = [word for word in words if word not in STOPWORDS] or words
     return Query(text, tuple(telling[:_MOST_WORDS]), _phrases(clean))

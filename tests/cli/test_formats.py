@@ -85,7 +85,7 @@ def test_tsv_has_one_line_a_hit_and_its_columns():
 
 def test_paths_are_exact():
     odd = hit(path="/notes/two  spaces\tand 麻婆\n.md")
-    assert formatted(Format.FILES, hit(), hit()) == "/notes/cap.md\n/notes/cap.md\n"
+    assert formatted(Format.FILES, hit(), hit(path="/notes/dal.md"), hit()) == "/notes/cap.md\n/notes/dal.md\n"
     assert formatted(Format.FILES0, odd, hit()) == "/notes/two  spaces\tand 麻婆\n.md\0/notes/cap.md\0"
 
 

@@ -441,21 +441,18 @@ def test_a_stdout_that_cannot_be_written_is_an_error(run, notes, monkeypatch):
     assert (done.code, done.err) == (2, "notesearch: [Errno 28] No space left on device\n")
 
 
-@pytest.mark.xfail(strict=True, raises=TypeError, reason="places.lines_of_stdin takes sys.stdin to be there")
 def test_a_stdin_that_was_closed_is_an_error_or_empty(run, fake_encoder, monkeypatch):
     monkeypatch.setattr(sys, "stdin", None)
     done = run("rerank", "salt")
     assert done.code in (1, 2) and done.err
 
 
-@pytest.mark.xfail(strict=True, raises=AttributeError, reason="terminal.write takes sys.stdout to be there")
 def test_a_stdout_that_was_closed_is_an_error(run, notes, monkeypatch):
     monkeypatch.setattr(sys, "stdout", None)
     done = run("rerank", "salt", notes / "cap.md")
     assert done.code == 2 and len(done.err.splitlines()) == 1
 
 
-@pytest.mark.xfail(strict=True, raises=UnicodeEncodeError, reason="Reranker._stored asks SQLite for such a name")
 def test_a_name_that_is_not_utf8_is_skipped_as_index_skips_it(run, indexed):
     odd = Path(os.fsdecode(os.fsencode(indexed) + b"/caf\xe9.md"))
     odd.write_text("salt")
@@ -464,14 +461,12 @@ def test_a_name_that_is_not_utf8_is_skipped_as_index_skips_it(run, indexed):
     assert "name is not valid UTF-8" in done.err
 
 
-@pytest.mark.xfail(strict=True, reason="a file that cannot be read counts once, however many lines of it there are")
 def test_every_line_of_a_file_that_cannot_be_read_counts(run, fake_encoder, tmp_path):
     (tmp_path / "binary.md").write_bytes(bytes(range(256)) * 9)
     done = run("rerank", "salt", f"{tmp_path}/binary.md:1:x", f"{tmp_path}/binary.md:2:y")
     assert done.err.splitlines()[-1] == "2 of 2 candidates could not be read."
 
 
-@pytest.mark.xfail(strict=True, reason="each passage of a note is a hit, and --files prints the path of each")
 @pytest.mark.parametrize("flag", ["--files", "-0"])
 def test_a_path_is_printed_once(run, fake_encoder, write_notes, flag):
     folder = write_notes({"long.md": LONG})
@@ -479,12 +474,10 @@ def test_a_path_is_printed_once(run, fake_encoder, write_notes, flag):
     assert done.out.rstrip("\0\n") == f"{folder}/long.md"
 
 
-@pytest.mark.xfail(strict=True, reason="a line number is shown as it was given, though the file has no such line")
 def test_a_line_beyond_the_end_is_not_shown(run, notes):
     (hit,) = hits_of(run, "salt", f"{notes}/cap.md:99:x")
     assert hit["end_line"] <= 3
 
 
-@pytest.mark.xfail(strict=True, reason="index --quiet says nothing of what it skipped, rerank --quiet does")
 def test_quiet_says_nothing_of_what_was_skipped(run, notes):
     assert run("rerank", "salt", notes / "cap.md", "gone.md", "--quiet").err == ""
