@@ -152,8 +152,16 @@ class Encoder:
     def _tokenize(self, texts: Sequence[str], prompt: str) -> list[_Tokens]:
         prompted = [prompt + text for text in texts]
         if self.config.lowercase:
-            prompted = [text.lower() for text in prompted]
+            prompted = [_lowered(text) for text in prompted]
         return [_Tokens.without_prompt(encoding, len(prompt)) for encoding in self._tokenizer.encode_batch(prompted)]
+
+
+def _lowered(text: str) -> str:
+    """A text in lower case, character by character, so that offsets stay true: "İ".lower() is two characters."""
+    lowered = text.lower()
+    if len(lowered) == len(text):
+        return lowered
+    return "".join(low if len(low := char.lower()) == 1 else char for char in text)
 
 
 class _Tokens(NamedTuple):

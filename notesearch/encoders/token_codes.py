@@ -64,7 +64,9 @@ def coded_words(text: str, token_spans: Sequence[Span]) -> list[CodedWord]:
             run += 1
         if start >= end or run == len(runs) or end <= runs[run][0]:
             continue
-        # A run of an unspaced script is a whole sentence: there, each token is a word.
+        # A run of an unspaced script is a whole sentence: there, each token is a word (without the space that some
+        # tokenizers begin it with).
+        start, end = max(start, runs[run][0]), min(end, runs[run][1])
         span = (start, end) if UNSPACED_CHARACTER.match(text, start) else runs[run]
         word = text[slice(*span)].lower()
         tokens.setdefault(word, []).append(number)
@@ -114,7 +116,7 @@ def expand(codes: bytes, bits: int) -> Vectors:
     """
     packed = np.frombuffer(codes, dtype=np.uint8).reshape(-1, -(-bits // 8))
     # By table: three times as fast as unpacking the bits and making numbers of them.
-    signs = _SIGNS_OF_BYTE[packed].reshape(len(packed), -1)[:, :bits]
+    signs = _SIGNS_OF_BYTE[packed].reshape(len(packed), 8 * packed.shape[1])[:, :bits]
     vectors: Vectors = signs * np.float32(1 / (math.sqrt(bits) * _SIGNS_COSINE))
     return vectors
 

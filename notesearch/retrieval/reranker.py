@@ -50,7 +50,8 @@ class _Unit:
 
     Attributes:
         note: The note.
-        chunks: Its passages, or the one; those that the index does not know have ids below 0.
+        chunks: Its passages, or the one (several, where one line is cut into them); those that the index does not know
+            have ids below 0.
         lines: First and last of the lines that were found.
     """
 
@@ -130,7 +131,7 @@ class Reranker:
             ]
         shown = self._with_telling_words(query, chosen[:limit])
         evidence = self._evidence_finder(query.text, late_query, shown) if late_query else None
-        lines = {unit.chunks[0].id: unit.lines for unit in units if unit.lines}
+        lines = {chunk.id: unit.lines for unit in units if unit.lines for chunk in unit.chunks}
         shown = [replace(passage, chunk=_from_lines(passage.chunk, lines.get(passage.chunk.id))) for passage in shown]
         return show_passages(shown, evidence), skipped
 
@@ -153,11 +154,11 @@ class Reranker:
             if len(lines) < len(own):
                 units.append(_Unit(note, chunks))
                 continue
-            lines_of_chunk: dict[int, list[int]] = {}
+            lines_of_chunks: dict[tuple[StoredChunk, ...], list[int]] = {}
             for line in lines:
-                lines_of_chunk.setdefault(_chunk_at(chunks, line), []).append(line)
+                lines_of_chunks.setdefault(_chunks_at(chunks, line), []).append(line)
             units += [
-                _Unit(note, (chunks[number],), (min(found), max(found))) for number, found in lines_of_chunk.items()
+                _Unit(note, own_chunks, (min(found), max(found))) for own_chunks, found in lines_of_chunks.items()
             ]
         return units, skipped
 
@@ -174,10 +175,7 @@ class Reranker:
             return None
         chunks = tuple(self._reader.chunks_of_notes([note_id]))
         ids = [chunk.id for chunk in chunks]
-        codes = self._reader.token_codes(ids)
-        if len(codes) < len(chunks):  # an index that an older notesearch made
-            return None
-        self._codes |= codes
+        self._codes |= self._reader.token_codes(ids)
         self._vectors |= self._reader.vectors_of_chunks(ids)
         return self._reader.notes([note_id])[note_id], chunks
 
@@ -224,7 +222,8 @@ class Reranker:
         words = [word.word for word in encoded.words]
         if self._reader is not None:
             return LateQuery.of(encoded, note_frequencies(self._reader, words), self._reader.count_notes())
-        passages = [distinct_words(chunk.text) for unit in units for chunk in unit.chunks]
+        # With the single characters, which are the words of an unspaced script.
+        passages = [distinct_words(chunk.text) | set(chunk.text) for unit in units for chunk in unit.chunks]
         frequencies = {word: sum(word in held for held in passages) for word in words}
         return LateQuery.of(encoded, frequencies, len(passages))
 
@@ -243,19 +242,21 @@ class Reranker:
             whole = score_note(late.tolist())
             contribution = LATE_WEIGHT * float(scale.similarity(np.array([whole], dtype=np.float32))[0])
             found = found.with_part("late", whole, contribution)
-        return ChosenPassage(found, unit.note, unit.chunks[best], len(unit.chunks) - 1, {})
+        others = 0 if unit.lines else len(unit.chunks) - 1
+        return ChosenPassage(found, unit.note, unit.chunks[best], others, {})
 
     def _evidence_finder(self, text: str, late_query: LateQuery, chosen: Sequence[ChosenPassage]) -> FindEvidence:
         """See `passages.FindEvidence`; a chunk may be shown only from some line on."""
-        passages = {
-            passage.chunk.id: passage_text(passage.note.title, passage.chunk.heading, passage.chunk.text)
-            for passage in chosen
-        }
+        whole = {passage.chunk.id: passage.chunk for passage in chosen}
 
         def find_evidence(note: StoredNote, chunk: StoredChunk) -> tuple[tuple[Evidence, ...], list[Match]]:
-            passage = passages[chunk.id]
-            matches = match_words(late_query, self._codes[chunk.id], passage, self._encoder)
-            return collect_evidence(matches, text, passage, chunk.text, chunk.start)
+            text_of, start = whole[chunk.id].text, whole[chunk.id].start
+            passage = passage_text(note.title, chunk.heading, text_of)
+            words = match_words(late_query, self._codes[chunk.id], passage, self._encoder)
+            evidence, matches = collect_evidence(words, text, passage, text_of, start)
+            above = chunk.start - start
+            shown = (match for match in matches if match.start >= above)
+            return evidence, [replace(match, start=match.start - above, end=match.end - above) for match in shown]
 
         return find_evidence
 
@@ -276,14 +277,10 @@ def _is_utf8(path: Path) -> bool:
     return True
 
 
-def _chunk_at(chunks: Sequence[StoredChunk], line: int) -> int:
-    """Number of the chunk that a line is in; of the closest one, for a line that is in none."""
-
-    def lines_apart(number: int) -> int:
-        chunk = chunks[number]
-        return max(chunk.start_line - line, line - chunk.end_line, 0)
-
-    return min(range(len(chunks)), key=lines_apart)
+def _chunks_at(chunks: Sequence[StoredChunk], line: int) -> tuple[StoredChunk, ...]:
+    """The chunks that a line is in, of which there may be several; the closest one, for a line that is in none."""
+    holders = tuple(chunk for chunk in chunks if chunk.start_line <= line <= chunk.end_line)
+    return holders or (min(chunks, key=lambda chunk: max(chunk.start_line - line, line - chunk.end_line)),)
 
 
 def _from_lines(chunk: StoredChunk, lines: tuple[int, int] | None) -> StoredChunk:

@@ -312,8 +312,10 @@ class IndexWriter:
                 self._execute(
                     """UPDATE chunks SET position = ?, start = ?, end = ?, start_line = ?, end_line = ?, heading = ?,
                        text = ? WHERE id = ?""",
-                    [*place, same.pop()],
+                    [*place, chunk_id := same.pop()],
                 )
+                # An index made by an older notesearch lacks them.
+                self._execute("INSERT OR IGNORE INTO token_codes VALUES (?, ?)", [chunk_id, encoded.codes])
                 continue
             cursor = self._execute(
                 """INSERT INTO chunks (position, start, end, start_line, end_line, heading, text, note_id, passage_hash)

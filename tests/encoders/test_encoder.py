@@ -260,6 +260,11 @@ def test_what_is_cut_off_has_no_code(tokenizer_file: Path) -> None:
     assert [word.word for word in encoder.encode_query("b c b d b").words] == ["b", "c"]
 
 
+def test_a_letter_that_lower_casing_lengthens_moves_no_words(tokenizer_file: Path) -> None:
+    encoder = Encoder(config(lowercase=True), tokenizer_file, LookUp())
+    assert [word.word for word in encoder.words_of_codes("İİİİ b c")][1:] == ["b", "c"]
+
+
 def test_padding_has_no_part_in_codes(tokenizer_file: Path) -> None:
     encoder = Encoder(config(), tokenizer_file, LookUp())
     passages = ["c", "", "b c d b c", "a", "d c"]  # an empty one has the code of [CLS]

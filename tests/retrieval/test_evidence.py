@@ -160,7 +160,7 @@ def test_evidence_of_any_note_is_what_stands_there(make_searcher, drawn, words, 
         f"Note {next(numbers)} leader{suffix}": beginning + body + filler + body for beginning, body, suffix in drawn
     }
     typed = " ".join(words)
-    hits = {Path(hit.path).name: hit for hit in find(make_searcher(written), typed, limit=300)}
+    hits = {Path(hit.path).name: hit for hit in find(make_searcher(written), typed, limit=10_000)}
     assert hits.keys() >= written.keys()
     for name in written:
         hit = hits[name]

@@ -155,6 +155,12 @@ def test_the_first_of_equally_close_words_is_taken():
     assert found.met_by.word == "near"
 
 
+def test_codes_that_are_not_those_of_the_words_match_nothing(fake_encoder):
+    query, codes, _ = match(fake_encoder, "quorum", "the quorum of a raft")
+    assert len(match_words(query, codes, "a quorum, a raft", fake_encoder)) == 1
+    assert match_words(query, codes, "the quorum of a raft and its lease", fake_encoder) == []
+
+
 def test_the_weighted_matches_make_the_score(fake_encoder):
     query, codes, matches = match(fake_encoder, "quorum lease raft", "a raft has a quorum", {"raft": 9, "quorum": 2})
     assert sum(found.weight * found.cosine for found in matches) == pytest.approx(float(query.score([codes])[0]))

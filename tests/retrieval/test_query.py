@@ -91,7 +91,7 @@ def test_a_very_long_query_keeps_its_first_words():
 def test_a_query_without_anything_in_it_is_refused(typed):
     with pytest.raises(UsageError, match="empty") as caught:
         parse_query(typed)
-    assert "notesearch search" in caught.value.hint
+    assert "in words or as a question" in caught.value.hint
 
 
 def test_a_query_of_signs_has_a_text_but_no_words():
