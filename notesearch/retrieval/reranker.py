@@ -158,7 +158,7 @@ class Reranker:
             for line in lines:
                 lines_of_chunks.setdefault(_chunks_at(chunks, line), []).append(line)
             units += [
-                _Unit(note, own_chunks, (min(found), max(found))) for own_chunks, found in lines_of_chunks.items()
+                _Unit(note, own_chunks, _span(own_chunks, found)) for own_chunks, found in lines_of_chunks.items()
             ]
         return units, skipped
 
@@ -281,6 +281,12 @@ def _chunks_at(chunks: Sequence[StoredChunk], line: int) -> tuple[StoredChunk, .
     """The chunks that a line is in, of which there may be several; the closest one, for a line that is in none."""
     holders = tuple(chunk for chunk in chunks if chunk.start_line <= line <= chunk.end_line)
     return holders or (min(chunks, key=lambda chunk: max(chunk.start_line - line, line - chunk.end_line)),)
+
+
+def _span(chunks: Sequence[StoredChunk], lines: Sequence[int]) -> tuple[int, int]:
+    """First and last of some lines; those in no chunk (in the front matter, say) count only if there are no others."""
+    inside = [line for line in lines if any(chunk.start_line <= line <= chunk.end_line for chunk in chunks)]
+    return min(inside or lines), max(inside or lines)
 
 
 def _from_lines(chunk: StoredChunk, lines: tuple[int, int] | None) -> StoredChunk:
