@@ -116,9 +116,9 @@ def expand(codes: bytes, bits: int) -> Vectors:
     """
     packed = np.frombuffer(codes, dtype=np.uint8).reshape(-1, -(-bits // 8))
     # By table: three times as fast as unpacking the bits and making numbers of them.
-    signs = _SIGNS_OF_BYTE[packed].reshape(len(packed), 8 * packed.shape[1])[:, :bits]
-    vectors: Vectors = signs * np.float32(1 / (math.sqrt(bits) * _SIGNS_COSINE))
-    return vectors
+    signs: Vectors = _SIGNS_OF_BYTE[packed].reshape(len(packed), 8 * packed.shape[1])[:, :bits]
+    signs *= np.float32(1 / (math.sqrt(bits) * _SIGNS_COSINE))
+    return signs
 
 
 def max_similarities(query: Vectors, passages: Vectors, lengths: Sequence[int]) -> Vectors:

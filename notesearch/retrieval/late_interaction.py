@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     Scores = NDArray[np.float32]
 
 
+# Passages scored at once: so few that what their codes expand to stays in the cache.
+_BATCH_PASSAGES = 32
+
+
 @dataclass(frozen=True, slots=True)
 class LateQuery:
     """A query made ready for late interaction.
@@ -53,12 +57,14 @@ class LateQuery:
             float32 `(len(codes),)`: MaxSim, as a weighted mean over the words of the query, so that queries of any
             length are on one scale; 1 for a passage that holds every word in the same meaning.
         """
-        if not codes:
-            return np.zeros(0, dtype=np.float32)
         bits = self.vectors.shape[1]
         code_bytes = -(-bits // 8)
-        lengths = [len(own) // code_bytes for own in codes]
-        scores: Scores = max_similarities(self.vectors, expand(b"".join(codes), bits), lengths) @ self.weights
+        scores = np.zeros(len(codes), dtype=np.float32)
+        for first in range(0, len(codes), _BATCH_PASSAGES):
+            batch = codes[first : first + _BATCH_PASSAGES]
+            lengths = [len(own) // code_bytes for own in batch]
+            highest = max_similarities(self.vectors, expand(b"".join(batch), bits), lengths)
+            scores[first : first + len(batch)] = highest @ self.weights
         return scores
 
 
