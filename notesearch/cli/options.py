@@ -7,6 +7,8 @@ from typing import Annotated, Optional
 
 import typer
 
+from notesearch.cli.formats import Format
+
 IndexDir = Annotated[
     Optional[Path],  # noqa: UP045 - typer reads it
     typer.Option(
@@ -22,6 +24,13 @@ CrossEncoderName = Annotated[
         "--cross-encoder", metavar="MODEL", help="Rerank by it: a local directory or a hub id.", show_default=False
     ),
 ]
+Output = Annotated[Format, typer.Option("--format", help="How to print the hits.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Short for --format json.")]
+AsJsonl = Annotated[bool, typer.Option("--jsonl", help="Short for --format jsonl.")]
+AsTsv = Annotated[bool, typer.Option("--tsv", help="Short for --format tsv.")]
+AsVimgrep = Annotated[bool, typer.Option("--vimgrep", help="Short for --format vimgrep.")]
+OnlyFiles = Annotated[bool, typer.Option("--files", help="Print paths only.")]
+OnlyFiles0 = Annotated[bool, typer.Option("-0", help="Print paths only, each ended by NUL.")]
 Explain = Annotated[bool, typer.Option("--explain", help="Show what each score is made of.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors on stderr.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more on stderr; show tracebacks of errors.")]

@@ -10,7 +10,20 @@ from typing import Annotated, Optional
 import typer
 
 from notesearch.cli.formats import Format, choose_format, format_hits
-from notesearch.cli.options import CrossEncoderName, Explain, IndexDir, Quiet, Verbose
+from notesearch.cli.options import (
+    AsJson,
+    AsJsonl,
+    AsTsv,
+    AsVimgrep,
+    CrossEncoderName,
+    Explain,
+    IndexDir,
+    OnlyFiles,
+    OnlyFiles0,
+    Output,
+    Quiet,
+    Verbose,
+)
 from notesearch.cli.places import lines_of_stdin, read_places
 from notesearch.cli.progress import progress_bar
 from notesearch.cli.terminal import is_terminal, uses_colour, warn, warn_of_skipped, width, write
@@ -42,13 +55,13 @@ def rerank(
     ] = None,
     cross_encoder: CrossEncoderName = None,
     limit: Annotated[int, typer.Option("--limit", "-n", help="The most hits; 0: all.", min=0)] = 10,
-    output: Annotated[Format, typer.Option("--format", help="How to print the hits.")] = Format.HUMAN,
-    as_json: Annotated[bool, typer.Option("--json", help="Short for --format json.")] = False,
-    as_jsonl: Annotated[bool, typer.Option("--jsonl", help="Short for --format jsonl.")] = False,
-    as_tsv: Annotated[bool, typer.Option("--tsv", help="Short for --format tsv.")] = False,
-    as_vimgrep: Annotated[bool, typer.Option("--vimgrep", help="Short for --format vimgrep.")] = False,
-    only_files: Annotated[bool, typer.Option("--files", help="Print paths only.")] = False,
-    null: Annotated[bool, typer.Option("-0", help="Print paths only, each ended by NUL.")] = False,
+    output: Output = Format.HUMAN,
+    as_json: AsJson = False,
+    as_jsonl: AsJsonl = False,
+    as_tsv: AsTsv = False,
+    as_vimgrep: AsVimgrep = False,
+    only_files: OnlyFiles = False,
+    null: OnlyFiles0 = False,
     explain: Explain = False,
     index_dir: IndexDir = None,
     quiet: Quiet = False,

@@ -17,7 +17,20 @@ import typer
 
 from notesearch.cli.dates import parse_date
 from notesearch.cli.formats import Format, choose_format, format_hits, hit_as_dict, json_list
-from notesearch.cli.options import CrossEncoderName, Explain, IndexDir, Quiet, Verbose
+from notesearch.cli.options import (
+    AsJson,
+    AsJsonl,
+    AsTsv,
+    AsVimgrep,
+    CrossEncoderName,
+    Explain,
+    IndexDir,
+    OnlyFiles,
+    OnlyFiles0,
+    Output,
+    Quiet,
+    Verbose,
+)
 from notesearch.cli.terminal import uses_colour, warn, width, write
 from notesearch.errors import UsageError
 
@@ -60,13 +73,13 @@ def search(
     path: Annotated[str, typer.Option(metavar="GLOB", help="Only notes whose path matches.", show_default=False)] = "",
     since: Annotated[str, typer.Option(metavar="DATE", help='Not older: 2024-05-17, "2 weeks ago".')] = "",
     until: Annotated[str, typer.Option(metavar="DATE", help="Not newer.")] = "",
-    output: Annotated[Format, typer.Option("--format", help="How to print the hits.")] = Format.HUMAN,
-    as_json: Annotated[bool, typer.Option("--json", help="Short for --format json.")] = False,
-    as_jsonl: Annotated[bool, typer.Option("--jsonl", help="Short for --format jsonl.")] = False,
-    as_tsv: Annotated[bool, typer.Option("--tsv", help="Short for --format tsv.")] = False,
-    as_vimgrep: Annotated[bool, typer.Option("--vimgrep", help="Short for --format vimgrep.")] = False,
-    files: Annotated[bool, typer.Option("--files", help="Print paths only.")] = False,
-    null: Annotated[bool, typer.Option("-0", help="Print paths only, each ended by NUL.")] = False,
+    output: Output = Format.HUMAN,
+    as_json: AsJson = False,
+    as_jsonl: AsJsonl = False,
+    as_tsv: AsTsv = False,
+    as_vimgrep: AsVimgrep = False,
+    files: OnlyFiles = False,
+    null: OnlyFiles0 = False,
     queries: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(metavar="FILE", help='A batch: JSON lines with "_id" and "text"; - is stdin.', show_default=False),

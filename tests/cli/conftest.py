@@ -3,6 +3,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -86,3 +87,23 @@ def indexed(fake_encoder, run: Run, write_notes: Callable[[Mapping[str, str]], P
     folder = write_notes(NOTES)
     assert run("index", folder, "--quiet").code == 0
     return folder
+
+
+class CrossEncoderOfLengths:
+    """Likes long passages."""
+
+    def score(self, query, passages):
+        return np.array([len(passage) for passage in passages], dtype=np.float32)
+
+
+@pytest.fixture
+def cross_encoder(monkeypatch) -> list[str]:
+    """Makes any name that of a cross-encoder; returns the names that were asked for."""
+    names = []
+
+    def open_cross_encoder(name):
+        names.append(name)
+        return CrossEncoderOfLengths()
+
+    monkeypatch.setattr("notesearch.encoders.cross_encoder.open_cross_encoder", open_cross_encoder)
+    return names

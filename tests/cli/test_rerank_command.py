@@ -4,7 +4,6 @@ import os
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 NAMES = ("cap.md", "cooking/dal.md", "cooking/white bread.md")
@@ -29,26 +28,6 @@ def stdin(monkeypatch):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(raw), encoding="utf-8", errors="surrogateescape"))
 
     return give
-
-
-class CrossEncoderOfLengths:
-    """Likes long passages."""
-
-    def score(self, query, passages):
-        return np.array([len(passage) for passage in passages], dtype=np.float32)
-
-
-@pytest.fixture
-def cross_encoder(monkeypatch) -> list[str]:
-    """Makes any name that of a cross-encoder; returns the names that were asked for."""
-    names = []
-
-    def open_cross_encoder(name):
-        names.append(name)
-        return CrossEncoderOfLengths()
-
-    monkeypatch.setattr("notesearch.encoders.cross_encoder.open_cross_encoder", open_cross_encoder)
-    return names
 
 
 def hits_of(run, *arguments) -> list[dict]:

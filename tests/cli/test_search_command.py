@@ -4,7 +4,6 @@ import re
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 CONTRACT = {
@@ -31,26 +30,6 @@ def stdin(monkeypatch):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data), encoding="utf-8"))
 
     return give
-
-
-class CrossEncoderOfLengths:
-    """Likes long passages."""
-
-    def score(self, query, passages):
-        return np.array([len(passage) for passage in passages], dtype=np.float32)
-
-
-@pytest.fixture
-def cross_encoder(monkeypatch) -> list[str]:
-    """Makes any name that of a cross-encoder; returns the names that were asked for."""
-    names = []
-
-    def open_cross_encoder(name):
-        names.append(name)
-        return CrossEncoderOfLengths()
-
-    monkeypatch.setattr("notesearch.encoders.cross_encoder.open_cross_encoder", open_cross_encoder)
-    return names
 
 
 def test_what_is_found_goes_to_stdout_and_exits_with_0(run, indexed):
