@@ -235,6 +235,7 @@ class IndexReport:
         chunks: Chunks in the index now.
         encoded: Chunks that had to be encoded in this run.
         seconds: Wall-clock time of the run.
+        coded: Chunks among these that were encoded only for the token codes that an older index lacked.
     """
 
     added: int
@@ -248,3 +249,4 @@ class IndexReport:
     chunks: int
     encoded: int
     seconds: float
+    coded: int = 0

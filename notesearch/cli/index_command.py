@@ -101,6 +101,8 @@ def _tell(report: IndexReport, *, verbose: bool, in_words: bool) -> None:
             )
             if count
         ]
+        if report.coded:
+            changes.append(_counted(report.coded, "chunk") + " given token codes")
         what = ", ".join(changes) or "Nothing has changed"
         warn(f"{what}. {_counted(report.notes, 'note')}, {_counted(report.chunks, 'chunk')}, {report.seconds:.1f} s.")
 

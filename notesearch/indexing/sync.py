@@ -50,6 +50,7 @@ class _Tally:
     unchanged: int = 0
     renamed: int = 0
     encoded: int = 0
+    coded: int = 0
     skipped: list[Skipped] = field(default_factory=list)
     problems: list[Skipped] = field(default_factory=list)
 
@@ -158,6 +159,7 @@ class Synchronizer:
             chunks=chunks,
             encoded=tally.encoded,
             seconds=time.monotonic() - started,
+            coded=tally.coded,
         )
 
     def _settle_fingerprint(self, rebuild: bool) -> None:
@@ -326,6 +328,7 @@ class Synchronizer:
             with self._writer.transaction():
                 self._writer.add_codes(zip([part.id for part in batch], encoded.codes, strict=True))
             self._tally.encoded += len(batch)
+            self._tally.coded += len(batch)
             self._progress(done + len(batch), len(chunks))
 
     def _remove(self, gone: Sequence[KnownNote]) -> None:

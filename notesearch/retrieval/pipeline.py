@@ -17,12 +17,14 @@ from notesearch.retrieval.late_interaction import LateQuery
 from notesearch.retrieval.lexical import NOTHING_MATCHED, LexicalScores, chunks_with_phrases, match_lexical
 from notesearch.retrieval.passages import choose_passages, show_passages
 from notesearch.retrieval.query import Query, parse_query
-from notesearch.retrieval.reranking import POOL_NOTES, LateStage, PassageScorer, rerank_by_cross_encoder
+from notesearch.retrieval.reranking import POOL_NOTES, LateStage, rerank_by_cross_encoder
 from notesearch.retrieval.words import note_frequencies
 from notesearch.storage import IndexReader
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from notesearch.encoders.cross_encoder import CrossEncoder
 
     Scores = NDArray[np.float32]
 
@@ -58,7 +60,7 @@ class Searcher:
         mode: Mode,
         filters: Filters,
         rerank: Rerank = "none",
-        cross_encoder: PassageScorer | None = None,
+        cross_encoder: CrossEncoder | None = None,
     ) -> list[Hit]:
         """Finds notes.
 

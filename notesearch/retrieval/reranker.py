@@ -25,7 +25,6 @@ from notesearch.retrieval.query import Query, parse_query
 from notesearch.retrieval.reranking import (
     PASSAGES_A_NOTE,
     POOL_NOTES,
-    PassageScorer,
     rerank_by_cross_encoder,
 )
 from notesearch.retrieval.snippets import Match
@@ -35,6 +34,8 @@ from notesearch.words import distinct_words
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from notesearch.encoders.cross_encoder import CrossEncoder
 
     Vectors = NDArray[np.float32]
 
@@ -96,7 +97,7 @@ class Reranker:
         *,
         method: Method,
         limit: int,
-        cross_encoder: PassageScorer | None = None,
+        cross_encoder: CrossEncoder | None = None,
     ) -> tuple[list[Hit], list[Skipped]]:
         """Ranks places by how well they answer a query.
 

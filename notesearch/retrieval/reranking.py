@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,20 +23,14 @@ from notesearch.storage import IndexReader, StoredChunk, StoredNote
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from notesearch.encoders.cross_encoder import CrossEncoder
+
     Scores = NDArray[np.float32]
 
 # How many notes are scored again at least: more changes nothing.
 POOL_NOTES = 50
 # The passages of each that are scored, the closest ones.
 PASSAGES_A_NOTE = 4
-
-
-class PassageScorer(Protocol):
-    """What scores passages against a query: a cross-encoder."""
-
-    def score(self, query: str, passages: Sequence[str]) -> Scores:
-        """Scores passages, float32 `(len(passages),)`; higher is better."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +94,7 @@ class LateStage:
 
 
 def rerank_by_cross_encoder(
-    cross_encoder: PassageScorer, query: str, chosen: Sequence[ChosenPassage]
+    cross_encoder: CrossEncoder, query: str, chosen: Sequence[ChosenPassage]
 ) -> list[ChosenPassage]:
     """Ranks notes by a cross-encoder's scores of the passages chosen for them."""
     texts = [passage_text(passage.note.title, passage.chunk.heading, passage.chunk.text) for passage in chosen]

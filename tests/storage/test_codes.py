@@ -234,12 +234,12 @@ class TestOlderIndex:
     ) -> None:
         report = self.sync(older_dir, folder)
         assert (report.unchanged, report.added, report.updated) == (4, 0, 0)
-        assert report.encoded == report.chunks == len(fake_encoder.encoded) > 5
+        assert report.encoded == report.coded == report.chunks == len(fake_encoder.encoded) > 5
         codes = "SELECT chunk_id, codes FROM token_codes ORDER BY chunk_id"
         assert rows(older_dir, codes) == rows(current_dir, codes)
         fake_encoder.encoded.clear()
         report = self.sync(older_dir, folder)
-        assert (report.unchanged, report.encoded, fake_encoder.encoded) == (4, 0, [])
+        assert (report.unchanged, report.encoded, report.coded, fake_encoder.encoded) == (4, 0, 0, [])
 
     def test_a_run_that_breaks_off_is_gone_on_with(
         self,
