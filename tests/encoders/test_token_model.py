@@ -552,7 +552,10 @@ def test_an_index_is_made_and_searched_with_a_token_model(source: Path, shared_c
         hits = index.search("what is a quorum?")
         assert {hit.title for hit in hits} == {"Quorum", "Train"}
         assert all("late" in hit.scores for hit in hits)
-        assert {row.query_token for row in hits[0].evidence} >= {"what", "is", "quorum"}
+        asked = {row.query_token for hit in hits for row in hit.evidence}
+        # A ColBERT model weighs stopwords too; what it holds against a marker of the passage is no evidence.
+        assert asked <= {"what", "is", "a", "quorum", "?"}
+        assert asked & {"what", "is", "a"}
 
     # It goes without saying from then on, and is never mixed with another.
     (notes / "new.md").write_text("Something new\n")
