@@ -7,10 +7,13 @@ weight of the words against the meaning, say) holds for any model.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from notesearch.encoders.token_codes import expand, max_similarities
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -65,6 +68,19 @@ class ScoreScale:
     def spread(self) -> float:
         """How far the scores of an answer are above those of unrelated passages."""
         return max(self.related - self.unrelated, 1e-3)
+
+
+def measure_late_scale(queries: Sequence[NDArray[np.float32]], codes: Sequence[bytes], bits: int) -> ScoreScale:
+    """Measures the scale of late interaction by the probes.
+
+    Args:
+        queries: The word vectors of each probe's query, float32 `(words, bits)`.
+        codes: The token codes of each probe's passage.
+        bits: Bits of a code.
+    """
+    passages = [expand(own, bits) for own in codes]
+    every_code, lengths = np.concatenate(passages), [len(own) for own in passages]
+    return measure_scale(np.stack([max_similarities(query, every_code, lengths).mean(axis=1) for query in queries]))
 
 
 def measure_scale(scores: NDArray[np.float32]) -> ScoreScale:

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import numpy as np
 
 from notesearch.encoders.bert_graph import build_bert_graph, is_plain_bert
-from notesearch.encoders.calibration import PROBES, ScoreScale, measure_scale
+from notesearch.encoders.calibration import PROBES, ScoreScale, measure_late_scale, measure_scale
 from notesearch.encoders.model_files import EncoderConfig, absolute_name, find_model, read_encoder_config, read_json
-from notesearch.encoders.token_codes import expand, max_similarities
 from notesearch.errors import ModelError
 from notesearch.settings import cache_dir
 
@@ -238,11 +237,8 @@ def _measure_scales(encoder: Encoder, passages: EncodedPassages) -> tuple[ScoreS
     """Measures by the probes what cosines and what scores of late interaction mean."""
     queries = [encoder.encode_query(query) for query, _ in PROBES]
     cosines = np.stack([query.vector for query in queries]) @ passages.vectors.T
-    codes = [expand(codes, encoder.code_bits) for codes in passages.codes]
-    lengths = [len(vectors) for vectors in codes]
-    every_code = np.concatenate(codes)
-    late = [max_similarities(query.word_vectors, every_code, lengths).mean(axis=1) for query in queries]
-    return measure_scale(cosines), measure_scale(np.stack(late))
+    late_scale = measure_late_scale([query.word_vectors for query in queries], passages.codes, encoder.code_bits)
+    return measure_scale(cosines), late_scale
 
 
 def quantize(float_file: Path, int8_file: Path) -> None:

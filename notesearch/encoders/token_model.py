@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from notesearch.encoders.calibration import PROBES, ScoreScale, measure_scale
+from notesearch.encoders.calibration import PROBES, ScoreScale, measure_late_scale
 from notesearch.encoders.model_files import (
     WEIGHTS,
     absolute_name,
@@ -23,7 +23,7 @@ from notesearch.encoders.model_files import (
     read_json,
     read_optional_json,
 )
-from notesearch.encoders.token_codes import CodedWord, Span, code_bits, compress, expand, max_similarities
+from notesearch.encoders.token_codes import CodedWord, Span, code_bits, compress
 from notesearch.encoders.torch_forward import load_model
 from notesearch.errors import ModelError
 from notesearch.settings import cache_dir
@@ -291,11 +291,8 @@ def _read_scale(fingerprint: str) -> ScoreScale | None:
 
 def _measure_scale(model: TokenModel) -> ScoreScale:
     """Measures by the probes what scores of late interaction mean."""
-    codes = [expand(codes, model.code_bits) for codes in model.encode_passages([passage for _, passage in PROBES])]
-    lengths = [len(own) for own in codes]
-    every_code = np.concatenate(codes)
-    queries = [model.encode_query(query)[1] for query, _ in PROBES]
-    return measure_scale(np.stack([max_similarities(query, every_code, lengths).mean(axis=1) for query in queries]))
+    codes = model.encode_passages([passage for _, passage in PROBES])
+    return measure_late_scale([model.encode_query(query)[1] for query, _ in PROBES], codes, model.code_bits)
 
 
 def _keep_scale(fingerprint: str, scale: ScoreScale) -> None:

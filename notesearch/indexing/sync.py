@@ -13,6 +13,7 @@ from notesearch.encoders import Encoder, PreparedModel, open_fastest_encoder
 from notesearch.encoders.token_model import token_model_fingerprint
 from notesearch.errors import FolderUnreadable, IndexMismatch, NoteUnreadable, UsageError
 from notesearch.notes import (
+    NO_TEXT,
     NoteFile,
     chunk_note,
     find_notes,
@@ -31,9 +32,6 @@ _BATCH_CHUNKS = 256
 _TITLE_TOKENS = 64
 # For choosing an encoder before the notes are read.
 _BYTES_A_CHUNK = 600
-
-# What stands for an empty note, so that it is found by its title.
-_NO_TEXT = Chunk(start=0, end=0, start_line=1, end_line=1, heading="", text="")
 
 _Walk = Iterator[NoteFile | Skipped]
 Progress = Callable[[int, int], None]
@@ -294,7 +292,7 @@ class Synchronizer:
         return _ReadNote(changed.folder_id, file, known, content_hash, note)
 
     def _cut(self, read: _ReadNote, encoder: Encoder) -> _CutNote:
-        chunks = chunk_note(read.note, encoder.token_starts, self._chunking) or (_NO_TEXT,)
+        chunks = chunk_note(read.note, encoder.token_starts, self._chunking) or (NO_TEXT,)
         passages = tuple(passage_text(read.note.title, chunk.heading, chunk.text) for chunk in chunks)
         return _CutNote(read, chunks, passages, tuple(_hash(passage.encode()) for passage in passages))
 

@@ -1,12 +1,13 @@
 """Files to notes and chunks: walking a folder, decoding, front matter, structure, cutting."""
 
-from notesearch.notes.chunks import chunk_note
+from notesearch.notes.chunks import NO_TEXT, chunk_note
 from notesearch.notes.files import NOTE_SUFFIXES, NoteFile, find_notes
 from notesearch.notes.front_matter import FrontMatter, parse_front_matter
 from notesearch.notes.read import note_from_bytes, parse_note, read_bytes, read_note
 
 __all__ = [
     "NOTE_SUFFIXES",
+    "NO_TEXT",
     "FrontMatter",
     "NoteFile",
     "chunk_note",

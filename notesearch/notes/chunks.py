@@ -22,6 +22,10 @@ class _Piece(NamedTuple):
     may_overlap: bool
 
 
+# What stands for a note without text, so that it is found by its title.
+NO_TEXT = Chunk(start=0, end=0, start_line=1, end_line=1, heading="", text="")
+
+
 def chunk_note(note: Note, token_starts: Callable[[str], Sequence[int]], chunking: Chunking) -> tuple[Chunk, ...]:
     """Cut a note into chunks.
 

@@ -55,8 +55,7 @@ def propose_lexical(lexical: LexicalScores, wanted: int, weight: float | None = 
         wanted: The most notes.
         weight: What a point of BM25 counts, where other parts will be added; else the score is BM25 itself.
     """
-    best = sorted(lexical.notes, key=lambda note_id: (-lexical.notes[note_id], note_id))[:wanted]
-    scores = {note_id: float(np.float32(lexical.notes[note_id])) for note_id in best}
+    scores = {note_id: float(np.float32(lexical.notes[note_id])) for note_id in _best_notes(lexical, wanted)}
     if weight is None:
         return [Candidate(note_id, bm25, {"lexical": bm25}, {}) for note_id, bm25 in scores.items()]
     return [
@@ -85,8 +84,7 @@ def propose_dense(
     """
     chunk_notes = reader.notes_of_chunks(dense.best(_CHUNKS_A_NOTE * wanted).tolist())
     matched = lexical.notes
-    by_words = [candidate.note_id for candidate in propose_lexical(lexical, wanted)]
-    chunk_notes |= reader.chunk_ids_of_notes(by_words)
+    chunk_notes |= reader.chunk_ids_of_notes(_best_notes(lexical, wanted))
     closest = {note_id: cosines[0] for note_id, (_, cosines) in closest_chunks(chunk_notes, dense, 1).items()}
     note_ids = list(closest)
     cosines = np.array(list(closest.values()), dtype=np.float32)
@@ -102,6 +100,10 @@ def propose_dense(
             contributions = {"lexical": weight * float(bm25[row])} | contributions
         candidates.append(Candidate(note_ids[row], float(fused[row]), parts, contributions))
     return candidates
+
+
+def _best_notes(lexical: LexicalScores, wanted: int) -> list[int]:
+    return sorted(lexical.notes, key=lambda note_id: (-lexical.notes[note_id], note_id))[:wanted]
 
 
 def closest_chunks(

@@ -4,12 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from notesearch.encoders import Encoder
+from notesearch.passages import passage_text
 from notesearch.records import Evidence
-from notesearch.retrieval.late_interaction import WordMatch
+from notesearch.retrieval.late_interaction import LateQuery, WordMatch, match_words
 from notesearch.retrieval.snippets import Match
+from notesearch.storage import StoredChunk, StoredNote
 
 # Below this cosine, two words have met for want of better ones: it is reported, but not shown in the snippet.
 _LEAST_STRENGTH = 0.4
+
+
+def find_passage_evidence(
+    late_query: LateQuery, query: str, encoder: Encoder, note: StoredNote, chunk: StoredChunk, codes: bytes
+) -> tuple[tuple[Evidence, ...], list[Match]]:
+    """How late interaction sees a chunk: evidence, and matches with places in the chunk's text.
+
+    Args:
+        late_query: The query, made ready.
+        query: The query, as it was encoded.
+        encoder: What encoded both.
+        note: The chunk's note.
+        chunk: The whole chunk.
+        codes: Its token codes.
+    """
+    passage = passage_text(note.title, chunk.heading, chunk.text)
+    return collect_evidence(match_words(late_query, codes, passage, encoder), query, passage, chunk.text, chunk.start)
 
 
 def collect_evidence(

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from notesearch.encoders import ScoreScale
+
 # What BM25 counts against similarity (0 unrelated, 1 an answer) at the reference point below.
 _LEXICAL_WEIGHT = 0.027
 # Where the closest passage is this similar, the words weigh as above; the less similar it is, the more they weigh.
@@ -43,6 +45,12 @@ def fuse(lexical: NDArray[np.float32], similarity: NDArray[np.float32], weight: 
     """
     fused: NDArray[np.float32] = similarity + lexical * lexical.dtype.type(weight)
     return fused
+
+
+def late_contributions(late: NDArray[np.float32], scale: ScoreScale) -> NDArray[np.float32]:
+    """What scores of late interaction, on a scale of their own, add to similarities."""
+    contributions: NDArray[np.float32] = late.dtype.type(LATE_WEIGHT) * scale.similarity(late)
+    return contributions
 
 
 def _clipped(value: float, least: float, most: float) -> float:

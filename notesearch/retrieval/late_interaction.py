@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from notesearch.encoders import CodedWord, EncodedQuery, Encoder, expand, max_similarities
+from notesearch.retrieval.words import note_frequencies
+from notesearch.storage import IndexReader
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -66,6 +68,12 @@ class LateQuery:
             highest = max_similarities(self.vectors, expand(b"".join(batch), bits), lengths)
             scores[first : first + len(batch)] = highest @ self.weights
         return scores
+
+
+def weigh_by_index(query: EncodedQuery, reader: IndexReader) -> LateQuery:
+    """Makes a query ready for late interaction with the notes of an index."""
+    frequencies = note_frequencies(reader, [word.word for word in query.words])
+    return LateQuery.of(query, frequencies, reader.count_notes())
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,11 @@ from notesearch.records import Filters, Hit
 from notesearch.retrieval.candidates import propose_dense, propose_lexical
 from notesearch.retrieval.dense import DenseScores, ExactScan
 from notesearch.retrieval.fusion import fuse, lexical_weight
-from notesearch.retrieval.late_interaction import LateQuery
+from notesearch.retrieval.late_interaction import weigh_by_index
 from notesearch.retrieval.lexical import NOTHING_MATCHED, LexicalScores, chunks_with_phrases, match_lexical
 from notesearch.retrieval.passages import choose_passages, show_passages
 from notesearch.retrieval.query import Query, parse_query
 from notesearch.retrieval.reranking import POOL_NOTES, LateStage, rerank_by_cross_encoder
-from notesearch.retrieval.words import note_frequencies
 from notesearch.storage import IndexReader
 
 if TYPE_CHECKING:
@@ -94,7 +93,10 @@ class Searcher:
         else:
             candidates = propose_dense(self._reader, dense, scale, wanted, lexical, weight)
         pool = max(POOL_NOTES, limit)
-        late = self._late_stage(query, encoded, dense) if rerank != "none" else None
+        late = None
+        if rerank != "none":
+            late_query = weigh_by_index(encoded, self._reader)
+            late = LateStage(self._reader, self._encoder, query.text, late_query, dense)
         late_contributions: dict[int, float] = {}
         if late:
             candidates, late_contributions = late.rerank(candidates, pool)
@@ -149,8 +151,3 @@ class Searcher:
             return 0.0
         highest = self._encoder.scale.similarity(np.array([dense.highest], dtype=np.float32))
         return lexical_weight(float(highest[0]), lexical.coverage)
-
-    def _late_stage(self, query: Query, encoded: EncodedQuery, dense: DenseScores) -> LateStage:
-        frequencies = note_frequencies(self._reader, [word.word for word in encoded.words])
-        late_query = LateQuery.of(encoded, frequencies, self._reader.count_notes())
-        return LateStage(self._reader, self._encoder, query.text, late_query, dense)

@@ -12,14 +12,14 @@ import numpy as np
 
 from notesearch.encoders import EncodedQuery, Encoder
 from notesearch.errors import NoteUnreadable
-from notesearch.notes import NoteFile, chunk_note, read_note
+from notesearch.notes import NO_TEXT, NoteFile, chunk_note, read_note
 from notesearch.notes.lines import LineTable
 from notesearch.passages import passage_text
-from notesearch.records import Chunk, Chunking, Evidence, Hit, Place, Skipped
+from notesearch.records import Chunking, Evidence, Hit, Place, Skipped
 from notesearch.retrieval.candidates import Candidate, continue_below
-from notesearch.retrieval.evidence import collect_evidence
-from notesearch.retrieval.fusion import LATE_WEIGHT
-from notesearch.retrieval.late_interaction import LateQuery, match_words, score_note
+from notesearch.retrieval.evidence import find_passage_evidence
+from notesearch.retrieval.fusion import late_contributions
+from notesearch.retrieval.late_interaction import LateQuery, score_note, weigh_by_index
 from notesearch.retrieval.passages import ChosenPassage, FindEvidence, show_passages
 from notesearch.retrieval.query import Query, parse_query
 from notesearch.retrieval.reranking import (
@@ -28,7 +28,7 @@ from notesearch.retrieval.reranking import (
     rerank_by_cross_encoder,
 )
 from notesearch.retrieval.snippets import Match
-from notesearch.retrieval.words import note_frequencies, telling_words
+from notesearch.retrieval.words import telling_words
 from notesearch.storage import IndexReader, StoredChunk, StoredNote
 from notesearch.words import distinct_words
 
@@ -195,7 +195,7 @@ class Reranker:
         if status.st_size > self._max_bytes:
             raise NoteUnreadable(f"larger than {self._max_bytes:,} bytes")
         note = read_note(NoteFile(path, status.st_size, status.st_mtime_ns))
-        chunks = chunk_note(note, self._encoder.token_starts, self._chunking) or (Chunk(0, 0, 1, 1, "", ""),)
+        chunks = chunk_note(note, self._encoder.token_starts, self._chunking) or (NO_TEXT,)
         stored = tuple(
             StoredChunk(next(self._new_ids), 0, c.start, c.end, c.start_line, c.end_line, c.heading, c.text)
             for c in chunks
@@ -220,12 +220,11 @@ class Reranker:
 
     def _weighted(self, encoded: EncodedQuery, units: Sequence[_Unit]) -> LateQuery:
         """Weights the query's words by how rare they are in the index, or else among the passages."""
-        words = [word.word for word in encoded.words]
         if self._reader is not None:
-            return LateQuery.of(encoded, note_frequencies(self._reader, words), self._reader.count_notes())
+            return weigh_by_index(encoded, self._reader)
         # With the single characters, which are the words of an unspaced script.
         passages = [distinct_words(chunk.text) | set(chunk.text) for unit in units for chunk in unit.chunks]
-        frequencies = {word: sum(word in held for held in passages) for word in words}
+        frequencies = {word.word: sum(word.word in held for held in passages) for word in encoded.words}
         return LateQuery.of(encoded, frequencies, len(passages))
 
     def _choose(self, unit: _Unit, encoded: EncodedQuery, late_query: LateQuery | None) -> ChosenPassage:
@@ -238,11 +237,9 @@ class Reranker:
         best = int(closest[0])
         if late_query:
             late = late_query.score([self._codes[unit.chunks[row].id] for row in closest])
-            scale = self._encoder.late_scale
-            best = int(closest[int((similarity[closest] + LATE_WEIGHT * scale.similarity(late)).argmax())])
-            whole = score_note(late.tolist())
-            contribution = LATE_WEIGHT * float(scale.similarity(np.array([whole], dtype=np.float32))[0])
-            found = found.with_part("late", whole, contribution)
+            added = late_contributions(late, self._encoder.late_scale)
+            best = int(closest[int((similarity[closest] + added).argmax())])
+            found = found.with_part("late", score_note(late.tolist()), score_note(added.tolist()))
         others = 0 if unit.lines else len(unit.chunks) - 1
         return ChosenPassage(found, unit.note, unit.chunks[best], others, {})
 
@@ -251,11 +248,10 @@ class Reranker:
         whole = {passage.chunk.id: passage.chunk for passage in chosen}
 
         def find_evidence(note: StoredNote, chunk: StoredChunk) -> tuple[tuple[Evidence, ...], list[Match]]:
-            text_of, start = whole[chunk.id].text, whole[chunk.id].start
-            passage = passage_text(note.title, chunk.heading, text_of)
-            words = match_words(late_query, self._codes[chunk.id], passage, self._encoder)
-            evidence, matches = collect_evidence(words, text, passage, text_of, start)
-            above = chunk.start - start
+            evidence, matches = find_passage_evidence(
+                late_query, text, self._encoder, note, whole[chunk.id], self._codes[chunk.id]
+            )
+            above = chunk.start - whole[chunk.id].start
             shown = (match for match in matches if match.start >= above)
             return evidence, [replace(match, start=match.start - above, end=match.end - above) for match in shown]
 

@@ -13,9 +13,9 @@ from notesearch.passages import passage_text
 from notesearch.records import Evidence
 from notesearch.retrieval.candidates import Candidate, closest_chunks, continue_below
 from notesearch.retrieval.dense import DenseScores
-from notesearch.retrieval.evidence import collect_evidence
-from notesearch.retrieval.fusion import LATE_WEIGHT
-from notesearch.retrieval.late_interaction import LateQuery, match_words, score_note
+from notesearch.retrieval.evidence import find_passage_evidence
+from notesearch.retrieval.fusion import late_contributions
+from notesearch.retrieval.late_interaction import LateQuery, score_note
 from notesearch.retrieval.passages import ChosenPassage
 from notesearch.retrieval.snippets import Match
 from notesearch.storage import IndexReader, StoredChunk, StoredNote
@@ -66,31 +66,26 @@ class LateStage:
         note_chunks = self.reader.chunk_ids_of_notes([candidate.note_id for candidate in first])
         closest = closest_chunks(note_chunks, self.dense, PASSAGES_A_NOTE)
         codes = self.reader.token_codes([chunk_id for ids, _ in closest.values() for chunk_id in ids])
-        scores = dict(zip(codes, self.query.score(list(codes.values())).tolist(), strict=True))
+        late = self.query.score(list(codes.values()))
+        scores = dict(zip(codes, late.tolist(), strict=True))
+        added = dict(zip(codes, late_contributions(late, self.encoder.late_scale).tolist(), strict=True))
         ranked, rest = [], []
         for candidate in first:
-            own = [scores[chunk_id] for chunk_id in closest[candidate.note_id][0] if chunk_id in scores]
+            own = [chunk_id for chunk_id in closest[candidate.note_id][0] if chunk_id in scores]
             if own:
-                late = score_note(own)
-                ranked.append(candidate.with_part("late", late, self._contribution(late)))
+                score, contribution = (score_note([values[chunk_id] for chunk_id in own]) for values in (scores, added))
+                ranked.append(candidate.with_part("late", score, contribution))
             else:
                 rest.append(candidate)
         ranked.sort(key=lambda candidate: -candidate.score)
-        contributions = {chunk_id: self._contribution(score) for chunk_id, score in scores.items()}
-        return continue_below(ranked, [*rest, *candidates[pool:]]), contributions
+        return continue_below(ranked, [*rest, *candidates[pool:]]), added
 
     def find_evidence(self, note: StoredNote, chunk: StoredChunk) -> tuple[tuple[Evidence, ...], list[Match]]:
         """See `passages.FindEvidence`."""
         codes = self.reader.token_codes([chunk.id])
         if not codes:
             return (), []
-        passage = passage_text(note.title, chunk.heading, chunk.text)
-        matches = match_words(self.query, codes[chunk.id], passage, self.encoder)
-        return collect_evidence(matches, self.text, passage, chunk.text, chunk.start)
-
-    def _contribution(self, late: float) -> float:
-        similarity = self.encoder.late_scale.similarity(np.array([late], dtype=np.float32))
-        return LATE_WEIGHT * float(similarity[0])
+        return find_passage_evidence(self.query, self.text, self.encoder, note, chunk, codes[chunk.id])
 
 
 def rerank_by_cross_encoder(

@@ -11,16 +11,13 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from notesearch.errors import IndexBusy
 from notesearch.records import Chunk, Note, Skipped
 from notesearch.storage.database import database_file, open_for_writing, translated_errors
 from notesearch.storage.reader import Fingerprint, read_fingerprint, read_vector_file_record, read_vectors
 from notesearch.storage.vector_file import build_vector_file, extend_vector_file, is_sound, vector_file
-
-if TYPE_CHECKING:
-    pass
 
 # Up to here a one-shot search scans SQLite in less than 40 ms, and the file would cost four times the notes' text.
 _LEAST_CHUNKS_FOR_VECTOR_FILE = 30_000
