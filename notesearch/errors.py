@@ -4,6 +4,7 @@ NotesearchError               message, hint, exit code; printed in one place, `c
 ├── UsageError                a request that makes no sense: an empty query, a bad date
 ├── SettingsError             the settings file is wrong
 ├── NoteUnreadable            one note could not be read; the run goes on without it
+├── NoteNotWritable           tags could not be written into one note; the run goes on without it
 ├── FolderUnreadable          a folder to index is missing, is no folder, or may not be read
 ├── ModelError                a model is unknown, damaged, unsafe or not fetched yet
 └── StoreError                the index directory cannot be used
@@ -52,6 +53,10 @@ class NoteUnreadable(NotesearchError):
     def __init__(self, message: str, hint: str = "", *, for_now: bool = False) -> None:
         super().__init__(message, hint)
         self.for_now = for_now
+
+
+class NoteNotWritable(NotesearchError):
+    """Tags could not be written into one note."""
 
 
 class FolderUnreadable(NotesearchError):

@@ -1,0 +1,115 @@
+"""Put new bytes in the place of a file, whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from notesearch.errors import NoteNotWritable
+
+# Hidden, so that `find_notes` never takes it for a note.
+_TEMPORARY_PREFIX = ".notesearch-"
+
+
+def replace_file(path: Path, expected: bytes, new: bytes) -> None:
+    """Replace what a file holds; its mode, owner, times and extended attributes stay.
+
+    At every moment, the file is there with all of its old or all of its new bytes. Of a symlink, the target is
+    replaced.
+
+    Args:
+        path: The file.
+        expected: What it holds.
+        new: What it is to hold.
+
+    Raises:
+        NoteNotWritable: It holds something else by now, or cannot be replaced; the message is a short reason.
+    """
+    try:
+        target = Path(os.path.realpath(path, strict=True))
+        status = target.stat()
+        _refuse(target, status)
+        _replace(target, status, expected, new)
+        _sync_folder(target.parent)
+    except FileNotFoundError as error:
+        raise NoteNotWritable("file disappeared") from error
+    except OSError as error:
+        raise NoteNotWritable((error.strerror or "cannot be written").lower()) from error
+
+
+def _refuse(target: Path, status: os.stat_result) -> None:
+    # The superuser may write everything: the bits say what the owner wants.
+    if not stat.S_ISREG(status.st_mode):
+        raise NoteNotWritable("special file")
+    if status.st_nlink > 1:
+        raise NoteNotWritable("file with hard links")
+    if not status.st_mode & stat.S_IWUSR or not os.access(target, os.W_OK):
+        raise NoteNotWritable("read-only file")
+    if not target.parent.stat().st_mode & stat.S_IWUSR or not os.access(target.parent, os.W_OK | os.X_OK):
+        raise NoteNotWritable("read-only folder")
+
+
+def _replace(target: Path, status: os.stat_result, expected: bytes, new: bytes) -> None:
+    descriptor, name = tempfile.mkstemp(prefix=_TEMPORARY_PREFIX, dir=target.parent)
+    temporary = Path(name)
+    try:
+        with open(descriptor, "wb") as file:  # noqa: PTH123 - from a descriptor
+            file.write(new)
+            file.flush()
+            _make_alike(descriptor, target, status)
+            os.fsync(descriptor)
+        # As late as can be: there is no way to replace a file only if nobody has changed it.
+        if target.read_bytes() != expected:
+            raise NoteNotWritable("changed since it was read")
+        temporary.replace(target)
+    finally:
+        with suppress(OSError):  # it is gone where all went well
+            temporary.unlink()
+
+
+def _make_alike(descriptor: int, target: Path, status: os.stat_result) -> None:
+    _take_owner(descriptor, status)
+    os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
+    _copy_attributes(target, descriptor)
+    os.utime(descriptor, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def _take_owner(descriptor: int, status: os.stat_result) -> None:
+    # Only the superuser may give a file away, but a group that one is in may be given.
+    for user in (status.st_uid, -1):
+        with suppress(PermissionError):
+            return os.fchown(descriptor, user, status.st_gid)
+
+
+def _copy_attributes(source: Path, descriptor: int) -> None:
+    for name in _attribute_names(source):
+        try:
+            os.setxattr(descriptor, name, os.getxattr(source, name))
+        except OSError:
+            if not name.startswith("security."):  # with these, the system labels every new file itself
+                raise
+
+
+def _attribute_names(source: Path) -> list[str]:
+    if not hasattr(os, "listxattr"):
+        return []
+    try:
+        return os.listxattr(source)
+    except OSError as error:
+        if error.errno == errno.ENOTSUP:
+            return []
+        raise
+
+
+def _sync_folder(folder: Path) -> None:
+    # The file has been replaced by now; that a file system cannot sync folders does not undo it.
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

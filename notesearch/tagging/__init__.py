@@ -1,0 +1,1 @@
+"""Tags: written into notes, and taken out again."""
