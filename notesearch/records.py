@@ -1,4 +1,4 @@
-"""The values that travel between the parts of notesearch: frozen, without behaviour, without dependencies."""
+"""The values that travel between the parts of notesearch: frozen, with hardly any behaviour, without dependencies."""
 
 from __future__ import annotations
 
@@ -217,6 +217,80 @@ class Hit:
     contributions: dict[str, float] = field(default_factory=dict)
     strengths: tuple[float, ...] = ()
     evidence: tuple[Evidence, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TagScore:
+    """A tag that a note might get.
+
+    Attributes:
+        tag: The tag, as its owner writes it.
+        score: How likely its owner would give it, from 0 to 1.
+        suggested: Whether it is suggested.
+        present: Whether the note has it already.
+    """
+
+    tag: str
+    score: float
+    suggested: bool
+    present: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SimilarNote:
+    """A note that carries a tag.
+
+    Attributes:
+        path: Absolute path; empty for a text that is in no file.
+        title: Its title.
+        similarity: Cosine of its embedding with that of the note to tag.
+    """
+
+    path: str
+    title: str
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Because:
+    """Why a tag is suggested.
+
+    Attributes:
+        tag: The tag.
+        notes: The owner's most similar notes with this tag, closest first.
+        words: Words and pairs of words of the note that speak most for it.
+    """
+
+    tag: str
+    notes: tuple[SimilarNote, ...]
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestions:
+    """The tags that a note might get.
+
+    Attributes:
+        path: Absolute path of the note.
+        title: Its title.
+        tags: The likeliest ones, best first.
+        because: Why, for those that are suggested.
+    """
+
+    path: str
+    title: str
+    tags: tuple[TagScore, ...]
+    because: tuple[Because, ...]
+
+    @property
+    def suggested(self) -> tuple[str, ...]:
+        """The tags that are suggested."""
+        return tuple(tag.tag for tag in self.tags if tag.suggested)
+
+    @property
+    def new_tags(self) -> tuple[str, ...]:
+        """The tags that are suggested and that the note does not have yet."""
+        return tuple(tag.tag for tag in self.tags if tag.suggested and not tag.present)
 
 
 @dataclass(frozen=True, slots=True)

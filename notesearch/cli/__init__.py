@@ -11,7 +11,14 @@ from typing import Annotated
 import typer
 
 from notesearch import __version__
-from notesearch.cli import eval_command, index_command, rerank_command, search_command
+from notesearch.cli import (
+    eval_command,
+    index_command,
+    rerank_command,
+    search_command,
+    tag_command,
+    train_command,
+)
 from notesearch.cli.terminal import warn
 from notesearch.errors import NotesearchError
 
@@ -26,6 +33,8 @@ app = typer.Typer(
 app.command("index")(index_command.index)
 app.command("search")(search_command.search)
 app.command("rerank")(rerank_command.rerank)
+app.command("tag")(tag_command.tag)
+app.command("train-classifier")(train_command.train_classifier)
 app.command("eval")(eval_command.evaluate)
 
 

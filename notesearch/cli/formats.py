@@ -113,11 +113,11 @@ def json_list(values: Sequence[dict[str, object]]) -> str:
 def _tsv(hit: Hit, query_id: str | None) -> str:
     values = hit_as_dict(hit)
     columns = ([query_id] if query_id is not None else []) + [str(values[name]) for name in _TSV_COLUMNS]
-    return "\t".join(_one_line(column) for column in columns) + "\n"
+    return "\t".join(one_line(column) for column in columns) + "\n"
 
 
 def _vimgrep(hit: Hit, query_id: str | None) -> str:
-    return _one_line(f"{hit.path}:{hit.start_line}:1:{hit.title}: {hit.snippet}") + "\n"
+    return one_line(f"{hit.path}:{hit.start_line}:1:{hit.title}: {hit.snippet}") + "\n"
 
 
 def _trec(hit: Hit, query_id: str | None) -> str:
@@ -125,7 +125,8 @@ def _trec(hit: Hit, query_id: str | None) -> str:
     return " ".join(map(_without_space, columns)) + "\n"
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
+    """A text without anything that a reader might take for the end of a line or of a column."""
     return _BREAKS.sub(" ", text)
 
 
@@ -152,7 +153,7 @@ def _lines_for_people(hit: Hit, colour: bool, width: int) -> Iterator[str]:
     # A path is never broken over lines, so that it can be copied.
     yield (
         indent
-        + paint(harmless(_short_path(hit.path)) + lines, "path", colour=colour)
+        + paint(harmless(shown_path(hit.path)) + lines, "path", colour=colour)
         + paint(more, "dim", colour=colour)
     )
     if hit.tags:
@@ -184,7 +185,7 @@ def _marked(text: str, highlights: Iterable[tuple[tuple[int, int], float]], colo
     return "".join([*parts, harmless(text[position:])])
 
 
-def _short_path(path: str) -> str:
+def shown_path(path: str) -> str:
     """A path relative to the working directory or to the home directory, where that is shorter."""
     folders = []
     with suppress(OSError):  # it may be gone

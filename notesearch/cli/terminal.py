@@ -88,6 +88,16 @@ def columns_of(text: str) -> int:
     )
 
 
+def fitted(text: str, width: int) -> str:
+    """A text in exactly so many columns of a terminal: filled up with spaces, or cut."""
+    text = harmless(text)
+    if columns_of(text) > width:
+        while columns_of(text) > width - 1:
+            text = text[:-1]
+        text += "…"
+    return text + " " * (width - columns_of(text))
+
+
 def wrapped(text: str, width: int, first: str, rest: str) -> list[str]:
     """Lines of at most `width` columns of a terminal; a word is broken only if it is wider than a line.
 

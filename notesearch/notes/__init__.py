@@ -3,6 +3,7 @@
 from notesearch.notes.chunks import NO_TEXT, chunk_note
 from notesearch.notes.files import NOTE_SUFFIXES, NoteFile, find_notes
 from notesearch.notes.front_matter import FrontMatter, parse_front_matter
+from notesearch.notes.masking import without_tags
 from notesearch.notes.read import note_from_bytes, parse_note, read_bytes, read_note
 
 __all__ = [
@@ -17,4 +18,5 @@ __all__ = [
     "parse_note",
     "read_bytes",
     "read_note",
+    "without_tags",
 ]

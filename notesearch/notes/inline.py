@@ -66,6 +66,27 @@ def code_spans(text: str) -> Iterator[tuple[int, int]]:
 
 def hashtags(text: str) -> Iterator[str]:
     """The hashtags of a block whose code is hidden: at least one letter, no colour, no part of an address."""
+    return (tag for _, tag in _find_hashtags(text))
+
+
+def hide_hashtags(text: str, visible: str) -> str:
+    """Put spaces in place of the hashtags of a block.
+
+    Args:
+        text: The block.
+        visible: The block with its code hidden.
+    """
+    parts: list[str] = []
+    position = 0
+    for start, tag in _find_hashtags(visible):
+        end = start + 1 + len(tag)
+        parts += [text[position:start], " " * (end - start)]
+        position = end
+    return "".join(parts) + text[position:]
+
+
+def _find_hashtags(text: str) -> Iterator[tuple[int, str]]:
+    """Where each hashtag begins, and its words."""
     if _HASHTAG.search(text) is None:
         return
     visible = _hide(text, (match.span() for match in _NO_HASHTAG.finditer(text)))
@@ -73,7 +94,7 @@ def hashtags(text: str) -> Iterator[str]:
         tag = match[1].rstrip("/-_")
         is_word = tag[:1] not in ("/", "-", "_") and len(tag) <= _MAX_TAG_CHARS and any(char.isalpha() for char in tag)
         if is_word and not _COLOUR.fullmatch(tag):
-            yield tag
+            yield match.start(), tag
 
 
 def note_links(text: str, visible: str) -> list[Link]:

@@ -74,6 +74,7 @@ class StoredNote:
     tags: tuple[str, ...]
 
 
+_TAGS_OF_NOTE = "SELECT 1 FROM tags WHERE note_id = notes.id"
 _CHUNK_COLUMNS = "id, note_id, start, end, start_line, end_line, heading, text"
 
 
@@ -200,6 +201,16 @@ class IndexReader:
     def token_codes(self, chunk_ids: Sequence[int]) -> dict[int, bytes]:
         """Token codes by chunk id; chunks that have none, in an index made by an older notesearch, are left out."""
         return dict(self._query_many("SELECT chunk_id, codes FROM token_codes WHERE chunk_id IN ({})", chunk_ids))
+
+    def note_ids(self, *, tagged: bool) -> list[int]:
+        """Ids of the notes that have tags, or of those that have none, by path."""
+        some = "EXISTS" if tagged else "NOT EXISTS"
+        return [row[0] for row in self._query(f"SELECT id FROM notes WHERE {some} ({_TAGS_OF_NOTE}) ORDER BY path")]
+
+    def folders_of_notes(self) -> dict[int, tuple[str, str]]:
+        """Maps the ids of all notes to their paths and those of the indexed folders that they are in."""
+        rows = self._query("SELECT n.id, n.path, f.path FROM notes n JOIN folders f ON f.id = n.folder_id")
+        return {note_id: (path, folder) for note_id, path, folder in rows}
 
     def dead_chunks(self) -> NDArray[np.int64]:
         """Ids of chunks that `vectors.hnsw` may still hold though they are gone, ascending int64."""

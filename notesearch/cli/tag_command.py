@@ -1,0 +1,162 @@
+"""`notesearch tag`: suggest tags for notes, and write them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from notesearch.cli.options import IndexDir, Quiet, Verbose
+from notesearch.cli.places import lines_of_stdin, read_places
+from notesearch.cli.progress import progress_bar
+from notesearch.cli.tag_formats import TagFormat, format_suggestions
+from notesearch.cli.terminal import is_terminal, uses_colour, warn, warn_of_skipped, width, write
+from notesearch.errors import UsageError
+from notesearch.records import Place, Skipped, Suggestions
+
+if TYPE_CHECKING:
+    from notesearch.settings import Settings
+    from notesearch.tagging.journal import WriteReport
+    from notesearch.tagging_api import TagRun
+
+_BASIS = {
+    "classifier": "",
+    "neighbours": "No classifier was trained: these are the tags of the nearest tagged notes.",
+    "names": "These are guesses, by what the tags' names mean.",
+}
+
+
+def tag(
+    paths: Annotated[
+        Optional[list[str]],  # noqa: UP045 - typer reads it
+        typer.Argument(
+            metavar="[PATH|-]…", help="Notes and folders; - reads them from stdin; none: the untagged notes."
+        ),
+    ] = None,
+    labels: Annotated[
+        str,
+        typer.Option(
+            metavar="TAG[: DESCRIPTION],…", help="Guess among these tags by what they mean; needs no tagged notes."
+        ),
+    ] = "",
+    name: Annotated[str, typer.Option(metavar="NAME", help="The classifier to use.")] = "default",
+    min_score: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(help="Suggest from this score on, whatever each tag's own threshold.", min=0, max=1),
+    ] = None,
+    top: Annotated[int, typer.Option(help="The most tags to list of a note.", min=1)] = 5,
+    new_only: Annotated[bool, typer.Option("--new-only", help="Leave out tags that a note has already.")] = False,
+    output: Annotated[TagFormat, typer.Option("--format", help="How to print suggestions.")] = TagFormat.HUMAN,
+    as_jsonl: Annotated[bool, typer.Option("--jsonl", help="Short for --format jsonl.")] = False,
+    as_tsv: Annotated[bool, typer.Option("--tsv", help="Short for --format tsv.")] = False,
+    apply: Annotated[bool, typer.Option("--apply", help="Write the suggested tags into the notes.")] = False,
+    interactive: Annotated[
+        bool, typer.Option("--interactive", "-i", help="With --apply: ask about each note.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what --apply would change.")] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Take out again what the last --apply wrote.")] = False,
+    index_dir: IndexDir = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Suggest tags for notes, from their owner's own tags, and write them.
+
+    By a classifier, where one was trained; else by the nearest tagged notes. Exits with 1 when nothing is suggested.
+
+    Example: notesearch tag ~/notes/inbox
+
+    Write them: notesearch tag --apply, and back: notesearch tag --undo
+    """
+    from notesearch.settings import load_settings
+    from notesearch.tagging_api import suggest_tags, undo_tags
+
+    settings = load_settings(index_dir=index_dir)
+    if interactive and not apply:
+        raise UsageError("--interactive was given without --apply", "Give both, or neither.")
+    if undo:
+        _tell_of_writing(undo_tags(settings), "restored", quiet=quiet)
+        return
+    named, unreadable = _named(paths)
+    with progress_bar("Reading", shown=not quiet and is_terminal(sys.stderr), unit="passages") as progress:
+        run = suggest_tags(
+            settings, named, labels=labels, classifier=name, min_score=min_score, top=top, progress=progress
+        )
+    suggested = [entry for entry in run.suggestions if (entry.new_tags if new_only else entry.suggested)]
+    if not quiet:
+        warn_of_skipped([*unreadable, *run.skipped], everything=verbose)
+        if run.basis != "classifier":
+            warn(_BASIS[run.basis])
+    if dry_run:
+        _show_changes(run, quiet=quiet)
+    elif interactive:
+        _ask_and_write(settings, run, quiet=quiet)
+    else:
+        kind = TagFormat.JSONL if as_jsonl else TagFormat.TSV if as_tsv else output
+        shown = run.suggestions if kind is TagFormat.JSONL else suggested
+        write(format_suggestions(shown, kind, new_only=new_only, colour=uses_colour(sys.stdout), width=width()))
+        if apply:
+            _write_tags(settings, run, _new_tags(run.suggestions), quiet=quiet)
+    if not suggested:
+        if not quiet and not run.skipped:
+            warn("Nothing to suggest." if run.suggestions else "No notes to tag.")
+        raise typer.Exit(2 if not run.suggestions and (run.skipped or unreadable) else 1)
+
+
+def _named(paths: list[str] | None) -> tuple[list[Path] | None, list[Skipped]]:
+    """The notes and folders that were named, in the place of - those from stdin, and what names none."""
+    if not paths:
+        return None, []
+    if "-" in paths and is_terminal(sys.stdin):
+        raise UsageError("no notes were given", "Name them, or pipe some in: ls *.md | notesearch tag -")
+    found: list[Path] = []
+    unreadable: list[Skipped] = []
+    for path in paths:
+        for place in read_places(lines_of_stdin() if path == "-" else (path,)):
+            if isinstance(place, Place):
+                found.append(place.path)
+            else:
+                unreadable.append(place)
+    return found, unreadable
+
+
+def _new_tags(suggestions: tuple[Suggestions, ...]) -> dict[str, tuple[str, ...]]:
+    return {entry.path: entry.new_tags for entry in suggestions if entry.new_tags}
+
+
+def _show_changes(run: TagRun, *, quiet: bool) -> None:
+    from notesearch.tagging_api import diff_tags
+
+    refused: list[Skipped] = []
+    write(diff_tags(run, _new_tags(run.suggestions), refused))
+    if not quiet:
+        warn_of_skipped(refused, everything=True)
+
+
+def _ask_and_write(settings: Settings, run: TagRun, *, quiet: bool) -> None:
+    from notesearch.cli.tag_dialogue import ask_about
+    from notesearch.tagging_api import remember
+
+    accepted, rejected = ask_about([entry for entry in run.suggestions if entry.new_tags])
+    remember(settings, rejected)
+    _write_tags(settings, run, accepted, quiet=quiet)
+
+
+def _write_tags(settings: Settings, run: TagRun, tags: dict[str, tuple[str, ...]], *, quiet: bool) -> None:
+    from notesearch.tagging_api import write_tags
+
+    if tags:
+        _tell_of_writing(write_tags(settings, run, tags), "tagged", quiet=quiet)
+
+
+def _tell_of_writing(report: WriteReport, verb: str, *, quiet: bool) -> None:
+    """Says what was written; refusals are always said, and make the exit status 2."""
+    for entry in report.refused:
+        warn(f"refused  {entry.path}: {entry.reason}")
+    if not quiet:
+        count = len(report.written)
+        back = " To take the tags out again: notesearch tag --undo" if verb == "tagged" and count else ""
+        warn(f"{count:,} {'note' if count == 1 else 'notes'} {verb}.{back}")
+    if report.refused:
+        raise typer.Exit(2)

@@ -1,0 +1,247 @@
+"""A trained classifier on disk: numpy and the standard library read it, and a half-written one is never read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from notesearch.errors import ModelError, UsageError
+from notesearch.tagging.calibration import Calibration
+from notesearch.tagging.heads import Heads
+from notesearch.tagging.labels import Example
+from notesearch.tagging.terms import Vocabulary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+DEFAULT_NAME = "default"
+REPORT_PAGE = "report.html"
+
+# Raise this when the files mean something else than before.
+_FORMAT = 1
+_RECORD = "classifier.json"
+_ARRAYS = "heads.safetensors"
+_VOCABULARY = "vocabulary.json"
+_EXAMPLES = "examples.json"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_AGAIN = "Train it again: notesearch train-classifier"
+
+
+@dataclass(frozen=True, slots=True)
+class Classifier:
+    """What is needed to tag a note.
+
+    Attributes:
+        labels: The labels it knows.
+        method: How it was learnt.
+        exclusive: Whether a note gets one label at most.
+        heads: What was learnt; `terms` is there also where it only explains.
+        scored_by_terms: Whether `heads.terms` takes part in the scores.
+        vocabulary: The terms.
+        calibration: What scores mean.
+        thresholds: From which probability on a label is suggested, float32 `(labels,)`.
+        examples: The notes it has learnt from.
+        vectors: Their embeddings, float32 `(examples, dim)`.
+        model: The bi-encoder of these, as the user named it.
+        encoder: The fingerprint of that.
+        budget_tokens: How notes are cut for it.
+        tuned_encoder: Fingerprint of the fine-tuned encoder, empty where there is none.
+        trained: When, ISO 8601.
+        data: A hash of the notes and labels that it has learnt from.
+    """
+
+    labels: tuple[str, ...]
+    method: str
+    exclusive: bool
+    heads: Heads
+    scored_by_terms: bool
+    vocabulary: Vocabulary
+    calibration: Calibration
+    thresholds: NDArray[np.float32]
+    examples: tuple[Example, ...]
+    vectors: NDArray[np.float32]
+    model: str
+    encoder: str
+    budget_tokens: int
+    tuned_encoder: str
+    trained: str
+    data: str
+
+
+def classifiers_dir(index_dir: Path) -> Path:
+    """Where the classifiers of an index are."""
+    return index_dir / "classifiers"
+
+
+def classifier_dir(index_dir: Path, name: str) -> Path:
+    """Where a classifier is.
+
+    Raises:
+        UsageError: The name is none for a folder.
+    """
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"{name!r} is no name for a classifier", "Use up to 64 letters, digits, dots, dashes and underscores."
+        )
+    return classifiers_dir(index_dir) / name
+
+
+def save_classifier(directory: Path, classifier: Classifier, write_more: Callable[[Path], None]) -> None:
+    """Writes a classifier in the place of the one that may be there; it appears at once and complete, or not at all.
+
+    Args:
+        directory: Where to.
+        classifier: The classifier.
+        write_more: Writes into the same folder what goes with it, a report say.
+
+    Raises:
+        ModelError: It cannot be written.
+    """
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".writing-") as temporary:
+            made = Path(temporary) / "classifier"
+            made.mkdir(mode=0o700)
+            _write(made, classifier)
+            write_more(made)
+            _seal(made)
+            replaced = Path(temporary) / "replaced"
+            if directory.exists():
+                directory.rename(replaced)
+            made.rename(directory)
+    except OSError as error:
+        raise ModelError(
+            f"cannot write the classifier to {directory}: {error.strerror or error}", "Is the disk full, or read-only?"
+        ) from error
+
+
+def load_classifier(directory: Path) -> Classifier | None:
+    """Reads a classifier; `None` where there is none.
+
+    Raises:
+        ModelError: It is damaged, or was written by another version of notesearch.
+    """
+    if not directory.is_dir():
+        return None
+    with _damage_told(directory):
+        record = json.loads((directory / _RECORD).read_text(encoding="utf-8"))
+        if record.get("format") != _FORMAT:
+            raise ModelError(f"the classifier in {directory} is of another version of notesearch", _AGAIN)
+        for name, digest in record["files"].items():
+            if _digest(directory / name) != digest:
+                raise ValueError(f"{name} is not as it was written")
+        return _read(directory, record)
+
+
+def _write(directory: Path, classifier: Classifier) -> None:
+    from safetensors.numpy import save_file
+
+    heads = classifier.heads
+    arrays = {
+        "bias": heads.bias,
+        "terms": heads.terms,
+        "vectors": heads.vectors,
+        "tuned": heads.tuned,
+        "idf": classifier.vocabulary.idf,
+        "thresholds": classifier.thresholds,
+        "examples": classifier.vectors,
+    }
+    save_file(
+        {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in arrays.items() if array is not None},
+        directory / _ARRAYS,
+    )
+    _write_json(directory / _VOCABULARY, classifier.vocabulary.terms)
+    _write_json(directory / _EXAMPLES, [[note.path, note.title, note.labels] for note in classifier.examples])
+    files = (_ARRAYS, _VOCABULARY, _EXAMPLES)
+    record = {
+        "format": _FORMAT,
+        "method": classifier.method,
+        "labels": classifier.labels,
+        "exclusive": classifier.exclusive,
+        "scored_by_terms": classifier.scored_by_terms,
+        "neighbours": heads.neighbours,
+        "calibration": asdict(classifier.calibration),
+        "model": classifier.model,
+        "encoder": classifier.encoder,
+        "budget_tokens": classifier.budget_tokens,
+        "tuned_encoder": classifier.tuned_encoder,
+        "trained": classifier.trained,
+        "data": classifier.data,
+        "files": {name: _digest(directory / name) for name in files},
+    }
+    (directory / _RECORD).write_text(json.dumps(record, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def _read(directory: Path, record: dict[str, Any]) -> Classifier:
+    from safetensors.numpy import load_file
+
+    arrays = load_file(directory / _ARRAYS)
+    terms = json.loads((directory / _VOCABULARY).read_text(encoding="utf-8"))
+    examples = json.loads((directory / _EXAMPLES).read_text(encoding="utf-8"))
+    calibration = record["calibration"] | {"frequencies": tuple(record["calibration"]["frequencies"])}
+    return Classifier(
+        labels=tuple(record["labels"]),
+        method=record["method"],
+        exclusive=record["exclusive"],
+        heads=Heads(
+            bias=arrays["bias"],
+            terms=arrays.get("terms"),
+            vectors=arrays.get("vectors"),
+            tuned=arrays.get("tuned"),
+            neighbours=record["neighbours"],
+        ),
+        scored_by_terms=record["scored_by_terms"],
+        vocabulary=Vocabulary(terms, arrays["idf"]),
+        calibration=Calibration(**calibration),
+        thresholds=arrays["thresholds"],
+        examples=tuple(Example(path, title, tuple(labels)) for path, title, labels in examples),
+        vectors=arrays["examples"],
+        model=record["model"],
+        encoder=record["encoder"],
+        budget_tokens=record["budget_tokens"],
+        tuned_encoder=record["tuned_encoder"],
+        trained=record["trained"],
+        data=record["data"],
+    )
+
+
+@contextmanager
+def _damage_told(directory: Path) -> Iterator[None]:
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+        raise ModelError(f"the classifier in {directory} is damaged: {error}", _AGAIN) from error
+
+
+def _write_json(file: Path, value: Sequence[Any]) -> None:
+    file.write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _seal(directory: Path) -> None:
+    """Makes all files private and sees them on the disk, so that what is there after a crash is whole."""
+    for file in [path for path in directory.rglob("*") if path.is_file()]:
+        file.chmod(0o600)
+        descriptor = os.open(file, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,169 @@
+"""What a tagger sees of a note: its words, and the embedding of a few of its passages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from notesearch.encoders import Encoder
+from notesearch.errors import NoteUnreadable
+from notesearch.notes import NO_TEXT, NoteFile, chunk_note, parse_note, read_note, without_tags
+from notesearch.passages import passage_text
+from notesearch.records import Chunk, Chunking, Note
+from notesearch.storage import IndexReader, StoredChunk
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Vectors = NDArray[np.float32]
+
+# More of them say little more about what a note is about, and encoding is what tagging spends its time on.
+_MOST_PASSAGES = 2
+_BATCH_PASSAGES = 256
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A note as a tagger sees it.
+
+    Attributes:
+        path: Absolute path; empty for a text that is in no file.
+        title: The note's title.
+        date: ISO 8601.
+        tags: The note's tags.
+        text: Title and text, without the tags in it.
+        passages: Those of its passages that are encoded, spread over the note.
+        vectors: Their embeddings, float32 `(len(passages), dim)`, where the index has them.
+        stamp: Size and modification time (ns) of the file when it was read, where it was.
+    """
+
+    path: str
+    title: str
+    date: str
+    tags: tuple[str, ...]
+    text: str
+    passages: tuple[str, ...]
+    vectors: Vectors | None = None
+    stamp: tuple[int, int] | None = None
+
+
+class ContentReader:
+    """Reads notes for a tagger.
+
+    Args:
+        reader: The index, if there is one.
+        open_encoder: Opens the encoder, where something has to be cut or encoded.
+        chunking: How notes are cut.
+        max_bytes: Larger files are not read.
+        reuse_vectors: Whether the embeddings in the index are of this encoder.
+    """
+
+    def __init__(
+        self,
+        reader: IndexReader | None,
+        open_encoder: Callable[[], Encoder],
+        *,
+        chunking: Chunking,
+        max_bytes: int,
+        reuse_vectors: bool,
+    ) -> None:
+        self._reader = reader
+        self._open_encoder = open_encoder
+        self._encoder: Encoder | None = None
+        self._chunking = chunking
+        self._max_bytes = max_bytes
+        self._reuse_vectors = reuse_vectors
+
+    def indexed(self, note_ids: Sequence[int]) -> list[Content]:
+        """Reads notes from the index, in the order of their paths."""
+        if self._reader is None or not note_ids:
+            return []
+        chunks: dict[int, list[StoredChunk]] = {}
+        for chunk in self._reader.chunks_of_notes(note_ids):
+            chunks.setdefault(chunk.note_id, []).append(chunk)
+        notes = sorted(self._reader.notes(note_ids).values(), key=lambda note: note.path)
+        found = []
+        for note in notes:
+            own = chunks[note.id]
+            chosen = _spread(len(own))
+            content = _content(note.path, note.title, note.date, note.tags, own)
+            # Tags within a text are not to be learnt from, but they are in the index's embeddings.
+            untouched = all(without_tags(chunk.text, _suffix(note.path)) == chunk.text for chunk in own)
+            if self._reuse_vectors and untouched:
+                vectors = self._reader.vectors_of_chunks([own[place].id for place in chosen])
+                content = replace(content, vectors=np.stack([vectors[own[place].id] for place in chosen]))
+            found.append(content)
+        return found
+
+    def file(self, path: Path) -> Content:
+        """Reads a note from its file, or from the index where that knows it as it is.
+
+        Raises:
+            NoteUnreadable: It cannot be read; the message is a short reason.
+        """
+        try:
+            status = path.stat()
+        except OSError as error:
+            raise NoteUnreadable((error.strerror or "cannot be read").lower()) from error
+        note_id = self._reader.unchanged_note(str(path), status.st_size, status.st_mtime_ns) if self._reader else None
+        if note_id is not None:
+            return replace(self.indexed([note_id])[0], stamp=(status.st_size, status.st_mtime_ns))
+        if status.st_size > self._max_bytes:
+            raise NoteUnreadable(f"larger than {self._max_bytes:,} bytes")
+        note = read_note(NoteFile(path, status.st_size, status.st_mtime_ns))
+        return replace(self._cut(note), stamp=(status.st_size, status.st_mtime_ns))
+
+    def text(self, text: str) -> Content:
+        """Takes a text that is in no file for a note in Markdown."""
+        return replace(self._cut(parse_note(Path(".md"), text, datetime.fromtimestamp(0))), path="", date="")
+
+    def embed(self, contents: Sequence[Content], progress: Progress | None = None) -> Vectors:
+        """Embeds notes: the mean of their passages' embeddings, float32 `(n, dim)`, each row of length 1."""
+        unknown = sorted({passage for content in contents if content.vectors is None for passage in content.passages})
+        encoded: dict[str, Vectors] = {}
+        for first in range(0, len(unknown), _BATCH_PASSAGES):
+            batch = unknown[first : first + _BATCH_PASSAGES]
+            encoded |= zip(batch, self.encoder.encode_passages(batch).vectors, strict=True)
+            if progress:
+                progress(first + len(batch), len(unknown))
+        means = [
+            (np.stack([encoded[p] for p in content.passages]) if content.vectors is None else content.vectors).mean(0)
+            for content in contents
+        ]
+        vectors: Vectors = np.stack(means).astype(np.float32)
+        vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.float32(1e-12))
+        return vectors
+
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder, opened when it is first asked for."""
+        if self._encoder is None:
+            self._encoder = self._open_encoder()
+        return self._encoder
+
+    def _cut(self, note: Note) -> Content:
+        chunks = chunk_note(note, self.encoder.token_starts, self._chunking) or (NO_TEXT,)
+        return _content(str(note.path), note.title, note.date.isoformat(timespec="seconds"), note.tags, chunks)
+
+
+def _content(path: str, title: str, date: str, tags: tuple[str, ...], chunks: Sequence[Chunk | StoredChunk]) -> Content:
+    texts = [without_tags(chunk.text, _suffix(path)) for chunk in chunks]
+    passages = tuple(passage_text(title, chunks[place].heading, texts[place]) for place in _spread(len(chunks)))
+    return Content(path, title, date, tags, passage_text(title, "", "\n\n".join(texts)), passages)
+
+
+def _suffix(path: str) -> str:
+    return PurePath(path).suffix.lower()
+
+
+def _spread(count: int) -> list[int]:
+    """Which of so many passages are encoded: the first, and others at equal distances."""
+    wanted = min(count, _MOST_PASSAGES)
+    return [place * count // wanted for place in range(wanted)]

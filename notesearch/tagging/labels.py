@@ -1,0 +1,171 @@
+"""Where labels come from, and which of them can be learnt."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from notesearch.errors import UsageError
+from notesearch.tagging.contents import Content
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_LINE = 'Each line is an object such as {"path": "notes/rent.md", "labels": ["home"]} or {"text": "…", "labels": […]}.'
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """A note and its labels as its owner gave them."""
+
+    content: Content
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A note that was learnt from.
+
+    Attributes:
+        path: Absolute path; empty for a text that is in no file.
+        title: Its title.
+        labels: Those of its labels that were learnt.
+    """
+
+    path: str
+    title: str
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRow:
+    """A line of a file of labels: a text, or the path of a note."""
+
+    labels: tuple[str, ...]
+    text: str = ""
+    path: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """What a classifier learns from.
+
+    Attributes:
+        contents: The notes.
+        labels: The labels that are learnt, sorted.
+        targets: Which note has which label, bool `(notes, labels)`.
+        exclusive: Whether every note has exactly one label.
+        rare: Labels with too few examples, and how many they have.
+        universal: Labels that are on every note, so that there is nothing to tell apart.
+    """
+
+    contents: tuple[Content, ...]
+    labels: tuple[str, ...]
+    targets: NDArray[np.bool_]
+    exclusive: bool
+    rare: tuple[tuple[str, int], ...]
+    universal: tuple[str, ...]
+
+    @property
+    def notes(self) -> tuple[Example, ...]:
+        """The notes, for later reference."""
+        return tuple(
+            Example(content.path, content.title, tuple(self.labels[column] for column in np.flatnonzero(own).tolist()))
+            for content, own in zip(self.contents, self.targets, strict=True)
+        )
+
+
+def choose_labels(notes: Sequence[Labelled], min_examples: int, rejections: Sequence[Labelled] = ()) -> Examples:
+    """Chooses the labels that can be learnt, and the notes that have any label.
+
+    Args:
+        notes: Notes with one label or more, spellings of a label that differ in case alone being one label.
+        min_examples: The fewest notes that a label must be on.
+        rejections: Notes, with the labels that their owner has, for which other labels were rejected: they are
+            learnt from even if they have none.
+
+    Raises:
+        UsageError: Fewer than two labels are left.
+    """
+    if not notes:
+        raise UsageError(
+            "no note has a label to learn from", "Tag some notes and index them, or give --labels-from folder."
+        )
+    spellings: dict[str, Counter[str]] = {}
+    for note in notes:
+        for label in note.labels:
+            spellings.setdefault(label.casefold(), Counter())[label] += 1
+    names = {key: counts.most_common(1)[0][0] for key, counts in spellings.items()}
+    counts = Counter(key for note in notes for key in {label.casefold() for label in note.labels})
+    universal = {key for key in counts if counts[key] == len(notes)}
+    rare = {key for key in counts if counts[key] < min_examples} - universal
+    kept = sorted(set(counts) - rare - universal, key=lambda key: names[key])
+    examples = Examples(
+        contents=tuple(note.content for note in (*notes, *rejections)),
+        labels=tuple(names[key] for key in kept),
+        targets=_targets((*notes, *rejections), kept),
+        exclusive=all(len(note.labels) == 1 for note in notes),
+        rare=tuple(sorted((names[key], counts[key]) for key in rare)),
+        universal=tuple(sorted(names[key] for key in universal)),
+    )
+    if len(kept) < 2:
+        raise UsageError(_why_too_few(examples, min_examples), "Tag more notes, with two labels or more to tell apart.")
+    return examples
+
+
+def _targets(notes: Sequence[Labelled], kept: Sequence[str]) -> NDArray[np.bool_]:
+    columns = {key: column for column, key in enumerate(kept)}
+    targets = np.zeros((len(notes), len(kept)), dtype=bool)
+    for row, note in enumerate(notes):
+        for label in note.labels:
+            if (column := columns.get(label.casefold())) is not None:
+                targets[row, column] = True
+    return targets
+
+
+def _why_too_few(examples: Examples, min_examples: int) -> str:
+    reasons = [f"{label!r} is on every note" for label in examples.universal]
+    reasons += [f"{label!r} is on {count} of them" for label, count in examples.rare[:5]]
+    reasons += [f"{label!r} is the only one on {min_examples} or more" for label in examples.labels]
+    more = f", and {len(examples.rare) - 5} more are on too few" if len(examples.rare) > 5 else ""
+    return f"{len(examples.contents):,} labelled notes, but fewer than two labels to learn: {', '.join(reasons)}{more}"
+
+
+def read_label_file(file: Path) -> Iterator[LabelRow]:
+    """Reads a file of labelled texts and paths, JSON lines; relative paths are relative to the file.
+
+    Raises:
+        UsageError: The file cannot be read, or a line of it is none.
+    """
+    try:
+        with file.open(encoding="utf-8") as lines:
+            for number, line in enumerate(lines, start=1):
+                if line.strip():
+                    yield _label_row(line, f"{file}, line {number}", file.parent)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise UsageError(f"cannot read {file}: {reason}", "Give tags, folder, or a file of JSON lines.") from error
+
+
+def _label_row(line: str, place: str, folder: Path) -> LabelRow:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{place}: it is not JSON", _LINE) from error
+    labels = row.get("labels") if isinstance(row, dict) else None
+    labels = [labels] if isinstance(labels, str) else labels
+    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+        raise UsageError(f"{place}: it has no list of labels", _LINE)
+    clean = tuple(dict.fromkeys(" ".join(label.split()) for label in labels if label.strip()))
+    text, path = row.get("text"), row.get("path")
+    if isinstance(text, str):
+        return LabelRow(clean, text=text)
+    if isinstance(path, str) and path:
+        return LabelRow(clean, path=folder / path)
+    raise UsageError(f"{place}: it has neither a text nor a path", _LINE)

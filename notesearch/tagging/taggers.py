@@ -1,0 +1,243 @@
+"""What suggests tags: a trained classifier, the nearest labelled notes, or nothing but the labels' names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from notesearch.encoders import Encoder
+from notesearch.errors import UsageError
+from notesearch.records import Because, SimilarNote, Suggestions, TagScore
+from notesearch.tagging.calibration import choose
+from notesearch.tagging.classifier import Classifier
+from notesearch.tagging.contents import Content
+from notesearch.tagging.heads import neighbour_scores, term_scores
+from notesearch.tagging.labels import Example
+from notesearch.tagging.terms import WeighedTerms, count_terms
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Scores = NDArray[np.float32]
+    Vectors = NDArray[np.float32]
+
+_NOTES_SHOWN = 3
+_WORDS_SHOWN = 5
+_NEIGHBOURS = 10
+# A label that fewer than half of the nearest notes have (weighed by closeness) is rather wrong than right.
+_MAJORITY = 0.5
+# Halfway between what unrelated and related texts have.
+_GUESS_FROM = 0.5
+
+
+class Tagger(Protocol):
+    """Something that suggests tags.
+
+    Attributes:
+        labels: The tags that it can suggest.
+        exclusive: Whether it suggests one at most.
+        thresholds: From which score on it suggests a tag, float32 `(labels,)`.
+    """
+
+    @property
+    def labels(self) -> tuple[str, ...]: ...  # noqa: D102
+
+    @property
+    def exclusive(self) -> bool: ...  # noqa: D102
+
+    @property
+    def thresholds(self) -> Scores: ...  # noqa: D102
+
+    def score(self, contents: Sequence[Content], vectors: Vectors) -> Scores:
+        """Scores all tags for notes, from 0 to 1.
+
+        Args:
+            contents: The notes.
+            vectors: Their embeddings, float32 `(n, dim)`.
+
+        Returns:
+            float32 `(n, labels)`.
+        """
+        ...
+
+    def explain(self, content: Content, vector: Vectors, tags: Sequence[str]) -> tuple[Because, ...]:
+        """Says why tags are suggested for a note with this embedding, float32 `(dim,)`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ExampleNotes:
+    """Labelled notes to be shown as reasons.
+
+    Attributes:
+        notes: The notes.
+        vectors: Their embeddings, float32 `(n, dim)`.
+    """
+
+    notes: tuple[Example, ...]
+    vectors: Vectors
+
+    def closest(self, vector: Vectors, tag: str, path: str) -> tuple[SimilarNote, ...]:
+        """The notes with a tag that are closest to an embedding, without the one at a path."""
+        rows = [row for row, note in enumerate(self.notes) if tag in note.labels and (not path or note.path != path)]
+        cosines = self.vectors[rows] @ vector
+        return tuple(
+            SimilarNote(self.notes[rows[place]].path, self.notes[rows[place]].title, float(cosines[place]))
+            for place in np.argsort(-cosines, kind="stable")[:_NOTES_SHOWN]
+        )
+
+
+class TrainedTagger:
+    """Suggests by a trained classifier.
+
+    Args:
+        classifier: The classifier.
+    """
+
+    def __init__(self, classifier: Classifier) -> None:
+        self._classifier = classifier
+        self.labels = classifier.labels
+        self.exclusive = classifier.exclusive
+        self.thresholds = classifier.thresholds
+        self._notes = ExampleNotes(classifier.examples, classifier.vectors)
+
+    def score(self, contents: Sequence[Content], vectors: Vectors) -> Scores:
+        """See `Tagger`."""
+        classifier, heads = self._classifier, self._classifier.heads
+        if heads.neighbours:
+            targets = _targets(classifier.examples, classifier.labels)
+            scores = neighbour_scores(vectors @ classifier.vectors.T, targets, heads.neighbours)
+        else:
+            scores = np.tile(heads.bias, (len(contents), 1))
+            if heads.terms is not None and classifier.scored_by_terms:
+                scores += term_scores(heads.terms, [self._weigh(content) for content in contents])
+            if heads.vectors is not None:
+                scores += vectors @ heads.vectors
+        return classifier.calibration.probabilities(scores)
+
+    def explain(self, content: Content, vector: Vectors, tags: Sequence[str]) -> tuple[Because, ...]:
+        """See `Tagger`."""
+        terms = self._weigh(content)
+        return tuple(
+            Because(tag, self._notes.closest(vector, tag, content.path), self._words(terms, self.labels.index(tag)))
+            for tag in tags
+        )
+
+    def _weigh(self, content: Content) -> WeighedTerms:
+        return self._classifier.vocabulary.weigh(count_terms(content.text))
+
+    def _words(self, terms: WeighedTerms, label: int) -> tuple[str, ...]:
+        weights = self._classifier.heads.terms
+        if weights is None:
+            return ()
+        said = terms.weights * weights[terms.places, label]
+        best = [place for place in np.argsort(-said, kind="stable")[:_WORDS_SHOWN] if said[place] > 0]
+        return tuple(self._classifier.vocabulary.terms[terms.places[place]] for place in best)
+
+
+class NeighbourTagger:
+    """Suggests the tags of the nearest labelled notes; nothing has to be trained.
+
+    Args:
+        notes: The labelled notes.
+        labels: Their labels.
+        exclusive: Whether each has exactly one.
+    """
+
+    def __init__(self, notes: ExampleNotes, labels: tuple[str, ...], exclusive: bool) -> None:
+        self.labels = labels
+        self.exclusive = exclusive
+        self.thresholds = np.full(len(labels), _MAJORITY, dtype=np.float32)
+        self._notes = notes
+        self._targets = _targets(notes.notes, labels)
+
+    def score(self, contents: Sequence[Content], vectors: Vectors) -> Scores:
+        """See `Tagger`."""
+        cosines = vectors @ self._notes.vectors.T
+        places = {note.path: column for column, note in enumerate(self._notes.notes)}
+        for row, content in enumerate(contents):  # or a tagged note would be its own best reason
+            if content.path in places:
+                cosines[row, places[content.path]] = -1
+        return neighbour_scores(cosines, self._targets, _NEIGHBOURS)
+
+    def explain(self, content: Content, vector: Vectors, tags: Sequence[str]) -> tuple[Because, ...]:
+        """See `Tagger`."""
+        return tuple(Because(tag, self._notes.closest(vector, tag, content.path), ()) for tag in tags)
+
+
+class NameTagger:
+    """Guesses by how similar a note is to the labels' names and descriptions.
+
+    Args:
+        labels: Names, some followed by a colon and a description, with commas between.
+        encoder: The bi-encoder.
+    """
+
+    exclusive = False
+
+    def __init__(self, labels: str, encoder: Encoder) -> None:
+        written = [part.strip() for part in labels.split(",") if part.strip()]
+        if not written:
+            raise UsageError("--labels names no label", 'Name some: --labels "distributed systems, parenting"')
+        names = {part.partition(":")[0].strip(): part for part in written}
+        self.labels = tuple(names)
+        self.thresholds = np.full(len(names), _GUESS_FROM, dtype=np.float32)
+        self._scale = encoder.scale
+        self._vectors = np.stack([encoder.encode_query(text.replace(":", ": ", 1)).vector for text in names.values()])
+
+    def score(self, contents: Sequence[Content], vectors: Vectors) -> Scores:
+        """See `Tagger`."""
+        similarity: Scores = np.clip(self._scale.similarity(vectors @ self._vectors.T), 0, 1).astype(np.float32)
+        return similarity
+
+    def explain(self, content: Content, vector: Vectors, tags: Sequence[str]) -> tuple[Because, ...]:
+        """See `Tagger`."""
+        return tuple(Because(tag, (), ()) for tag in tags)
+
+
+def suggest(
+    tagger: Tagger, contents: Sequence[Content], vectors: Vectors, *, min_score: float | None, top: int
+) -> list[Suggestions]:
+    """Suggests tags for notes.
+
+    Args:
+        tagger: What suggests.
+        contents: The notes.
+        vectors: Their embeddings, float32 `(n, dim)`.
+        min_score: From which score on to suggest, instead of each label's threshold.
+        top: The most tags to tell of each note, ≥ 1.
+    """
+    if not contents:
+        return []
+    scores = tagger.score(contents, vectors)
+    thresholds = tagger.thresholds if min_score is None else np.full(len(tagger.labels), min_score, dtype=np.float32)
+    chosen = choose(scores, thresholds, exclusive=tagger.exclusive)
+    return [
+        _suggestions(tagger, content, vector, own, picked, top)
+        for content, vector, own, picked in zip(contents, vectors, scores, chosen, strict=True)
+    ]
+
+
+def _suggestions(
+    tagger: Tagger, content: Content, vector: Vectors, scores: Scores, chosen: NDArray[np.bool_], top: int
+) -> Suggestions:
+    present = {tag.casefold() for tag in content.tags}
+    # What is suggested comes first: thresholds differ, so a tag below its own may score higher.
+    order = np.lexsort((-scores, ~chosen))[:top]
+    tags = tuple(
+        TagScore(label, float(scores[row]), bool(chosen[row]), label.casefold() in present)
+        for row, label in ((row, tagger.labels[row]) for row in order)
+    )
+    because = tagger.explain(content, vector, [tag.tag for tag in tags if tag.suggested])
+    return Suggestions(content.path, content.title, tags, because)
+
+
+def _targets(notes: Sequence[Example], labels: Sequence[str]) -> NDArray[np.bool_]:
+    columns = {label: column for column, label in enumerate(labels)}
+    targets = np.zeros((len(notes), len(labels)), dtype=bool)
+    for row, note in enumerate(notes):
+        targets[row, [columns[label] for label in note.labels]] = True
+    return targets

@@ -1,0 +1,140 @@
+"""From labelled notes to a classifier: contest, test on notes held out, and learning from all of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from notesearch.tagging.calibration import choose
+from notesearch.tagging.contest import Contest, Entry, Progress, hold_contest
+from notesearch.tagging.folds import assign_folds
+from notesearch.tagging.heads import Heads
+from notesearch.tagging.labels import Examples
+from notesearch.tagging.learners import Learner
+from notesearch.tagging.measures import (
+    Bin,
+    LabelMeasures,
+    calibration_bins,
+    calibration_error,
+    f1_scores,
+    find_confusions,
+    measure_labels,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Rows = NDArray[np.int64]
+
+TestSplit = Literal["random", "time"]
+
+_FOLDS = 5
+# One in so many notes is held out to test on.
+_TEST_SHARE = 5
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """How good the winner is on notes that nothing was learnt from, chosen by or fitted to.
+
+    Attributes:
+        split: How they were chosen: at random, or the newest.
+        notes: How many there are.
+        micro_f1: Over all suggestions.
+        macro_f1: Mean over the labels.
+        precision: The share of suggestions that are right.
+        recall: The share of labels that are suggested.
+        untagged: The share of notes that no label is suggested for.
+        calibration_error: See `measures.calibration_error`.
+        labels: Each label by itself.
+        bins: See `measures.calibration_bins`.
+        confusions: See `measures.find_confusions`.
+    """
+
+    split: TestSplit
+    notes: int
+    micro_f1: float
+    macro_f1: float
+    precision: float
+    recall: float
+    untagged: float
+    calibration_error: float
+    labels: tuple[LabelMeasures, ...]
+    bins: tuple[Bin, ...]
+    confusions: tuple[tuple[str, str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A classifier just trained.
+
+    Attributes:
+        heads: What was learnt from all examples.
+        contest: How it was chosen.
+        held_out: How good it is.
+        seconds: Wall-clock time.
+    """
+
+    heads: Heads
+    contest: Contest
+    held_out: HeldOut
+    seconds: float
+
+
+def train(
+    learners: Sequence[Learner], examples: Examples, *, test_split: TestSplit, seed: int, progress: Progress
+) -> Trained:
+    """Chooses among learners by cross-validation, tests the best, and lets it learn from all examples.
+
+    Args:
+        learners: Those that compete, fast ones first.
+        examples: What to learn from.
+        test_split: Whether the notes to test on are chosen at random or are the newest.
+        seed: Of all that is random.
+        progress: Told what is being done.
+
+    Raises:
+        KeyboardInterrupt: The user wanted to stop before any learner was done.
+    """
+    started = time.monotonic()
+    test = _test_rows(examples, test_split, seed)
+    rest = np.setdiff1d(np.arange(len(examples.targets)), test)
+    folds = assign_folds(examples.targets[rest], min(_FOLDS, len(rest)), seed)
+    contest = hold_contest(learners, examples, rest, folds, progress)
+    held_out = _test(contest.winner, examples, rest, test, test_split)
+    heads = contest.winner.learner.learn(np.arange(len(examples.targets)))
+    return Trained(heads, contest, held_out, time.monotonic() - started)
+
+
+def _test_rows(examples: Examples, split: TestSplit, seed: int) -> Rows:
+    if split == "random":
+        return np.flatnonzero(assign_folds(examples.targets, _TEST_SHARE, seed) == 0)
+    dates = [content.date for content in examples.contents]
+    newest = sorted(range(len(dates)), key=lambda row: (dates[row], row), reverse=True)
+    return np.array(sorted(newest[: max(1, len(dates) // _TEST_SHARE)]), dtype=np.int64)
+
+
+def _test(winner: Entry, examples: Examples, rest: Rows, test: Rows, split: TestSplit) -> HeldOut:
+    targets = examples.targets[test]
+    probabilities = winner.calibration.probabilities(winner.learner.score(rest, test))
+    chosen = choose(probabilities, winner.thresholds, exclusive=examples.exclusive)
+    micro, macro = f1_scores(targets, chosen)
+    right = int((targets & chosen).sum())
+    bins = calibration_bins(probabilities, targets)
+    return HeldOut(
+        split=split,
+        notes=len(test),
+        micro_f1=micro,
+        macro_f1=macro,
+        precision=right / max(1, int(chosen.sum())),
+        recall=right / max(1, int(targets.sum())),
+        untagged=float((~chosen.any(axis=1)).mean()),
+        calibration_error=calibration_error(bins),
+        labels=measure_labels(examples.labels, targets, chosen, winner.thresholds),
+        bins=bins,
+        confusions=find_confusions(examples.labels, targets, chosen),
+    )
