@@ -57,7 +57,7 @@ def suggest_tags(
     labels: str = "",
     classifier: str = DEFAULT_NAME,
     min_score: float | None = None,
-    top: int = 5,
+    top: int | None = None,
     progress: Progress | None = None,
 ) -> TagRun:
     """Suggests tags for notes: by a trained classifier, else by the nearest tagged notes, else by the tags' names.
@@ -68,7 +68,7 @@ def suggest_tags(
         labels: Tags to choose from by what their names mean; others then do not count.
         classifier: Its name.
         min_score: From which score on to suggest, 0 to 1, instead of each tag's own threshold.
-        top: The most tags to tell of each note, ≥ 1.
+        top: The most tags to tell of each note, ≥ 1; `None` for all that are suggested, and the next best up to five.
         progress: Told the passages encoded so far and those to encode.
 
     Raises:

@@ -22,6 +22,7 @@ from notesearch.tagging.contents import ContentReader
 from notesearch.tagging.contest import Progress
 from notesearch.tagging.labels import Examples, Labelled, choose_labels, read_label_file
 from notesearch.tagging.learners import Learner, Material, Ridge, fast_learners
+from notesearch.tagging.names import name_text
 from notesearch.tagging.opening import EncoderNeed, open_content_reader
 from notesearch.tagging.rejections import read_rejections
 from notesearch.tagging.report import Report, make_report, write_report
@@ -86,9 +87,10 @@ def train_classifier(
         rejections = read_rejections(settings.index_dir, contents, {note.content.path for note in labelled})
         examples = choose_labels(labelled, options.min_examples, rejections)
         vectors = contents.embed(examples.contents, lambda done, total: tell("reading", done, total))
-    material = Material(examples, vectors)
+        name_vectors = contents.encoder.encode_passages([name_text(label) for label in examples.labels]).vectors
+    material = Material(examples, vectors, name_vectors)
     learners = _learners(options, material)
-    trained = train(learners, examples, test_split=options.test_split, seed=options.seed, progress=tell)
+    trained = train(learners, material, test_split=options.test_split, seed=options.seed, progress=tell)
     classifier = _classifier(material, trained, need)
     report = make_report(options.name, options.labels_from, examples, trained)
     save_classifier(directory, classifier, lambda folder: write_report(folder, report, classifier))
@@ -171,6 +173,7 @@ def _classifier(material: Material, trained: Trained, need: EncoderNeed) -> Clas
         thresholds=winner.thresholds,
         examples=examples.notes,
         vectors=material.vectors,
+        name_vectors=material.name_vectors,
         model=need.model,
         encoder=need.fingerprint,
         budget_tokens=need.budget_tokens,

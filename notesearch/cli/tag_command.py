@@ -46,7 +46,10 @@ def tag(
         Optional[float],  # noqa: UP045
         typer.Option(help="Suggest from this score on, whatever each tag's own threshold.", min=0, max=1),
     ] = None,
-    top: Annotated[int, typer.Option(help="The most tags to list of a note.", min=1)] = 5,
+    top: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(help="The most tags to list of a note. Default: all that are suggested.", min=1),
+    ] = None,
     new_only: Annotated[bool, typer.Option("--new-only", help="Leave out tags that a note has already.")] = False,
     output: Annotated[TagFormat, typer.Option("--format", help="How to print suggestions.")] = TagFormat.HUMAN,
     as_jsonl: Annotated[bool, typer.Option("--jsonl", help="Short for --format jsonl.")] = False,

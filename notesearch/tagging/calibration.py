@@ -1,13 +1,14 @@
 """From scores to probabilities, and from probabilities to suggestions: fitted out of fold, on examples not learnt from.
 
 Labels share their calibration, since most have too few examples for one of their own: the probability of a label is a
-logistic function (for exclusive labels, a softmax) of its score and of how frequent it is. It is Platt's scaling
-(1999) with the label's frequency as a second input, which undoes least squares' shyness of rare labels.
+logistic function (for exclusive labels, a softmax) of its score, of how frequent it is, and of what its name says. It
+is Platt's scaling (1999) with more inputs: the frequency undoes least squares' shyness of rare labels, and the name
+helps where examples are few.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,10 +18,13 @@ if TYPE_CHECKING:
 
     Scores = NDArray[np.float32]
     Probabilities = NDArray[np.float32]
+    Hints = NDArray[np.float32]
 
 _LEAST_FREQUENCY = 1e-4
-_FIRST_GUESS = (1.5, 0.2, 0.0, -2.0)
-_MOST_STEPS = 800
+# Of sharpness, rarity, prior, the two hints, and offset.
+_FIRST_GUESS = (1.5, 0.2, 0.0, 0.0, 0.0, -2.0)
+_MOST_STEPS = 1500
+_GREATEST_LOGIT = 60
 # How many notes' worth the average label counts in the choice of a label's threshold.
 _POOLED_NOTES = 10
 _GRID = np.linspace(0.02, 0.9, 89).astype(np.float32)
@@ -33,70 +37,79 @@ class Calibration:
     Attributes:
         exclusive: Whether a note has exactly one label.
         unit: The spread of the scores, which they are divided by.
+        frequencies: The share of examples with each label.
         sharpness: Logarithm of the factor on a score.
         rarity: The power of a label's frequency by which its scores are divided.
         prior: Weight of the logarithm of a label's frequency.
-        offset: Constant.
-        frequencies: The share of examples with each label.
+        hints: Weights of what a label's name says, see `names.name_hints`.
+        offset: Constant; 0 for exclusive labels, where it would make no difference.
     """
 
     exclusive: bool
     unit: float
+    frequencies: tuple[float, ...]
     sharpness: float
     rarity: float
     prior: float
+    hints: tuple[float, float]
     offset: float
-    frequencies: tuple[float, ...]
 
     @classmethod
-    def fit(cls, scores: Scores, targets: NDArray[np.bool_], *, exclusive: bool) -> Calibration:
+    def fit(cls, scores: Scores, hints: Hints, targets: NDArray[np.bool_], *, exclusive: bool) -> Calibration:
         """Finds the calibration under which the targets are likeliest.
 
         Args:
             scores: Out of fold, `(n, labels)`.
+            hints: `(n, labels, 2)`.
             targets: `(n, labels)`.
             exclusive: Whether a note has exactly one label; examples without any then do not count.
         """
         from scipy.optimize import minimize
 
-        labelled = targets.any(axis=1) if exclusive else np.ones(len(targets), dtype=bool)
-        own, wanted = scores[labelled], targets[labelled]
-        unit = float(own.std()) or 1.0
+        counted = targets.any(axis=1) if exclusive else np.ones(len(targets), dtype=bool)
         frequencies = tuple(float(share) for share in targets.mean(axis=0))
-
-        def with_parameters(parameters: NDArray[np.float64]) -> Calibration:
-            sharpness, rarity, prior, offset = map(float, parameters)
-            return cls(exclusive, unit, sharpness, rarity, prior, offset, frequencies)
+        unit = float(scores[counted].std()) or 1.0
+        first = cls(exclusive, unit, frequencies, *_FIRST_GUESS[:3], _FIRST_GUESS[3:5], _FIRST_GUESS[5])
 
         def surprise(parameters: NDArray[np.float64]) -> float:
-            return with_parameters(parameters).surprise(own, wanted)
+            return first._with(parameters).surprise(scores[counted], hints[counted], targets[counted])
 
-        found = minimize(surprise, _FIRST_GUESS, method="Nelder-Mead", options={"maxiter": _MOST_STEPS})
-        return with_parameters(found.x)
+        start = _FIRST_GUESS[:-1] if exclusive else _FIRST_GUESS
+        found = minimize(surprise, start, method="Nelder-Mead", options={"maxiter": _MOST_STEPS, "adaptive": True})
+        fitted = first._with(found.x)
+        # Where no hints were given, any weight of theirs fits.
+        return fitted if hints.any() else replace(fitted, hints=(0.0, 0.0))
 
-    def probabilities(self, scores: Scores) -> Probabilities:
-        """Maps scores `(n, labels)` to probabilities of the same shape."""
-        logits = self._logits(scores)
+    def _with(self, parameters: NDArray[np.float64]) -> Calibration:
+        sharpness, rarity, prior, closeness, occurrence, *rest = map(float, parameters)
+        offset = rest[0] if rest else 0.0
+        hints = (closeness, occurrence)
+        return replace(self, sharpness=sharpness, rarity=rarity, prior=prior, hints=hints, offset=offset)
+
+    def probabilities(self, scores: Scores, hints: Hints) -> Probabilities:
+        """Maps scores `(n, labels)` and hints `(n, labels, 2)` to probabilities `(n, labels)`."""
+        logits = self._logits(scores, hints)
         if self.exclusive:
             grown = np.exp(logits - logits.max(axis=1, keepdims=True))
-            shares: Probabilities = grown / grown.sum(axis=1, keepdims=True)
-            return shares
-        return _sigmoid(logits)
+            return (grown / grown.sum(axis=1, keepdims=True)).astype(np.float32)
+        return (1 / (1 + np.exp(-logits))).astype(np.float32)
 
-    def surprise(self, scores: Scores, targets: NDArray[np.bool_]) -> float:
+    def surprise(self, scores: Scores, hints: Hints, targets: NDArray[np.bool_]) -> float:
         """The mean negative log-likelihood of a note's labels, in nats."""
-        logits = self._logits(scores)
+        logits = self._logits(scores, hints)
         if self.exclusive:
             top = logits.max(axis=1)
             of_all = np.log(np.exp(logits - top[:, np.newaxis]).sum(axis=1)) + top
             return float((of_all - (logits * targets).sum(axis=1)).mean())
         return float((np.logaddexp(0, logits) - targets * logits).sum(axis=1).mean())
 
-    def _logits(self, scores: Scores) -> Scores:
+    def _logits(self, scores: Scores, hints: Hints) -> Scores:
         frequencies = np.maximum(np.array(self.frequencies, dtype=np.float32), _LEAST_FREQUENCY)
         factors = np.exp(np.float32(self.sharpness)) / self.unit * frequencies ** np.float32(-self.rarity)
         logits: Scores = scores * factors + self.prior * np.log(frequencies) + self.offset
-        return np.clip(logits, -60, 60).astype(np.float32)
+        logits += hints @ np.array(self.hints, dtype=np.float32)
+        bounded: Scores = np.clip(logits, -_GREATEST_LOGIT, _GREATEST_LOGIT).astype(np.float32)
+        return bounded
 
 
 def choose_thresholds(
@@ -136,7 +149,3 @@ def choose(probabilities: Probabilities, thresholds: NDArray[np.float32], *, exc
         best[np.arange(len(best)), probabilities.argmax(axis=1)] = True
         suggested &= best
     return suggested
-
-
-def _sigmoid(logits: Scores) -> Probabilities:
-    return (1 / (1 + np.exp(-logits))).astype(np.float32)

@@ -54,6 +54,7 @@ class Classifier:
         thresholds: From which probability on a label is suggested, float32 `(labels,)`.
         examples: The notes it has learnt from.
         vectors: Their embeddings, float32 `(examples, dim)`.
+        name_vectors: The embeddings of the labels' names, float32 `(labels, dim)`.
         model: The bi-encoder of these, as the user named it.
         encoder: The fingerprint of that.
         budget_tokens: How notes are cut for it.
@@ -72,6 +73,7 @@ class Classifier:
     thresholds: NDArray[np.float32]
     examples: tuple[Example, ...]
     vectors: NDArray[np.float32]
+    name_vectors: NDArray[np.float32]
     model: str
     encoder: str
     budget_tokens: int
@@ -157,6 +159,7 @@ def _write(directory: Path, classifier: Classifier) -> None:
         "idf": classifier.vocabulary.idf,
         "thresholds": classifier.thresholds,
         "examples": classifier.vectors,
+        "names": classifier.name_vectors,
     }
     save_file(
         {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in arrays.items() if array is not None},
@@ -190,7 +193,9 @@ def _read(directory: Path, record: dict[str, Any]) -> Classifier:
     arrays = load_file(directory / _ARRAYS)
     terms = json.loads((directory / _VOCABULARY).read_text(encoding="utf-8"))
     examples = json.loads((directory / _EXAMPLES).read_text(encoding="utf-8"))
-    calibration = record["calibration"] | {"frequencies": tuple(record["calibration"]["frequencies"])}
+    calibration: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in record["calibration"].items()
+    }
     return Classifier(
         labels=tuple(record["labels"]),
         method=record["method"],
@@ -208,6 +213,7 @@ def _read(directory: Path, record: dict[str, Any]) -> Classifier:
         thresholds=arrays["thresholds"],
         examples=tuple(Example(path, title, tuple(labels)) for path, title, labels in examples),
         vectors=arrays["examples"],
+        name_vectors=arrays["names"],
         model=record["model"],
         encoder=record["encoder"],
         budget_tokens=record["budget_tokens"],

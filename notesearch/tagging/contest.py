@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from notesearch.tagging.calibration import Calibration, choose, choose_thresholds
-from notesearch.tagging.labels import Examples
-from notesearch.tagging.learners import Learner
+from notesearch.tagging.learners import Learner, Material
 from notesearch.tagging.measures import f1_scores
 
 if TYPE_CHECKING:
@@ -84,7 +83,7 @@ def lead(first: Entry, second: Entry) -> tuple[float, float]:
 
 
 def hold_contest(
-    learners: Sequence[Learner], examples: Examples, rows: Rows, folds: NDArray[np.int64], progress: Progress
+    learners: Sequence[Learner], material: Material, rows: Rows, folds: NDArray[np.int64], progress: Progress
 ) -> Contest:
     """Cross-validates learners and chooses one.
 
@@ -92,7 +91,7 @@ def hold_contest(
 
     Args:
         learners: Those that compete; fast ones first.
-        examples: What they learn from.
+        material: What they learn from.
         rows: The examples that take part.
         folds: The fold of each of these, `(len(rows),)`.
         progress: Told about each learner.
@@ -104,7 +103,7 @@ def hold_contest(
     interrupted = False
     for learner in learners:
         try:
-            entries.append(_best_variant(learner, examples, rows, folds, progress))
+            entries.append(_best_variant(learner, material, rows, folds, progress))
         except KeyboardInterrupt:
             if not entries:
                 raise
@@ -124,7 +123,7 @@ def _winner(entries: Sequence[Entry]) -> Entry:
 
 
 def _best_variant(
-    learner: Learner, examples: Examples, rows: Rows, folds: NDArray[np.int64], progress: Progress
+    learner: Learner, material: Material, rows: Rows, folds: NDArray[np.int64], progress: Progress
 ) -> Entry:
     """Cross-validates a learner in each of its settings, and keeps those under which the labels are likeliest."""
     variants = learner.variants() if len(rows) <= _MOST_EXAMPLES_TO_CHOOSE_BY else (learner,)
@@ -132,22 +131,23 @@ def _best_variant(
     entries = []
     for done, variant in enumerate(variants):
         progress(learner.name, done, len(variants))
-        entries.append(_cross_validate(variant, examples, rows, folds))
+        entries.append(_cross_validate(variant, material, rows, folds))
     progress(learner.name, len(variants), len(variants))
     best = min(entries, key=lambda entry: entry.surprise)
     return replace(best, seconds=time.monotonic() - started)
 
 
-def _cross_validate(learner: Learner, examples: Examples, rows: Rows, folds: NDArray[np.int64]) -> Entry:
-    targets = examples.targets[rows]
+def _cross_validate(learner: Learner, material: Material, rows: Rows, folds: NDArray[np.int64]) -> Entry:
+    targets, exclusive = material.targets[rows], material.examples.exclusive
+    hints = material.hints[rows] * learner.hinted
     scores = np.zeros(targets.shape, dtype=np.float32)
     for fold in range(folds.max() + 1):
         test = folds == fold
         scores[test] = learner.score(rows[~test], rows[test])
-    calibration = Calibration.fit(scores, targets, exclusive=examples.exclusive)
-    probabilities = calibration.probabilities(scores)
-    thresholds = choose_thresholds(probabilities, targets, exclusive=examples.exclusive)
-    chosen = choose(probabilities, thresholds, exclusive=examples.exclusive)
+    calibration = Calibration.fit(scores, hints, targets, exclusive=exclusive)
+    probabilities = calibration.probabilities(scores, hints)
+    thresholds = choose_thresholds(probabilities, targets, exclusive=exclusive)
+    chosen = choose(probabilities, thresholds, exclusive=exclusive)
     f1 = np.array([f1_scores(targets[folds == fold], chosen[folds == fold]) for fold in range(folds.max() + 1)])
-    surprise = calibration.surprise(scores, targets)
+    surprise = calibration.surprise(scores, hints, targets)
     return Entry(learner, f1[:, 0], f1[:, 1], surprise, calibration, thresholds)

@@ -134,7 +134,8 @@ def _why_too_few(examples: Examples, min_examples: int) -> str:
     reasons += [f"{label!r} is on {count} of them" for label, count in examples.rare[:5]]
     reasons += [f"{label!r} is the only one on {min_examples} or more" for label in examples.labels]
     more = f", and {len(examples.rare) - 5} more are on too few" if len(examples.rare) > 5 else ""
-    return f"{len(examples.contents):,} labelled notes, but fewer than two labels to learn: {', '.join(reasons)}{more}"
+    notes = f"{len(examples.contents):,} labelled note{'' if len(examples.contents) == 1 else 's'}"
+    return f"{notes}, but fewer than two labels to learn: {', '.join(reasons)}{more}"
 
 
 def read_label_file(file: Path) -> Iterator[LabelRow]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from notesearch.tagging.heads import Heads, neighbour_scores
 from notesearch.tagging.labels import Examples
+from notesearch.tagging.names import name_hints
 from notesearch.tagging.ridge import kernel_of, solve_ridge
 from notesearch.tagging.terms import Vocabulary, count_terms, term_matrix
 
@@ -33,14 +34,18 @@ class Material:
     Attributes:
         examples: The examples.
         vectors: Their embeddings, float32 `(n, dim)`, each row of length 1.
+        name_vectors: The embeddings of the labels' names, float32 `(labels, dim)`.
+        hints: What the names say about the examples, see `name_hints`.
         vocabulary: The terms of all examples; it knows no labels.
     """
 
-    def __init__(self, examples: Examples, vectors: Vectors) -> None:
+    def __init__(self, examples: Examples, vectors: Vectors, name_vectors: Vectors) -> None:
         self.examples = examples
         self.vectors = vectors
+        self.name_vectors = name_vectors
         counts = [count_terms(content.text) for content in examples.contents]
         self.vocabulary = Vocabulary.learn(counts)
+        self.hints = name_hints(examples.labels, name_vectors, counts, vectors)
         self.terms: Any = term_matrix(map(self.vocabulary.weigh, counts), len(self.vocabulary.terms))
 
     @property
@@ -64,9 +69,11 @@ class Learner(Protocol):
 
     Attributes:
         slow: Whether it takes minutes.
+        hinted: Whether what the labels' names say is counted in.
     """
 
     slow: bool
+    hinted: bool
 
     @property
     def name(self) -> str:
@@ -88,11 +95,16 @@ class Learner(Protocol):
 
 @dataclass(frozen=True)
 class MostFrequent:
-    """Gives every note the most frequent labels: what any other way must beat."""
+    """Knows nothing of a note but, where `hinted`, the names of labels in it: what any other way must beat."""
 
     material: Material
-    name = "most frequent"
+    hinted: bool = False
     slow = False
+
+    @property
+    def name(self) -> str:
+        """See `Learner`."""
+        return "names of labels" if self.hinted else "most frequent"
 
     def variants(self) -> Sequence[Learner]:
         """See `Learner`."""
@@ -119,6 +131,7 @@ class Neighbours:
     count: int = _NEIGHBOURS[0]
     name = "neighbours"
     slow = False
+    hinted = True
 
     def variants(self) -> Sequence[Learner]:
         """See `Learner`."""
@@ -150,6 +163,7 @@ class Ridge:
     mixture: float = _MIXTURES[1]
     strength: float = _STRENGTHS[1]
     slow = False
+    hinted = True
 
     @property
     def name(self) -> str:
@@ -193,6 +207,7 @@ def fast_learners(material: Material) -> list[Learner]:
     """The ways that take seconds, the simplest first."""
     return [
         MostFrequent(material),
+        MostFrequent(material, hinted=True),
         Neighbours(material),
         Ridge(material, mixture=0.0),
         Ridge(material, terms=False, mixture=1.0),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,7 +16,9 @@ from notesearch.tagging.classifier import Classifier
 from notesearch.tagging.contents import Content
 from notesearch.tagging.heads import neighbour_scores, term_scores
 from notesearch.tagging.labels import Example
+from notesearch.tagging.names import name_hints
 from notesearch.tagging.terms import WeighedTerms, count_terms
+from notesearch.words import STOPWORDS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     Scores = NDArray[np.float32]
     Vectors = NDArray[np.float32]
 
+_TAGS_SHOWN = 5
 _NOTES_SHOWN = 3
 _WORDS_SHOWN = 5
 _NEIGHBOURS = 10
@@ -107,35 +110,34 @@ class TrainedTagger:
     def score(self, contents: Sequence[Content], vectors: Vectors) -> Scores:
         """See `Tagger`."""
         classifier, heads = self._classifier, self._classifier.heads
+        counts = [count_terms(content.text) for content in contents]
         if heads.neighbours:
             targets = _targets(classifier.examples, classifier.labels)
             scores = neighbour_scores(vectors @ classifier.vectors.T, targets, heads.neighbours)
         else:
             scores = np.tile(heads.bias, (len(contents), 1))
             if heads.terms is not None and classifier.scored_by_terms:
-                scores += term_scores(heads.terms, [self._weigh(content) for content in contents])
+                scores += term_scores(heads.terms, [classifier.vocabulary.weigh(own) for own in counts])
             if heads.vectors is not None:
                 scores += vectors @ heads.vectors
-        return classifier.calibration.probabilities(scores)
+        hints = name_hints(classifier.labels, classifier.name_vectors, counts, vectors)
+        return classifier.calibration.probabilities(scores, hints)
 
     def explain(self, content: Content, vector: Vectors, tags: Sequence[str]) -> tuple[Because, ...]:
         """See `Tagger`."""
-        terms = self._weigh(content)
+        terms = self._classifier.vocabulary.weigh(count_terms(content.text))
         return tuple(
             Because(tag, self._notes.closest(vector, tag, content.path), self._words(terms, self.labels.index(tag)))
             for tag in tags
         )
-
-    def _weigh(self, content: Content) -> WeighedTerms:
-        return self._classifier.vocabulary.weigh(count_terms(content.text))
 
     def _words(self, terms: WeighedTerms, label: int) -> tuple[str, ...]:
         weights = self._classifier.heads.terms
         if weights is None:
             return ()
         said = terms.weights * weights[terms.places, label]
-        best = [place for place in np.argsort(-said, kind="stable")[:_WORDS_SHOWN] if said[place] > 0]
-        return tuple(self._classifier.vocabulary.terms[terms.places[place]] for place in best)
+        places = (place for place in np.argsort(-said, kind="stable") if said[place] > 0)
+        return _telling(self._classifier.vocabulary.terms[terms.places[place]] for place in places)
 
 
 class NeighbourTagger:
@@ -199,7 +201,7 @@ class NameTagger:
 
 
 def suggest(
-    tagger: Tagger, contents: Sequence[Content], vectors: Vectors, *, min_score: float | None, top: int
+    tagger: Tagger, contents: Sequence[Content], vectors: Vectors, *, min_score: float | None, top: int | None
 ) -> list[Suggestions]:
     """Suggests tags for notes.
 
@@ -208,7 +210,7 @@ def suggest(
         contents: The notes.
         vectors: Their embeddings, float32 `(n, dim)`.
         min_score: From which score on to suggest, instead of each label's threshold.
-        top: The most tags to tell of each note, ≥ 1.
+        top: The most tags to tell of each note, ≥ 1; `None` for all that are suggested, and the next best up to five.
     """
     if not contents:
         return []
@@ -222,17 +224,31 @@ def suggest(
 
 
 def _suggestions(
-    tagger: Tagger, content: Content, vector: Vectors, scores: Scores, chosen: NDArray[np.bool_], top: int
+    tagger: Tagger, content: Content, vector: Vectors, scores: Scores, chosen: NDArray[np.bool_], top: int | None
 ) -> Suggestions:
     present = {tag.casefold() for tag in content.tags}
     # What is suggested comes first: thresholds differ, so a tag below its own may score higher.
-    order = np.lexsort((-scores, ~chosen))[:top]
+    order = np.lexsort((-scores, ~chosen))[: top or max(_TAGS_SHOWN, int(chosen.sum()))]
     tags = tuple(
         TagScore(label, float(scores[row]), bool(chosen[row]), label.casefold() in present)
         for row, label in ((row, tagger.labels[row]) for row in order)
     )
     because = tagger.explain(content, vector, [tag.tag for tag in tags if tag.suggested])
     return Suggestions(content.path, content.title, tags, because)
+
+
+def _telling(terms: Iterable[str]) -> tuple[str, ...]:
+    """The first terms that tell a reader something, and something new."""
+    shown: list[str] = []
+    seen: set[str] = set(STOPWORDS)
+    for term in terms:
+        words = set(term.split())
+        if not words & seen and any(char.isalpha() for char in term):
+            shown.append(term)
+            seen |= words
+        if len(shown) == _WORDS_SHOWN:
+            break
+    return tuple(shown)
 
 
 def _targets(notes: Sequence[Example], labels: Sequence[str]) -> NDArray[np.bool_]:

@@ -14,7 +14,7 @@ from notesearch.tagging.contest import Contest, Entry, Progress, hold_contest
 from notesearch.tagging.folds import assign_folds
 from notesearch.tagging.heads import Heads
 from notesearch.tagging.labels import Examples
-from notesearch.tagging.learners import Learner
+from notesearch.tagging.learners import Learner, Material
 from notesearch.tagging.measures import (
     Bin,
     LabelMeasures,
@@ -86,13 +86,13 @@ class Trained:
 
 
 def train(
-    learners: Sequence[Learner], examples: Examples, *, test_split: TestSplit, seed: int, progress: Progress
+    learners: Sequence[Learner], material: Material, *, test_split: TestSplit, seed: int, progress: Progress
 ) -> Trained:
     """Chooses among learners by cross-validation, tests the best, and lets it learn from all examples.
 
     Args:
         learners: Those that compete, fast ones first.
-        examples: What to learn from.
+        material: What to learn from.
         test_split: Whether the notes to test on are chosen at random or are the newest.
         seed: Of all that is random.
         progress: Told what is being done.
@@ -101,11 +101,12 @@ def train(
         KeyboardInterrupt: The user wanted to stop before any learner was done.
     """
     started = time.monotonic()
+    examples = material.examples
     test = _test_rows(examples, test_split, seed)
     rest = np.setdiff1d(np.arange(len(examples.targets)), test)
     folds = assign_folds(examples.targets[rest], min(_FOLDS, len(rest)), seed)
-    contest = hold_contest(learners, examples, rest, folds, progress)
-    held_out = _test(contest.winner, examples, rest, test, test_split)
+    contest = hold_contest(learners, material, rest, folds, progress)
+    held_out = _test(contest.winner, material, rest, test, test_split)
     heads = contest.winner.learner.learn(np.arange(len(examples.targets)))
     return Trained(heads, contest, held_out, time.monotonic() - started)
 
@@ -118,9 +119,10 @@ def _test_rows(examples: Examples, split: TestSplit, seed: int) -> Rows:
     return np.array(sorted(newest[: max(1, len(dates) // _TEST_SHARE)]), dtype=np.int64)
 
 
-def _test(winner: Entry, examples: Examples, rest: Rows, test: Rows, split: TestSplit) -> HeldOut:
-    targets = examples.targets[test]
-    probabilities = winner.calibration.probabilities(winner.learner.score(rest, test))
+def _test(winner: Entry, material: Material, rest: Rows, test: Rows, split: TestSplit) -> HeldOut:
+    examples, targets = material.examples, material.targets[test]
+    scores = winner.learner.score(rest, test)
+    probabilities = winner.calibration.probabilities(scores, material.hints[test] * winner.learner.hinted)
     chosen = choose(probabilities, winner.thresholds, exclusive=examples.exclusive)
     micro, macro = f1_scores(targets, chosen)
     right = int((targets & chosen).sum())
