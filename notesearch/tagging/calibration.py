@@ -21,10 +21,8 @@ if TYPE_CHECKING:
     Hints = NDArray[np.float32]
 
 _LEAST_FREQUENCY = 1e-4
-# Of sharpness, rarity, prior, the two hints, and offset.
-_FIRST_GUESS = (1.5, 0.2, 0.0, 0.0, 0.0, -2.0)
-_MOST_STEPS = 1500
-_GREATEST_LOGIT = 60
+# Of sharpness, rarity, prior, the two hints, and offset; a hint that is never given keeps the weight 0.
+_FIRST_GUESS = (1.5, 0.2, 0.0, 0.0, 0.0, 0.0)
 # How many notes' worth the average label counts in the choice of a label's threshold.
 _POOLED_NOTES = 10
 _GRID = np.linspace(0.02, 0.9, 89).astype(np.float32)
@@ -48,11 +46,11 @@ class Calibration:
     exclusive: bool
     unit: float
     frequencies: tuple[float, ...]
-    sharpness: float
-    rarity: float
-    prior: float
-    hints: tuple[float, float]
-    offset: float
+    sharpness: float = 0.0
+    rarity: float = 0.0
+    prior: float = 0.0
+    hints: tuple[float, float] = (0.0, 0.0)
+    offset: float = 0.0
 
     @classmethod
     def fit(cls, scores: Scores, hints: Hints, targets: NDArray[np.bool_], *, exclusive: bool) -> Calibration:
@@ -67,24 +65,31 @@ class Calibration:
         from scipy.optimize import minimize
 
         counted = targets.any(axis=1) if exclusive else np.ones(len(targets), dtype=bool)
+        scores, hints, targets = scores[counted], hints[counted], targets[counted]
         frequencies = tuple(float(share) for share in targets.mean(axis=0))
-        unit = float(scores[counted].std()) or 1.0
-        first = cls(exclusive, unit, frequencies, *_FIRST_GUESS[:3], _FIRST_GUESS[3:5], _FIRST_GUESS[5])
+        uncalibrated = cls(exclusive, float(scores.std()) or 1.0, frequencies)
 
-        def surprise(parameters: NDArray[np.float64]) -> float:
-            return first._with(parameters).surprise(scores[counted], hints[counted], targets[counted])
+        def surprise(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+            tried = uncalibrated._with(parameters)
+            slopes = tried._slopes(scores, hints)
+            excess = tried.probabilities(scores, hints) - targets
+            return tried.surprise(scores, hints, targets), (slopes * excess).sum(axis=(1, 2)) / len(scores)
 
-        start = _FIRST_GUESS[:-1] if exclusive else _FIRST_GUESS
-        found = minimize(surprise, start, method="Nelder-Mead", options={"maxiter": _MOST_STEPS, "adaptive": True})
-        fitted = first._with(found.x)
-        # Where no hints were given, any weight of theirs fits.
-        return fitted if hints.any() else replace(fitted, hints=(0.0, 0.0))
+        found = minimize(surprise, _FIRST_GUESS, jac=True, method="L-BFGS-B")
+        return uncalibrated._with(found.x)
 
     def _with(self, parameters: NDArray[np.float64]) -> Calibration:
-        sharpness, rarity, prior, closeness, occurrence, *rest = map(float, parameters)
-        offset = rest[0] if rest else 0.0
+        sharpness, rarity, prior, closeness, occurrence, offset = map(float, parameters)
         hints = (closeness, occurrence)
         return replace(self, sharpness=sharpness, rarity=rarity, prior=prior, hints=hints, offset=offset)
+
+    def _slopes(self, scores: Scores, hints: Hints) -> NDArray[np.float32]:
+        """How the logits change with each parameter, `(6, n, labels)`."""
+        logarithms = self._log_frequencies()
+        scaled = scores * self._factors()
+        constant = np.zeros_like(scaled) if self.exclusive else np.ones_like(scaled)
+        prior = np.broadcast_to(logarithms, scaled.shape)
+        return np.stack([scaled, -scaled * logarithms, prior, hints[:, :, 0], hints[:, :, 1], constant])
 
     def probabilities(self, scores: Scores, hints: Hints) -> Probabilities:
         """Maps scores `(n, labels)` and hints `(n, labels, 2)` to probabilities `(n, labels)`."""
@@ -92,7 +97,8 @@ class Calibration:
         if self.exclusive:
             grown = np.exp(logits - logits.max(axis=1, keepdims=True))
             return (grown / grown.sum(axis=1, keepdims=True)).astype(np.float32)
-        return (1 / (1 + np.exp(-logits))).astype(np.float32)
+        likely: Probabilities = np.exp(-np.logaddexp(0, -logits)).astype(np.float32)
+        return likely
 
     def surprise(self, scores: Scores, hints: Hints, targets: NDArray[np.bool_]) -> float:
         """The mean negative log-likelihood of a note's labels, in nats."""
@@ -104,12 +110,18 @@ class Calibration:
         return float((np.logaddexp(0, logits) - targets * logits).sum(axis=1).mean())
 
     def _logits(self, scores: Scores, hints: Hints) -> Scores:
-        frequencies = np.maximum(np.array(self.frequencies, dtype=np.float32), _LEAST_FREQUENCY)
-        factors = np.exp(np.float32(self.sharpness)) / self.unit * frequencies ** np.float32(-self.rarity)
-        logits: Scores = scores * factors + self.prior * np.log(frequencies) + self.offset
+        logits: Scores = scores * self._factors() + self.prior * self._log_frequencies() + self.offset
         logits += hints @ np.array(self.hints, dtype=np.float32)
-        bounded: Scores = np.clip(logits, -_GREATEST_LOGIT, _GREATEST_LOGIT).astype(np.float32)
-        return bounded
+        return logits
+
+    def _factors(self) -> Scores:
+        factors: Scores = np.exp(self.sharpness - self.rarity * self._log_frequencies()) / np.float32(self.unit)
+        return factors
+
+    def _log_frequencies(self) -> Scores:
+        frequencies = np.array(self.frequencies, dtype=np.float32)
+        logarithms: Scores = np.log(np.maximum(frequencies, np.float32(_LEAST_FREQUENCY)))
+        return logarithms
 
 
 def choose_thresholds(

@@ -131,13 +131,21 @@ def _best_variant(
     entries = []
     for done, variant in enumerate(variants):
         progress(learner.name, done, len(variants))
-        entries.append(_cross_validate(variant, material, rows, folds))
+        entries.append(cross_validate(variant, material, rows, folds))
     progress(learner.name, len(variants), len(variants))
     best = min(entries, key=lambda entry: entry.surprise)
     return replace(best, seconds=time.monotonic() - started)
 
 
-def _cross_validate(learner: Learner, material: Material, rows: Rows, folds: NDArray[np.int64]) -> Entry:
+def cross_validate(learner: Learner, material: Material, rows: Rows, folds: NDArray[np.int64]) -> Entry:
+    """Scores each fold by what was learnt from the others, and finds the calibration and thresholds for these scores.
+
+    Args:
+        learner: The learner.
+        material: What it learns from.
+        rows: The examples that take part.
+        folds: The fold of each of these, `(len(rows),)`.
+    """
     targets, exclusive = material.targets[rows], material.examples.exclusive
     hints = material.hints[rows] * learner.hinted
     scores = np.zeros(targets.shape, dtype=np.float32)

@@ -69,11 +69,14 @@ class Learner(Protocol):
 
     Attributes:
         slow: Whether it takes minutes.
-        hinted: Whether what the labels' names say is counted in.
     """
 
     slow: bool
-    hinted: bool
+
+    @property
+    def hinted(self) -> bool:
+        """Whether what the labels' names say is counted in."""
+        ...
 
     @property
     def name(self) -> str:

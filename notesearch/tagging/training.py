@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from notesearch.tagging.calibration import choose
-from notesearch.tagging.contest import Contest, Entry, Progress, hold_contest
+from notesearch.tagging.calibration import Calibration, choose
+from notesearch.tagging.contest import Contest, Entry, Progress, cross_validate, hold_contest
 from notesearch.tagging.folds import assign_folds
 from notesearch.tagging.heads import Heads
 from notesearch.tagging.labels import Examples
@@ -74,12 +74,16 @@ class Trained:
 
     Attributes:
         heads: What was learnt from all examples.
+        calibration: What its scores mean.
+        thresholds: From which probability on each label is suggested, float32 `(labels,)`.
         contest: How it was chosen.
         held_out: How good it is.
         seconds: Wall-clock time.
     """
 
     heads: Heads
+    calibration: Calibration
+    thresholds: NDArray[np.float32]
     contest: Contest
     held_out: HeldOut
     seconds: float
@@ -101,14 +105,21 @@ def train(
         KeyboardInterrupt: The user wanted to stop before any learner was done.
     """
     started = time.monotonic()
-    examples = material.examples
-    test = _test_rows(examples, test_split, seed)
-    rest = np.setdiff1d(np.arange(len(examples.targets)), test)
-    folds = assign_folds(examples.targets[rest], min(_FOLDS, len(rest)), seed)
-    contest = hold_contest(learners, material, rest, folds, progress)
-    held_out = _test(contest.winner, material, rest, test, test_split)
-    heads = contest.winner.learner.learn(np.arange(len(examples.targets)))
-    return Trained(heads, contest, held_out, time.monotonic() - started)
+    targets = material.targets
+    every = np.arange(len(targets))
+    test = _test_rows(material.examples, test_split, seed)
+    rest = np.setdiff1d(every, test)
+    contest = hold_contest(learners, material, rest, _folds(targets[rest], seed), progress)
+    winner = contest.winner
+    held_out = _test(winner, material, rest, test, test_split)
+    heads = winner.learner.learn(every)
+    # The notes held out have done their duty: now they count, too.
+    final = winner if winner.learner.slow else cross_validate(winner.learner, material, every, _folds(targets, seed))
+    return Trained(heads, final.calibration, final.thresholds, contest, held_out, time.monotonic() - started)
+
+
+def _folds(targets: NDArray[np.bool_], seed: int) -> NDArray[np.int64]:
+    return assign_folds(targets, min(_FOLDS, len(targets)), seed)
 
 
 def _test_rows(examples: Examples, split: TestSplit, seed: int) -> Rows:
