@@ -17,7 +17,14 @@ from notesearch.indexing import chunking_for
 from notesearch.records import Skipped
 from notesearch.settings import DEFAULT_MODEL, Settings
 from notesearch.storage import IndexReader
-from notesearch.tagging.classifier import DEFAULT_NAME, REPORT_PAGE, Classifier, classifier_dir, save_classifier
+from notesearch.tagging.classifier import (
+    DEFAULT_NAME,
+    REPORT_PAGE,
+    Classifier,
+    classifier_dir,
+    save_classifier,
+    tuned_dir,
+)
 from notesearch.tagging.contents import ContentReader
 from notesearch.tagging.contest import Progress
 from notesearch.tagging.labels import Examples, Labelled, choose_labels, read_label_file
@@ -27,6 +34,7 @@ from notesearch.tagging.opening import EncoderNeed, open_content_reader
 from notesearch.tagging.rejections import read_rejections
 from notesearch.tagging.report import Report, make_report, write_report
 from notesearch.tagging.training import TestSplit, Trained, train
+from notesearch.tagging.tuned import Tuning, slow_learners
 
 # Two to learn from, and one to see whether it was learnt.
 MIN_EXAMPLES = 3
@@ -89,11 +97,18 @@ def train_classifier(
         vectors = contents.embed(examples.contents, lambda done, total: tell("reading", done, total))
         name_vectors = contents.encoder.encode_passages([name_text(label) for label in examples.labels]).vectors
     material = Material(examples, vectors, name_vectors)
-    learners = _learners(options, material)
+    tuning = Tuning(need.model, material, options.seed, tell)
+    learners = _learners(options, material, tuning)
     trained = train(learners, material, test_split=options.test_split, seed=options.seed, progress=tell)
     classifier = _classifier(material, trained, need)
     report = make_report(options.name, options.labels_from, examples, trained)
-    save_classifier(directory, classifier, lambda folder: write_report(folder, report, classifier))
+
+    def write_more(folder: Path) -> None:
+        write_report(folder, report, classifier)
+        if classifier.heads.tuned is not None:
+            tuning.save(tuned_dir(folder))
+
+    save_classifier(directory, classifier, write_more)
     return report, skipped
 
 
@@ -144,15 +159,15 @@ def _from_file(file: Path, contents: ContentReader) -> tuple[list[Labelled], lis
     return labelled, skipped
 
 
-def _learners(options: TrainingOptions, material: Material) -> Sequence[Learner]:
-    learners = fast_learners(material)
+def _learners(options: TrainingOptions, material: Material, tuning: Tuning) -> Sequence[Learner]:
+    learners = [*fast_learners(material), *slow_learners(material, tuning)]
     if options.method:
         chosen = [learner for learner in learners if learner.name == options.method]
         if not chosen:
             names = ", ".join(repr(learner.name) for learner in learners)
             raise UsageError(f"there is no method {options.method!r}", f"Choose one of {names}.")
         return chosen
-    return learners
+    return [learner for learner in learners if not (options.quick and learner.slow)]
 
 
 def _classifier(material: Material, trained: Trained, need: EncoderNeed) -> Classifier:
@@ -177,7 +192,7 @@ def _classifier(material: Material, trained: Trained, need: EncoderNeed) -> Clas
         model=need.model,
         encoder=need.fingerprint,
         budget_tokens=need.budget_tokens,
-        tuned_encoder="",
+        tuned=None,
         trained=datetime.now().astimezone().isoformat(timespec="seconds"),
         data=_data_hash(examples),
     )

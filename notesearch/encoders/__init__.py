@@ -2,9 +2,10 @@
 
 from notesearch.encoders.calibration import ScoreScale
 from notesearch.encoders.encoder import EncodedPassages, EncodedQuery, Encoder
-from notesearch.encoders.model_files import EncoderConfig, absolute_name
+from notesearch.encoders.fine_tuning import FineTuning, Head
+from notesearch.encoders.model_files import EncoderConfig, absolute_name, find_model, read_encoder_config
 from notesearch.encoders.opening import open_encoder, open_fastest_encoder
-from notesearch.encoders.prepared import PreparedModel, load_prepared, prepare
+from notesearch.encoders.prepared import PreparedModel, load_prepared, prepare, prepare_into, read_prepared
 from notesearch.encoders.token_codes import CodedWord, expand, max_similarities
 
 __all__ = [
@@ -13,13 +14,19 @@ __all__ = [
     "EncodedQuery",
     "Encoder",
     "EncoderConfig",
+    "FineTuning",
+    "Head",
     "PreparedModel",
     "ScoreScale",
     "absolute_name",
     "expand",
+    "find_model",
     "load_prepared",
     "max_similarities",
     "open_encoder",
     "open_fastest_encoder",
     "prepare",
+    "prepare_into",
+    "read_encoder_config",
+    "read_prepared",
 ]

@@ -57,15 +57,19 @@ class PreparedModel:
 
 def load_prepared(fingerprint: str) -> PreparedModel | None:
     """Looks up a prepared model by its fingerprint; `None` where there is none, or only a damaged one."""
-    directory = _directory(fingerprint)
+    prepared = read_prepared(_directory(fingerprint))
+    return prepared if prepared and prepared.config.fingerprint == fingerprint else None
+
+
+def read_prepared(directory: Path) -> PreparedModel | None:
+    """Reads a prepared model from its directory; `None` where there is none, or only a damaged one."""
     try:
         record = read_record(directory)
         config = EncoderConfig(**record["config"])
         scales = (ScoreScale(**record["scale"]), ScoreScale(**record["late_scale"]))
-        prepared = PreparedModel(directory, config, record["precision"], record["fused"], *scales)
+        return PreparedModel(directory, config, record["precision"], record["fused"], *scales)
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return prepared if config.fingerprint == fingerprint else None
 
 
 def prepare(name: str) -> PreparedModel:
@@ -85,20 +89,34 @@ def prepare(name: str) -> PreparedModel:
     target = _directory(config.fingerprint)
 
     def make(directory: Path) -> PreparedModel:
-        write_tokenizer(source, directory / "tokenizer.json")
-        fused = _write_float_model(source, directory / "float32.onnx")
-        precision, scale, late_scale = _keep_best_precision(directory, config)
-        record = {
-            "config": asdict(config),
-            "precision": precision,
-            "fused": fused,
-            "scale": asdict(scale),
-            "late_scale": asdict(late_scale),
-        }
-        write_record(directory, record)
-        return PreparedModel(target, config, precision, fused, scale, late_scale)
+        return replace(prepare_into(directory, source, config), directory=target)
 
     return replace(install(name, target, make, lambda: load_prepared(config.fingerprint)), config=config)
+
+
+def prepare_into(directory: Path, source: Path, config: EncoderConfig) -> PreparedModel:
+    """Prepares a model in a directory of the caller's.
+
+    Args:
+        directory: Where the prepared files are to be.
+        source: The model's directory.
+        config: How the model is used.
+
+    Raises:
+        ModelError: The model is of an architecture that cannot be exported.
+    """
+    write_tokenizer(source, directory / "tokenizer.json")
+    fused = _write_float_model(source, directory / "float32.onnx")
+    precision, scale, late_scale = _keep_best_precision(directory, config)
+    record = {
+        "config": asdict(config),
+        "precision": precision,
+        "fused": fused,
+        "scale": asdict(scale),
+        "late_scale": asdict(late_scale),
+    }
+    write_record(directory, record)
+    return PreparedModel(directory, config, precision, fused, scale, late_scale)
 
 
 def install(name: str, target: Path, make: Callable[[Path], Prepared], load: Callable[[], Prepared | None]) -> Prepared:

@@ -95,8 +95,9 @@ class Calibration:
         """Maps scores `(n, labels)` and hints `(n, labels, 2)` to probabilities `(n, labels)`."""
         logits = self._logits(scores, hints)
         if self.exclusive:
-            grown = np.exp(logits - logits.max(axis=1, keepdims=True))
-            return (grown / grown.sum(axis=1, keepdims=True)).astype(np.float32)
+            grown: Probabilities = np.exp(logits - logits.max(axis=1, keepdims=True)).astype(np.float32)
+            grown /= grown.sum(axis=1, keepdims=True)
+            return grown
         likely: Probabilities = np.exp(-np.logaddexp(0, -logits)).astype(np.float32)
         return likely
 
@@ -110,7 +111,8 @@ class Calibration:
         return float((np.logaddexp(0, logits) - targets * logits).sum(axis=1).mean())
 
     def _logits(self, scores: Scores, hints: Hints) -> Scores:
-        logits: Scores = scores * self._factors() + self.prior * self._log_frequencies() + self.offset
+        logits: Scores = scores * self._factors() + np.float32(self.prior) * self._log_frequencies()
+        logits += np.float32(self.offset)
         logits += hints @ np.array(self.hints, dtype=np.float32)
         return logits
 

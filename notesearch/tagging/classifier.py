@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from notesearch.encoders import PreparedModel, prepare_into, read_encoder_config, read_prepared
 from notesearch.errors import ModelError, UsageError
 from notesearch.tagging.calibration import Calibration
 from notesearch.tagging.heads import Heads
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 DEFAULT_NAME = "default"
 REPORT_PAGE = "report.html"
+# Within the directory of a fine-tuned encoder, what ONNX Runtime needs of it.
+PREPARED = "onnx"
 
 # Raise this when the files mean something else than before.
 _FORMAT = 1
@@ -35,6 +38,7 @@ _RECORD = "classifier.json"
 _ARRAYS = "heads.safetensors"
 _VOCABULARY = "vocabulary.json"
 _EXAMPLES = "examples.json"
+_TUNED = "encoder"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _AGAIN = "Train it again: notesearch train-classifier"
 
@@ -58,7 +62,7 @@ class Classifier:
         model: The bi-encoder of these, as the user named it.
         encoder: The fingerprint of that.
         budget_tokens: How notes are cut for it.
-        tuned_encoder: Fingerprint of the fine-tuned encoder, empty where there is none.
+        tuned: The fine-tuned encoder, ready to be opened; `None` where there is none.
         trained: When, ISO 8601.
         data: A hash of the notes and labels that it has learnt from.
     """
@@ -77,7 +81,7 @@ class Classifier:
     model: str
     encoder: str
     budget_tokens: int
-    tuned_encoder: str
+    tuned: PreparedModel | None
     trained: str
     data: str
 
@@ -118,6 +122,8 @@ def save_classifier(directory: Path, classifier: Classifier, write_more: Callabl
             made.mkdir(mode=0o700)
             _write(made, classifier)
             write_more(made)
+            if classifier.heads.tuned is not None:
+                _prepare_tuned(made / _TUNED)
             _seal(made)
             replaced = Path(temporary) / "replaced"
             if directory.exists():
@@ -145,6 +151,18 @@ def load_classifier(directory: Path) -> Classifier | None:
             if _digest(directory / name) != digest:
                 raise ValueError(f"{name} is not as it was written")
         return _read(directory, record)
+
+
+def tuned_dir(directory: Path) -> Path:
+    """Where a classifier keeps its fine-tuned encoder, as a model directory."""
+    return directory / _TUNED
+
+
+def _prepare_tuned(source: Path) -> None:
+    """Exports the fine-tuned encoder, so that nothing but ONNX Runtime is needed to use it."""
+    prepared = source / PREPARED
+    prepared.mkdir(mode=0o700)
+    prepare_into(prepared, source, read_encoder_config(_TUNED, source))
 
 
 def _write(directory: Path, classifier: Classifier) -> None:
@@ -179,7 +197,7 @@ def _write(directory: Path, classifier: Classifier) -> None:
         "model": classifier.model,
         "encoder": classifier.encoder,
         "budget_tokens": classifier.budget_tokens,
-        "tuned_encoder": classifier.tuned_encoder,
+        "tuned": heads.tuned is not None,
         "trained": classifier.trained,
         "data": classifier.data,
         "files": {name: _digest(directory / name) for name in files},
@@ -217,10 +235,17 @@ def _read(directory: Path, record: dict[str, Any]) -> Classifier:
         model=record["model"],
         encoder=record["encoder"],
         budget_tokens=record["budget_tokens"],
-        tuned_encoder=record["tuned_encoder"],
+        tuned=_read_tuned(directory) if record["tuned"] else None,
         trained=record["trained"],
         data=record["data"],
     )
+
+
+def _read_tuned(directory: Path) -> PreparedModel:
+    tuned = read_prepared(directory / _TUNED / PREPARED)
+    if tuned is None:
+        raise ValueError(f"{_TUNED} is not as it was written")
+    return tuned
 
 
 @contextmanager

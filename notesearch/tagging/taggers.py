@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from notesearch.encoders import Encoder
+from notesearch.encoders import Encoder, open_encoder
 from notesearch.errors import UsageError
 from notesearch.records import Because, SimilarNote, Suggestions, TagScore
 from notesearch.tagging.calibration import choose
@@ -106,6 +106,7 @@ class TrainedTagger:
         self.exclusive = classifier.exclusive
         self.thresholds = classifier.thresholds
         self._notes = ExampleNotes(classifier.examples, classifier.vectors)
+        self._tuned = open_encoder(classifier.tuned) if classifier.tuned else None
 
     def score(self, contents: Sequence[Content], vectors: Vectors) -> Scores:
         """See `Tagger`."""
@@ -120,6 +121,8 @@ class TrainedTagger:
                 scores += term_scores(heads.terms, [classifier.vocabulary.weigh(own) for own in counts])
             if heads.vectors is not None:
                 scores += vectors @ heads.vectors
+            if heads.tuned is not None and self._tuned:
+                scores += self._tuned.encode_passages([content.text for content in contents]).vectors @ heads.tuned
         hints = name_hints(classifier.labels, classifier.name_vectors, counts, vectors)
         return classifier.calibration.probabilities(scores, hints)
 

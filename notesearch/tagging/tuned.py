@@ -1,0 +1,176 @@
+"""The ways to learn labels that train the encoder itself: they take minutes, and must be worth it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from notesearch.encoders import FineTuning, find_model, read_encoder_config
+from notesearch.tagging.heads import Heads
+from notesearch.tagging.learners import Learner, Material, Ridge
+from notesearch.tagging.ridge import solve_ridge
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Rows = NDArray[np.int64]
+    Scores = NDArray[np.float32]
+
+# What logits count beside the scores of least squares, which are mostly between 0 and 1.
+_LOGIT_WEIGHTS = (0.01, 0.03, 0.1)
+_STRENGTH = 6.0
+
+Progress = Callable[[str, int, int], None]
+
+
+class Tuning:
+    """The encoder that slow learners train, one after the other.
+
+    Args:
+        model: The encoder, as the user named it.
+        material: The examples.
+        seed: Of all that is random.
+        progress: Told what is being done.
+    """
+
+    def __init__(self, model: str, material: Material, seed: int, progress: Progress) -> None:
+        self._model = model
+        self._material = material
+        self._seed = seed
+        self._progress = progress
+        self._logits: dict[tuple[bytes, bytes], Scores] = {}
+
+    @cached_property
+    def _engine(self) -> FineTuning:
+        source = find_model(self._model)
+        texts = [content.text for content in self._material.examples.contents]
+        config = read_encoder_config(self._model, source)
+        return FineTuning(
+            source,
+            config,
+            texts,
+            seed=self._seed,
+            progress=lambda done, total: self._progress("lower layers", done, total),
+        )
+
+    def classify(self, train: Rows, test: Rows) -> Scores:
+        """Trains the encoder with a head on some examples; gives the logits of others, float32 `(len(test), labels)`.
+
+        What was asked for before is remembered.
+        """
+        key = (train.tobytes(), test.tobytes())
+        if key not in self._logits:
+            weights, bias = self.fit(train)
+            self._logits[key] = self._engine.embed(test.tolist()) @ weights + bias
+        return self._logits[key]
+
+    def fit(self, train: Rows) -> tuple[Scores, Scores]:
+        """Trains the encoder with a head; gives the head's weights `(dim, labels)` and bias `(labels,)`."""
+        head = self._engine.fit_classifier(
+            train.tolist(),
+            self._material.targets[train],
+            exclusive=self._material.examples.exclusive,
+            progress=lambda done, total: self._progress("fine-tuned", done, total),
+        )
+        return head.weights, head.bias
+
+    def contrast(self, train: Rows, rows: Rows) -> Scores:
+        """Trains the encoder to bring examples of one label together; embeds examples, float32 `(len(rows), dim)`."""
+        self._engine.fit_contrastive(
+            train.tolist(),
+            self._material.targets[train],
+            progress=lambda done, total: self._progress("contrastive", done, total),
+        )
+        vectors: Scores = self._engine.embed(rows.tolist())
+        return vectors
+
+    def save(self, directory: Path) -> None:
+        """Writes the encoder as it was trained last, as a model directory."""
+        self._engine.save(directory)
+
+
+@dataclass(frozen=True)
+class FineTuned:
+    """A fine-tuned encoder with a head, alone or beside least squares on TF-IDF and frozen embeddings.
+
+    Attributes:
+        material: The examples.
+        tuning: The encoder.
+        beside: Whether least squares takes part.
+        logit_weight: What the head's logits count beside it.
+    """
+
+    material: Material
+    tuning: Tuning
+    beside: bool = False
+    logit_weight: float = _LOGIT_WEIGHTS[1]
+    slow = True
+    hinted = True
+
+    @property
+    def name(self) -> str:
+        """See `Learner`."""
+        return "fine-tuned + tf-idf" if self.beside else "fine-tuned"
+
+    def variants(self) -> Sequence[Learner]:
+        """See `Learner`."""
+        return [replace(self, logit_weight=weight) for weight in _LOGIT_WEIGHTS] if self.beside else (self,)
+
+    def score(self, train: Rows, test: Rows) -> Scores:
+        """See `Learner`."""
+        logits = self.tuning.classify(train, test)
+        if not self.beside:
+            return logits
+        return Ridge(self.material).score(train, test) + np.float32(self.logit_weight) * logits
+
+    def learn(self, train: Rows) -> Heads:
+        """See `Learner`."""
+        weights, bias = self.tuning.fit(train)
+        if not self.beside:
+            return Heads(bias=bias, tuned=weights)
+        frozen = Ridge(self.material).learn(train)
+        share = np.float32(self.logit_weight)
+        return replace(frozen, bias=frozen.bias + share * bias, tuned=share * weights)
+
+
+@dataclass(frozen=True)
+class Contrastive:
+    """An encoder tuned on pairs of examples, then least squares on its embeddings (SetFit, Tunstall et al. 2022)."""
+
+    material: Material
+    tuning: Tuning
+    name = "contrastive"
+    slow = True
+    hinted = True
+
+    def variants(self) -> Sequence[Learner]:
+        """See `Learner`."""
+        return (self,)
+
+    def score(self, train: Rows, test: Rows) -> Scores:
+        """See `Learner`."""
+        vectors = self.tuning.contrast(train, np.concatenate([train, test]))
+        own, others = vectors[: len(train)], vectors[len(train) :]
+        weights = solve_ridge(own @ own.T, self.material.targets[train], _STRENGTH)
+        scores: Scores = (others @ own.T + np.float32(1)) @ weights
+        return scores
+
+    def learn(self, train: Rows) -> Heads:
+        """See `Learner`."""
+        own = self.tuning.contrast(train, train)
+        weights = solve_ridge(own @ own.T, self.material.targets[train], _STRENGTH)
+        return Heads(bias=weights.sum(axis=0), tuned=own.T @ weights)
+
+
+def slow_learners(material: Material, tuning: Tuning) -> list[Learner]:
+    """The ways that take minutes."""
+    return [
+        Contrastive(material, tuning),
+        FineTuned(material, tuning),
+        FineTuned(material, tuning, beside=True),
+    ]
