@@ -3,31 +3,37 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from contextlib import ExitStack, closing, suppress
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path, PurePath
 
 import numpy as np
 
-from notesearch.encoders import Encoder, absolute_name, open_fastest_encoder, prepare
+from notesearch.encoders import absolute_name, prepare
 from notesearch.errors import IndexMissing, NoteUnreadable, UsageError
 from notesearch.indexing import chunking_for
+from notesearch.private import make_private_folder
 from notesearch.records import Skipped
 from notesearch.settings import DEFAULT_MODEL, Settings
 from notesearch.storage import IndexReader
+from notesearch.tagging.adapted import Adapted, adapt_base
 from notesearch.tagging.classifier import (
     DEFAULT_NAME,
     REPORT_PAGE,
     Classifier,
+    base_dir,
     classifier_dir,
+    classifiers_dir,
     save_classifier,
     tuned_dir,
 )
 from notesearch.tagging.contents import ContentReader
 from notesearch.tagging.contest import Progress
-from notesearch.tagging.labels import Examples, Labelled, choose_labels, read_label_file
+from notesearch.tagging.labels import Examples, Labelled, choose_labels, read_label_file, sample_examples
 from notesearch.tagging.learners import Learner, Material, Ridge, fast_learners
 from notesearch.tagging.names import name_text
 from notesearch.tagging.opening import EncoderNeed, open_content_reader
@@ -38,6 +44,8 @@ from notesearch.tagging.tuned import Tuning, slow_learners
 
 # Two to learn from, and one to see whether it was learnt.
 MIN_EXAMPLES = 3
+# Least squares holds each against each: 4 bytes a pair, three times over.
+_MOST_EXAMPLES = 12_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,7 @@ class TrainingOptions:
         min_examples: The fewest notes that a label must be on.
         test_split: Whether the notes to test on are chosen at random or are the newest.
         seed: Of all that is random.
+        adapt: Whether to try going on with the encoder's own training on the notes first.
     """
 
     labels_from: str = "tags"
@@ -63,6 +72,7 @@ class TrainingOptions:
     min_examples: int = MIN_EXAMPLES
     test_split: TestSplit = "random"
     seed: int = 0
+    adapt: bool = False
 
 
 def train_classifier(
@@ -90,26 +100,61 @@ def train_classifier(
         with suppress(IndexMissing):
             reader = stack.enter_context(closing(IndexReader(settings.index_dir)))
         need = _need(settings, options, reader)
-        contents = open_content_reader(reader, need, max_bytes=settings.max_file_bytes, open_with=_open_fastest)
+        contents = open_content_reader(reader, need, max_bytes=settings.max_file_bytes)
         labelled, skipped = _labelled_notes(options.labels_from, reader, contents)
         rejections = read_rejections(settings.index_dir, contents, {note.content.path for note in labelled})
-        examples = choose_labels(labelled, options.min_examples, rejections)
+        chosen = choose_labels(labelled, options.min_examples, rejections)
+        examples = sample_examples(chosen, _MOST_EXAMPLES, options.seed)
         vectors = contents.embed(examples.contents, lambda done, total: tell("reading", done, total))
         name_vectors = contents.encoder.encode_passages([name_text(label) for label in examples.labels]).vectors
-    material = Material(examples, vectors, name_vectors)
-    tuning = Tuning(need.model, material, options.seed, tell)
-    learners = _learners(options, material, tuning)
-    trained = train(learners, material, test_split=options.test_split, seed=options.seed, progress=tell)
-    classifier = _classifier(material, trained, need)
-    report = make_report(options.name, options.labels_from, examples, trained)
+        material = Material(examples, vectors, name_vectors)
+        adapted: Adapted | None = None
+        if options.adapt:
+            texts = [note.text for note in contents.indexed(reader.note_ids())] if reader else []
+            adapted = stack.enter_context(_adapting(settings, options, need, material, texts, tell))
+            need, material = adapted.need, adapted.material
+        tuning = Tuning(need.model, material, options.seed, tell)
+        learners = _learners(options, material, tuning)
+        trained = train(learners, material, test_split=options.test_split, seed=options.seed, progress=tell)
+        report = make_report(options.name, options.labels_from, len(chosen.contents), examples, trained)
+        report = replace(report, adaptation=adapted.outcome if adapted else None)
+        if adapted and adapted.outcome.kept:
+            need = replace(need, model=str(base_dir(directory)))
+        classifier = _classifier(material, trained, need)
 
-    def write_more(folder: Path) -> None:
-        write_report(folder, report, classifier)
-        if classifier.heads.tuned is not None:
-            tuning.save(tuned_dir(folder))
+        def write_more(folder: Path) -> None:
+            write_report(folder, report, classifier)
+            if adapted and adapted.outcome.kept:
+                shutil.copytree(adapted.need.model, base_dir(folder))
+            if classifier.heads.tuned is not None:
+                tuning.save(tuned_dir(folder))
 
-    save_classifier(directory, classifier, write_more)
+        save_classifier(directory, classifier, write_more)
     return report, skipped
+
+
+@contextmanager
+def _adapting(
+    settings: Settings,
+    options: TrainingOptions,
+    need: EncoderNeed,
+    material: Material,
+    texts: Sequence[str],
+    progress: Progress,
+) -> Iterator[Adapted]:
+    """Adapts the base model in a folder that is gone at the end."""
+    folder = classifiers_dir(settings.index_dir)
+    make_private_folder(folder)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".adapting-") as temporary:
+        yield adapt_base(
+            Path(temporary) / "base",
+            need,
+            material,
+            texts or [content.text for content in material.examples.contents],
+            lambda other: open_content_reader(None, other, max_bytes=settings.max_file_bytes),
+            seed=options.seed,
+            progress=progress,
+        )
 
 
 def report_file(settings: Settings, name: str) -> Path:
@@ -122,10 +167,6 @@ def _need(settings: Settings, options: TrainingOptions, reader: IndexReader | No
         return EncoderNeed.of_index(reader)
     config = prepare(absolute_name(options.base or settings.model or DEFAULT_MODEL)).config
     return EncoderNeed(config.name, config.fingerprint, chunking_for(config.max_tokens).budget_tokens)
-
-
-def _open_fastest(need: EncoderNeed) -> Encoder:
-    return open_fastest_encoder(prepare(need.model), 0)
 
 
 def _labelled_notes(

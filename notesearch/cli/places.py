@@ -32,7 +32,8 @@ def read_places(lines: Iterable[str]) -> Iterator[Place | Skipped]:
         Places, and lines that name none.
     """
     for line in lines:
-        text = _COLOURS.sub("", line.rstrip("\r\n"))
+        written = line.rstrip("\r\n")
+        text = written if _exists(written) else _COLOURS.sub("", written)
         if text.strip() and text != "--":
             place = _place(text)
             if place is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -12,7 +13,7 @@ from notesearch.cli.options import IndexDir, Quiet, Verbose
 from notesearch.cli.places import lines_of_stdin, read_places
 from notesearch.cli.progress import progress_bar
 from notesearch.cli.tag_formats import TagFormat, format_suggestions
-from notesearch.cli.terminal import is_terminal, uses_colour, warn, warn_of_skipped, width, write
+from notesearch.cli.terminal import harmless, is_terminal, uses_colour, warn, warn_of_skipped, width, write
 from notesearch.errors import UsageError
 from notesearch.records import Place, Skipped, Suggestions
 
@@ -76,35 +77,51 @@ def tag(
     from notesearch.tagging_api import suggest_tags, undo_tags
 
     settings = load_settings(index_dir=index_dir)
-    if interactive and not apply:
-        raise UsageError("--interactive was given without --apply", "Give both, or neither.")
+    _check_combination(paths or [], apply=apply, dry_run=dry_run, interactive=interactive, undo=undo)
     if undo:
-        _tell_of_writing(undo_tags(settings), "restored", quiet=quiet)
+        if _tell_of_writing(undo_tags(settings), "restored", quiet=quiet):
+            raise typer.Exit(2)
         return
     named, unreadable = _named(paths)
     with progress_bar("Reading", shown=not quiet and is_terminal(sys.stderr), unit="passages") as progress:
         run = suggest_tags(
             settings, named, labels=labels, classifier=name, min_score=min_score, top=top, progress=progress
         )
+    unread = [*unreadable, *run.skipped]
+    if not quiet or not run.suggestions:
+        warn_of_skipped(unread, everything=verbose)
+    if not quiet and _BASIS[run.basis]:
+        warn(_BASIS[run.basis])
     suggested = [entry for entry in run.suggestions if (entry.new_tags if new_only else entry.suggested)]
-    if not quiet:
-        warn_of_skipped([*unreadable, *run.skipped], everything=verbose)
-        if run.basis != "classifier":
-            warn(_BASIS[run.basis])
+    kind = TagFormat.JSONL if as_jsonl else TagFormat.TSV if as_tsv else output
+    shown = run.suggestions if kind is TagFormat.JSONL else suggested
+    refused = False
     if dry_run:
-        _show_changes(run, quiet=quiet)
+        refused = _show_changes(run)
     elif interactive:
-        _ask_and_write(settings, run, quiet=quiet)
+        refused = _ask_and_write(settings, run, quiet=quiet)
     else:
-        kind = TagFormat.JSONL if as_jsonl else TagFormat.TSV if as_tsv else output
-        shown = run.suggestions if kind is TagFormat.JSONL else suggested
+        # The notes come first: whoever reads what is printed may go away.
+        refused = apply and _write_tags(settings, run, _new_tags(run.suggestions), quiet=quiet)
         write(format_suggestions(shown, kind, new_only=new_only, colour=uses_colour(sys.stdout), width=width()))
-        if apply:
-            _write_tags(settings, run, _new_tags(run.suggestions), quiet=quiet)
+    if refused or (unread and not run.suggestions):
+        raise typer.Exit(2)
     if not suggested:
-        if not quiet and not run.skipped:
-            warn("Nothing to suggest." if run.suggestions else "No notes to tag.")
-        raise typer.Exit(2 if not run.suggestions and (run.skipped or unreadable) else 1)
+        if not quiet:
+            warn("Nothing to suggest." if run.suggestions else "No notes to tag." if named else "All notes have tags.")
+        raise typer.Exit(1)
+
+
+def _check_combination(paths: list[str], *, apply: bool, dry_run: bool, interactive: bool, undo: bool) -> None:
+    """Refuses options that contradict each other."""
+    if interactive and not apply:
+        raise UsageError("--interactive was given without --apply", "Give both, or neither.")
+    if apply and dry_run:
+        raise UsageError("--apply and --dry-run were both given", "Give one of them.")
+    if interactive and "-" in paths:
+        raise UsageError("stdin cannot give both paths and answers", "Name the notes, or leave out --interactive.")
+    if undo and (paths or apply or dry_run):
+        raise UsageError("--undo takes back a whole run, and nothing else", "Give it alone: notesearch tag --undo")
 
 
 def _named(paths: list[str] | None) -> tuple[list[Path] | None, list[Skipped]]:
@@ -128,38 +145,48 @@ def _new_tags(suggestions: tuple[Suggestions, ...]) -> dict[str, tuple[str, ...]
     return {entry.path: entry.new_tags for entry in suggestions if entry.new_tags}
 
 
-def _show_changes(run: TagRun, *, quiet: bool) -> None:
+def _show_changes(run: TagRun) -> bool:
+    """Prints what would be written; says whether anything would be refused."""
     from notesearch.tagging_api import diff_tags
 
     refused: list[Skipped] = []
-    write(diff_tags(run, _new_tags(run.suggestions), refused))
-    if not quiet:
-        warn_of_skipped(refused, everything=True)
+    for_people = is_terminal(sys.stdout)
+    for diff in diff_tags(run, _new_tags(run.suggestions), refused):
+        lines = diff.splitlines(keepends=True)
+        write(harmless(line.rstrip("\r\n")) + "\n" if for_people else line for line in lines)
+    return _tell_of_refusals(refused)
 
 
-def _ask_and_write(settings: Settings, run: TagRun, *, quiet: bool) -> None:
+def _ask_and_write(settings: Settings, run: TagRun, *, quiet: bool) -> bool:
     from notesearch.cli.tag_dialogue import ask_about
     from notesearch.tagging_api import remember
 
     accepted, rejected = ask_about([entry for entry in run.suggestions if entry.new_tags])
+    refused = _write_tags(settings, run, accepted, quiet=quiet)
     remember(settings, rejected)
-    _write_tags(settings, run, accepted, quiet=quiet)
+    return refused
 
 
-def _write_tags(settings: Settings, run: TagRun, tags: dict[str, tuple[str, ...]], *, quiet: bool) -> None:
+def _write_tags(settings: Settings, run: TagRun, tags: dict[str, tuple[str, ...]], *, quiet: bool) -> bool:
+    """Writes tags and says what was done; says whether any note was refused."""
     from notesearch.tagging_api import write_tags
 
-    if tags:
-        _tell_of_writing(write_tags(settings, run, tags), "tagged", quiet=quiet)
+    if not tags:
+        if not quiet:
+            warn("Nothing written.")
+        return False
+    return _tell_of_writing(write_tags(settings, run, tags), "tagged", quiet=quiet)
 
 
-def _tell_of_writing(report: WriteReport, verb: str, *, quiet: bool) -> None:
-    """Says what was written; refusals are always said, and make the exit status 2."""
-    for entry in report.refused:
-        warn(f"refused  {entry.path}: {entry.reason}")
+def _tell_of_writing(report: WriteReport, verb: str, *, quiet: bool) -> bool:
     if not quiet:
         count = len(report.written)
         back = " To take the tags out again: notesearch tag --undo" if verb == "tagged" and count else ""
         warn(f"{count:,} {'note' if count == 1 else 'notes'} {verb}.{back}")
-    if report.refused:
-        raise typer.Exit(2)
+    return _tell_of_refusals(report.refused)
+
+
+def _tell_of_refusals(refused: Sequence[Skipped]) -> bool:
+    for entry in refused:
+        warn(f"refused  {entry.path}: {entry.reason}")
+    return bool(refused)

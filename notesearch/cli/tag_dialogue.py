@@ -6,11 +6,16 @@ import sys
 from collections.abc import Sequence
 
 from notesearch.cli.formats import shown_path
-from notesearch.cli.terminal import warn
+from notesearch.cli.tag_formats import lines_of_suggestions
+from notesearch.cli.terminal import warn, width
+from notesearch.notes import unique_tags
 from notesearch.records import Suggestions
 
 _QUESTION = "[a]ccept, [r]eject, [e]dit, [s]kip, [q]uit? "
-_EDIT = "Tags, with commas between: "
+_EDIT = "Tags, with commas between (none: leave the note alone): "
+_ANSWERS = {
+    name[:length]: name[0] for name in ("accept", "reject", "edit", "skip", "quit") for length in (1, len(name))
+}
 
 Decided = dict[str, tuple[str, ...]]
 
@@ -25,8 +30,11 @@ def ask_about(suggestions: Sequence[Suggestions]) -> tuple[Decided, Decided]:
     rejected: Decided = {}
     try:
         for number, entry in enumerate(suggestions, start=1):
-            warn(f"\n{number}/{len(suggestions)}  {shown_path(entry.path)}\n  {', '.join(entry.new_tags)}")
-            answer = _answer(_QUESTION, "aresq")
+            warn("")
+            warn(f"{number}/{len(suggestions)}  {shown_path(entry.path)}")
+            for line in lines_of_suggestions(entry, [tag for tag in entry.tags if not tag.present], width()):
+                warn(line)
+            answer = _answer()
             if answer == "q":
                 break
             if answer == "a":
@@ -35,29 +43,30 @@ def ask_about(suggestions: Sequence[Suggestions]) -> tuple[Decided, Decided]:
                 rejected[entry.path] = entry.new_tags
             elif answer == "e":
                 wanted = _typed_tags()
-                kept = {tag.casefold() for tag in wanted}
                 if wanted:
+                    kept = {tag.casefold() for tag in wanted}
                     accepted[entry.path] = wanted
-                rejected[entry.path] = tuple(tag for tag in entry.new_tags if tag.casefold() not in kept)
+                    rejected[entry.path] = tuple(tag for tag in entry.new_tags if tag.casefold() not in kept)
     except (EOFError, KeyboardInterrupt):
         warn("")
     return accepted, {path: tags for path, tags in rejected.items() if tags}
 
 
 def _typed_tags() -> tuple[str, ...]:
-    return tuple(dict.fromkeys(tag.strip().lstrip("#") for tag in _read(_EDIT).split(",") if tag.strip()))
+    return unique_tags(_read(_EDIT).split(","))
 
 
-def _answer(question: str, letters: str) -> str:
+def _answer() -> str:
     while True:
-        typed = _read(question).strip().lower()[:1]
-        if typed and typed in letters:
-            return typed
+        typed = _read(_QUESTION).strip().lower()
+        if typed in _ANSWERS:
+            return _ANSWERS[typed]
 
 
 def _read(question: str) -> str:
-    sys.stderr.write(question)
-    sys.stderr.flush()
+    if sys.stderr is not None:
+        sys.stderr.write(question)
+        sys.stderr.flush()
     line = sys.stdin.readline() if sys.stdin else ""
     if not line:
         raise EOFError

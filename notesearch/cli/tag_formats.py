@@ -13,7 +13,6 @@ from notesearch.records import Because, Suggestions, TagScore
 
 _MOST_WIDTH = 100
 _DECIMALS = 4
-_TSV_COLUMNS = ("path", "tag", "score")
 
 
 class TagFormat(StrEnum):
@@ -64,19 +63,36 @@ def _as_json(entry: Suggestions, tags: Sequence[TagScore]) -> dict[str, object]:
 
 def _for_people(entry: Suggestions, tags: Sequence[TagScore], *, colour: bool, width: int) -> Iterator[str]:
     yield paint(harmless(shown_path(entry.path)), "path", colour=colour) + "\n"
+    for line in lines_of_suggestions(entry, tags, width, colour=colour):
+        yield line + "\n"
+    yield "\n"
+
+
+def lines_of_suggestions(
+    entry: Suggestions, tags: Sequence[TagScore], width: int, *, colour: bool = False
+) -> Iterator[str]:
+    """The lines that tell a person which of some tags are suggested for a note, and why.
+
+    Args:
+        entry: What is suggested.
+        tags: Of which tags to tell.
+        width: Columns to fit them into.
+        colour: Whether to colour them.
+    """
     reasons = {reason.tag: reason for reason in entry.because}
     for tag in tags:
         if tag.suggested:
             has = "  (has it)" if tag.present else ""
-            yield f"  {tag.score:.2f}  {paint(harmless(tag.tag), 'tag', colour=colour)}{has}\n"
-            for line in _reason_lines(reasons[tag.tag], width):
-                yield paint(line, "dim", colour=colour) + "\n"
-    yield "\n"
+            first, *rest = wrapped(harmless(tag.tag) + has, width, f"  {tag.score:.2f}  ", "        ")
+            yield paint(first, "tag", colour=colour)
+            yield from (paint(line, "tag", colour=colour) for line in rest)
+            if reason := reasons.get(tag.tag):
+                yield from (paint(line, "dim", colour=colour) for line in _reason_lines(reason, width))
 
 
 def _reason_lines(reason: Because, width: int) -> Iterator[str]:
     if reason.words:
-        yield from wrapped(harmless(", ".join(reason.words)), width, "        words: ", "          ")
+        yield from wrapped(harmless(", ".join(reason.words)), width, "        words:", "          ")
     if reason.notes:
         notes = "; ".join(f"{note.title} ({note.similarity:.2f})" for note in reason.notes)
-        yield from wrapped(harmless(notes), width, "        like: ", "          ")
+        yield from wrapped(harmless(notes), width, "        like:", "          ")

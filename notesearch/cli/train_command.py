@@ -56,6 +56,9 @@ def train_classifier(
     test_split: Annotated[
         TestSplit, typer.Option(help="Hold out notes chosen at random, or the newest.")
     ] = TestSplit.RANDOM,
+    adapt: Annotated[
+        bool, typer.Option("--adapt", help="First train the encoder on all notes' words; keep it if it wins. Minutes.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Of all that is random.", min=0)] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     index_dir: IndexDir = None,
@@ -85,6 +88,7 @@ def train_classifier(
         min_examples=min_examples,
         test_split=test_split.value,
         seed=seed,
+        adapt=adapt,
     )
     with stage_progress(shown=not quiet and is_terminal(sys.stderr)) as progress:
         report, skipped = train_classifier(settings, options, progress)
@@ -99,14 +103,16 @@ def train_classifier(
         if report.interrupted:
             warn("Interrupted: the best method so far was kept.")
         warn(f"Report: {report_file(settings, name)}")
+        warn("To see what it suggests: notesearch tag")
 
 
 def _table(report: dict[str, Any], *, bold: bool, columns: int) -> list[str]:
     """The report in so many columns of a terminal."""
     held_out = report["held_out"]
+    of_all = f" of {report['labelled']:,}" if report["labelled"] > report["notes"] else ""
     kind = "one each" if report["exclusive"] else "any number each"
     lines = [
-        f"{report['notes']:,} notes, {len(report['labels'])} labels ({kind}), {report['seconds']:.0f} s",
+        f"{report['notes']:,} notes{of_all}, {len(report['labels'])} labels ({kind}), {report['seconds']:.0f} s",
         "",
         f"{'method':<24} {'micro-F1':>8} {'macro-F1':>8} {'spread':>7} {'s':>5}",
     ]
@@ -117,7 +123,7 @@ def _table(report: dict[str, Any], *, bold: bool, columns: int) -> list[str]:
             f"{'±' + format(method['spread'], '.3f'):>7} {method['seconds']:5.0f}{' ← kept' if kept else ''}"
         )
         lines.append(f"\x1b[1m{line}\x1b[0m" if kept and bold else line)
-    lines += [*_lead(report), ""]
+    lines += [*_lead(report), *_adaptation(report), ""]
     lines += [
         f"On {held_out['notes']:,} notes held out ({held_out['split']}): micro-F1 {held_out['micro_f1']:.3f}, "
         f"macro-F1 {held_out['macro_f1']:.3f},",
@@ -136,7 +142,7 @@ def _table(report: dict[str, Any], *, bold: bool, columns: int) -> list[str]:
         f"{harmless(wanted)} taken for {harmless(given)} ({count})" for wanted, given, count in held_out["confusions"]
     ]
     if confusions:
-        lines += ["", *wrapped(", ".join(confusions[:_MOST_CONFUSIONS]), columns, "Confused: ", "  ")]
+        lines += ["", *wrapped(", ".join(confusions[:_MOST_CONFUSIONS]), columns, "Confused:", "  ")]
     return [line + "\n" for line in lines]
 
 
@@ -145,7 +151,16 @@ def _lead(report: dict[str, Any]) -> list[str]:
         return []
     margin, spread = report["lead"], report["lead_spread"]
     verdict = "beyond" if margin > spread else "within"
-    return [f"{margin:+.3f} ahead of {report['runner_up']}, {verdict} the spread from fold to fold (±{spread:.3f})."]
+    lead = f"{abs(margin):.3f} {'ahead of' if margin >= 0 else 'behind'} {report['runner_up']}"
+    return [f"{lead}, {verdict} the spread from fold to fold (±{spread:.3f})."]
+
+
+def _adaptation(report: dict[str, Any]) -> list[str]:
+    outcome = report["adaptation"]
+    if not outcome:
+        return []
+    kept = "kept" if outcome["kept"] else "not kept"
+    return [f"The adapted encoder was {kept}: F1 {outcome['lead']:+.3f} (±{outcome['lead_spread']:.3f})."]
 
 
 def _warn_of_labels(report: dict[str, Any], *, everything: bool) -> None:

@@ -1,5 +1,6 @@
 """Text → vectors. The only part of notesearch that imports onnxruntime, torch or transformers."""
 
+from notesearch.encoders.adaptation import adapt
 from notesearch.encoders.calibration import ScoreScale
 from notesearch.encoders.encoder import EncodedPassages, EncodedQuery, Encoder
 from notesearch.encoders.fine_tuning import FineTuning, Head
@@ -19,6 +20,7 @@ __all__ = [
     "PreparedModel",
     "ScoreScale",
     "absolute_name",
+    "adapt",
     "expand",
     "find_model",
     "load_prepared",

@@ -4,7 +4,9 @@ from notesearch.notes.chunks import NO_TEXT, chunk_note
 from notesearch.notes.files import NOTE_SUFFIXES, NoteFile, find_notes
 from notesearch.notes.front_matter import FrontMatter, parse_front_matter
 from notesearch.notes.masking import without_tags
+from notesearch.notes.metadata import unique_tags
 from notesearch.notes.read import note_from_bytes, parse_note, read_bytes, read_note
+from notesearch.notes.structure import storable
 
 __all__ = [
     "NOTE_SUFFIXES",
@@ -18,5 +20,7 @@ __all__ = [
     "parse_note",
     "read_bytes",
     "read_note",
+    "storable",
+    "unique_tags",
     "without_tags",
 ]

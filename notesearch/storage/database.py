@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from notesearch.errors import IndexBusy, IndexDamaged, IndexMissing, NotesearchError, StoreError
+from notesearch.private import make_private_folder
 from notesearch.storage.schema import SCHEMA_VERSION, migrate, schema_version
 from notesearch.storage.words import searchable_words
 
@@ -69,8 +70,7 @@ def open_for_writing(index_dir: Path) -> sqlite3.Connection:
     path = database_file(index_dir)
     try:
         if not index_dir.is_dir():
-            index_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-            index_dir.chmod(0o700)  # whatever the umask
+            make_private_folder(index_dir)
         # SQLite gives the mode of the database to its -wal and -shm files.
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         os.fchmod(descriptor, 0o600)

@@ -202,10 +202,10 @@ class IndexReader:
         """Token codes by chunk id; chunks that have none, in an index made by an older notesearch, are left out."""
         return dict(self._query_many("SELECT chunk_id, codes FROM token_codes WHERE chunk_id IN ({})", chunk_ids))
 
-    def note_ids(self, *, tagged: bool) -> list[int]:
-        """Ids of the notes that have tags, or of those that have none, by path."""
-        some = "EXISTS" if tagged else "NOT EXISTS"
-        return [row[0] for row in self._query(f"SELECT id FROM notes WHERE {some} ({_TAGS_OF_NOTE}) ORDER BY path")]
+    def note_ids(self, *, tagged: bool | None = None) -> list[int]:
+        """Ids of the notes that have tags, of those that have none, or of all, by path."""
+        conditions = {True: f"WHERE EXISTS ({_TAGS_OF_NOTE})", False: f"WHERE NOT EXISTS ({_TAGS_OF_NOTE})", None: ""}
+        return [row[0] for row in self._query(f"SELECT id FROM notes {conditions[tagged]} ORDER BY path")]
 
     def folders_of_notes(self) -> dict[int, tuple[str, str]]:
         """Maps the ids of all notes to their paths and those of the indexed folders that they are in."""

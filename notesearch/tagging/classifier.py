@@ -17,6 +17,7 @@ import numpy as np
 
 from notesearch.encoders import PreparedModel, prepare_into, read_encoder_config, read_prepared
 from notesearch.errors import ModelError, UsageError
+from notesearch.private import make_private_folder
 from notesearch.tagging.calibration import Calibration
 from notesearch.tagging.heads import Heads
 from notesearch.tagging.labels import Example
@@ -40,7 +41,6 @@ _VOCABULARY = "vocabulary.json"
 _EXAMPLES = "examples.json"
 _TUNED = "encoder"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_AGAIN = "Train it again: notesearch train-classifier"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,24 +115,37 @@ def save_classifier(directory: Path, classifier: Classifier, write_more: Callabl
     Raises:
         ModelError: It cannot be written.
     """
+    from safetensors import SafetensorError
+
     try:
-        directory.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private_folder(directory.parent)
         with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".writing-") as temporary:
             made = Path(temporary) / "classifier"
             made.mkdir(mode=0o700)
-            _write(made, classifier)
+            files = _write_parts(made, classifier)
             write_more(made)
             if classifier.heads.tuned is not None:
-                _prepare_tuned(made / _TUNED)
+                files += _prepare_tuned(made)
+            _write_record(made, classifier, files)
             _seal(made)
-            replaced = Path(temporary) / "replaced"
-            if directory.exists():
-                directory.rename(replaced)
-            made.rename(directory)
-    except OSError as error:
+            _put_in_place(made, directory, Path(temporary) / "replaced")
+    except (OSError, SafetensorError) as error:
+        reason = (isinstance(error, OSError) and error.strerror) or error
         raise ModelError(
-            f"cannot write the classifier to {directory}: {error.strerror or error}", "Is the disk full, or read-only?"
+            f"cannot write the classifier to {directory}: {reason}", "Is the disk full, or read-only?"
         ) from error
+
+
+def _put_in_place(made: Path, directory: Path, replaced: Path) -> None:
+    if not directory.exists():
+        made.rename(directory)
+        return
+    directory.rename(replaced)
+    try:
+        made.rename(directory)
+    except BaseException:
+        replaced.rename(directory)
+        raise
 
 
 def load_classifier(directory: Path) -> Classifier | None:
@@ -146,11 +159,20 @@ def load_classifier(directory: Path) -> Classifier | None:
     with _damage_told(directory):
         record = json.loads((directory / _RECORD).read_text(encoding="utf-8"))
         if record.get("format") != _FORMAT:
-            raise ModelError(f"the classifier in {directory} is of another version of notesearch", _AGAIN)
+            raise ModelError(
+                f"the classifier in {directory} is of another version of notesearch", _how_to_mend(directory)
+            )
+        if record.pop("sha256") != _record_digest(record):
+            raise ValueError(f"{_RECORD} is not as it was written")
         for name, digest in record["files"].items():
             if _digest(directory / name) != digest:
                 raise ValueError(f"{name} is not as it was written")
         return _read(directory, record)
+
+
+def base_dir(directory: Path) -> Path:
+    """Where a classifier keeps the base model that was adapted for it."""
+    return directory / "base"
 
 
 def tuned_dir(directory: Path) -> Path:
@@ -158,14 +180,17 @@ def tuned_dir(directory: Path) -> Path:
     return directory / _TUNED
 
 
-def _prepare_tuned(source: Path) -> None:
-    """Exports the fine-tuned encoder, so that nothing but ONNX Runtime is needed to use it."""
+def _prepare_tuned(directory: Path) -> list[str]:
+    """Exports the fine-tuned encoder, so that nothing but ONNX Runtime is needed to use it; names the files."""
+    source = tuned_dir(directory)
     prepared = source / PREPARED
     prepared.mkdir(mode=0o700)
     prepare_into(prepared, source, read_encoder_config(_TUNED, source))
+    return [str(file.relative_to(directory)) for file in sorted(prepared.iterdir())]
 
 
-def _write(directory: Path, classifier: Classifier) -> None:
+def _write_parts(directory: Path, classifier: Classifier) -> list[str]:
+    """Writes the arrays, the vocabulary and the examples; names the files."""
     from safetensors.numpy import save_file
 
     heads = classifier.heads
@@ -185,8 +210,13 @@ def _write(directory: Path, classifier: Classifier) -> None:
     )
     _write_json(directory / _VOCABULARY, classifier.vocabulary.terms)
     _write_json(directory / _EXAMPLES, [[note.path, note.title, note.labels] for note in classifier.examples])
-    files = (_ARRAYS, _VOCABULARY, _EXAMPLES)
-    record = {
+    return [_ARRAYS, _VOCABULARY, _EXAMPLES]
+
+
+def _write_record(directory: Path, classifier: Classifier, files: Sequence[str]) -> None:
+    """Writes all that is no array, and by which the files are known to be whole."""
+    heads = classifier.heads
+    record: dict[str, Any] = {
         "format": _FORMAT,
         "method": classifier.method,
         "labels": classifier.labels,
@@ -202,6 +232,7 @@ def _write(directory: Path, classifier: Classifier) -> None:
         "data": classifier.data,
         "files": {name: _digest(directory / name) for name in files},
     }
+    record["sha256"] = _record_digest(record)
     (directory / _RECORD).write_text(json.dumps(record, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
@@ -255,11 +286,21 @@ def _damage_told(directory: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
-        raise ModelError(f"the classifier in {directory} is damaged: {error}", _AGAIN) from error
+        reason = f"{error.filename} is missing" if isinstance(error, FileNotFoundError) else error
+        raise ModelError(f"the classifier in {directory} is damaged: {reason}", _how_to_mend(directory)) from error
 
 
 def _write_json(file: Path, value: Sequence[Any]) -> None:
     file.write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
+
+
+def _how_to_mend(directory: Path) -> str:
+    name = "" if directory.name == DEFAULT_NAME else f" --name {directory.name}"
+    return f"Train it again: notesearch train-classifier{name}"
+
+
+def _record_digest(record: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
 
 def _digest(file: Path) -> str:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 # More of them say little more about what a note is about, and encoding is what tagging spends its time on.
 _MOST_PASSAGES = 2
 _BATCH_PASSAGES = 256
+# A name for what has no file; its suffix counts.
+_TEXT = "text.md"
+_MOST_TITLE_CHARS = 60
 
 Progress = Callable[[int, int], None]
 
@@ -95,8 +98,8 @@ class ContentReader:
             chosen = _spread(len(own))
             content = _content(note.path, note.title, note.date, note.tags, own)
             # Tags within a text are not to be learnt from, but they are in the index's embeddings.
-            untouched = all(without_tags(chunk.text, _suffix(note.path)) == chunk.text for chunk in own)
-            if self._reuse_vectors and untouched:
+            as_indexed = tuple(passage_text(note.title, own[place].heading, own[place].text) for place in chosen)
+            if self._reuse_vectors and content.passages == as_indexed:
                 vectors = self._reader.vectors_of_chunks([own[place].id for place in chosen])
                 content = replace(content, vectors=np.stack([vectors[own[place].id] for place in chosen]))
             found.append(content)
@@ -112,6 +115,8 @@ class ContentReader:
             status = path.stat()
         except OSError as error:
             raise NoteUnreadable((error.strerror or "cannot be read").lower()) from error
+        except ValueError as error:  # a NUL, or what no file system can encode
+            raise NoteUnreadable("no such file") from error
         note_id = self._reader.unchanged_note(str(path), status.st_size, status.st_mtime_ns) if self._reader else None
         if note_id is not None:
             return replace(self.indexed([note_id])[0], stamp=(status.st_size, status.st_mtime_ns))
@@ -122,7 +127,9 @@ class ContentReader:
 
     def text(self, text: str) -> Content:
         """Takes a text that is in no file for a note in Markdown."""
-        return replace(self._cut(parse_note(Path(".md"), text, datetime.fromtimestamp(0))), path="", date="")
+        note = parse_note(Path(_TEXT), text, datetime.fromtimestamp(0))
+        title = note.title if note.title_source != "file_name" else ""
+        return replace(self._cut(replace(note, title=title)), path="", date="", title=title or _beginning(text))
 
     def embed(self, contents: Sequence[Content], progress: Progress | None = None) -> Vectors:
         """Embeds notes: the mean of their passages' embeddings, float32 `(n, dim)`, each row of length 1."""
@@ -154,9 +161,14 @@ class ContentReader:
 
 
 def _content(path: str, title: str, date: str, tags: tuple[str, ...], chunks: Sequence[Chunk | StoredChunk]) -> Content:
-    texts = [without_tags(chunk.text, _suffix(path)) for chunk in chunks]
-    passages = tuple(passage_text(title, chunks[place].heading, texts[place]) for place in _spread(len(chunks)))
-    return Content(path, title, date, tags, passage_text(title, "", "\n\n".join(texts)), passages)
+    suffix = _suffix(path)
+    texts = [without_tags(chunk.text, suffix) for chunk in chunks]
+    shown_title = without_tags(title, suffix)
+    passages = tuple(
+        passage_text(shown_title, without_tags(chunks[place].heading, suffix), texts[place])
+        for place in _spread(len(chunks))
+    )
+    return Content(path, title, date, tags, passage_text(shown_title, "", "\n\n".join(texts)), passages)
 
 
 def _suffix(path: str) -> str:
@@ -167,3 +179,9 @@ def _spread(count: int) -> list[int]:
     """Which of so many passages are encoded: the first, and others at equal distances."""
     wanted = min(count, _MOST_PASSAGES)
     return [place * count // wanted for place in range(wanted)]
+
+
+def _beginning(text: str) -> str:
+    """The first words of a text, in the place of a title."""
+    words = " ".join(text[: 4 * _MOST_TITLE_CHARS].split())
+    return words if len(words) <= _MOST_TITLE_CHARS else words[:_MOST_TITLE_CHARS] + "…"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -18,9 +19,12 @@ if TYPE_CHECKING:
 
     Rows = NDArray[np.int64]
 
-# The slow learners are compared on the first folds only, with the others on the same ones.
+# Slow learners are compared on the first folds only, with the fast ones on the same folds;
 _SLOW_FOLDS = 2
-_ALL = 1_000
+# and only on the first, where one trails by so much there.
+_HOPELESS = 0.02
+# What two folds say is not much: a slow learner must be ahead by more than this, too.
+_LEAST_LEAD = 0.01
 # Beyond this many examples, the settings that serve most collections have to do.
 _MOST_EXAMPLES_TO_CHOOSE_BY = 3000
 
@@ -34,8 +38,9 @@ class Entry:
 
     Attributes:
         learner: The learner, with the settings that served it best.
-        micro: Micro-F1 of each fold.
-        macro: Macro-F1 of each fold.
+        scores: Out of fold, float32 `(n, labels)`.
+        micro: Micro-F1 of each fold, by calibration and thresholds fitted on the others.
+        macro: Macro-F1 of each fold, likewise.
         surprise: See `Calibration.surprise`; the lower the better.
         calibration: What its scores mean.
         thresholds: From which probability on each label is suggested.
@@ -43,6 +48,7 @@ class Entry:
     """
 
     learner: Learner
+    scores: NDArray[np.float32]
     micro: NDArray[np.float64]
     macro: NDArray[np.float64]
     surprise: float
@@ -64,25 +70,18 @@ class Contest:
     Attributes:
         entries: In the order of the learners.
         winner: The one to keep.
+        runner_up: The best of the others, if there are any.
+        lead: By how much the winner is ahead of it: mean of the difference in F1 over the folds that both ran on.
+        lead_spread: The standard deviation of this difference.
         interrupted: Whether it was ended before all had run.
     """
 
     entries: tuple[Entry, ...]
     winner: Entry
+    runner_up: Entry | None
+    lead: float
+    lead_spread: float
     interrupted: bool = False
-
-    @property
-    def runner_up(self) -> Entry | None:
-        """The best of the others, if there are any."""
-        others = [entry for entry in self.entries if entry is not self.winner]
-        return max(others, key=lambda entry: entry.f1.mean(), default=None)
-
-
-def lead(first: Entry, second: Entry) -> tuple[float, float]:
-    """By how much one entry is ahead of another: mean and standard deviation of the difference, fold by fold."""
-    folds = min(len(first.f1), len(second.f1))
-    differences = first.f1[:folds] - second.f1[:folds]
-    return float(differences.mean()), float(differences.std(ddof=1)) if folds > 1 else 0.0
 
 
 def hold_contest(
@@ -90,7 +89,8 @@ def hold_contest(
 ) -> Contest:
     """Cross-validates learners and chooses one.
 
-    A slow learner must be ahead of the best fast one by more than the spread; fast ones just ahead.
+    Of the fast learners that are within the spread of the best, the one with the likeliest labels wins; a slow learner
+    must be ahead of it by more than the spread.
 
     Args:
         learners: Those that compete; fast ones first.
@@ -102,42 +102,23 @@ def hold_contest(
     Raises:
         KeyboardInterrupt: The user wanted to stop before any learner was done.
     """
+    arena = _Arena(material, rows, folds)
     entries: list[Entry] = []
     interrupted = False
     for learner in learners:
+        fast = [entry for entry in entries if not entry.learner.slow]
         try:
-            entries.append(_best_variant(learner, material, rows, folds, progress))
+            entries.append(arena.enter(learner, max(fast, key=_mean_f1, default=None), progress))
         except KeyboardInterrupt:
             if not entries:
                 raise
             interrupted = True
             break
-    return Contest(tuple(entries), _winner(entries), interrupted)
-
-
-def _winner(entries: Sequence[Entry]) -> Entry:
-    best = max(entries, key=lambda entry: entry.f1.mean() if not entry.learner.slow else -1)
-    for entry in entries:
-        if entry.learner.slow:
-            margin, spread = lead(entry, best)
-            if margin > spread:
-                best = entry
-    return best
-
-
-def _best_variant(
-    learner: Learner, material: Material, rows: Rows, folds: NDArray[np.int64], progress: Progress
-) -> Entry:
-    """Cross-validates a learner in each of its settings, and keeps those under which the labels are likeliest."""
-    variants = learner.variants() if len(rows) <= _MOST_EXAMPLES_TO_CHOOSE_BY else (learner,)
-    started = time.monotonic()
-    entries = []
-    for done, variant in enumerate(variants):
-        progress(learner.name, done, len(variants))
-        entries.append(cross_validate(variant, material, rows, folds))
-    progress(learner.name, len(variants), len(variants))
-    best = min(entries, key=lambda entry: entry.surprise)
-    return replace(best, seconds=time.monotonic() - started)
+    winner = _winner(entries, arena)
+    others = [entry for entry in entries if entry is not winner]
+    runner_up = max(others, key=lambda entry: -arena.lead(winner, entry)[0], default=None)
+    margin, spread = arena.lead(winner, runner_up) if runner_up else (0.0, 0.0)
+    return Contest(tuple(entries), winner, runner_up, margin, spread, interrupted)
 
 
 def cross_validate(learner: Learner, material: Material, rows: Rows, folds: NDArray[np.int64]) -> Entry:
@@ -149,19 +130,123 @@ def cross_validate(learner: Learner, material: Material, rows: Rows, folds: NDAr
         rows: The examples that take part.
         folds: The fold of each of these, `(len(rows),)`.
     """
-    count = min(int(folds.max()) + 1, _SLOW_FOLDS if learner.slow else _ALL)
-    scores = np.zeros((len(rows), material.targets.shape[1]), dtype=np.float32)
-    for fold in range(count):
-        test = folds == fold
-        scores[test] = learner.score(rows[~test], rows[test])
-    scored = folds < count
-    scores, own_folds, rows = scores[scored], folds[scored], rows[scored]
-    targets, exclusive = material.targets[rows], material.examples.exclusive
-    hints = material.hints[rows] * learner.hinted
-    calibration = Calibration.fit(scores, hints, targets, exclusive=exclusive)
-    probabilities = calibration.probabilities(scores, hints)
-    thresholds = choose_thresholds(probabilities, targets, exclusive=exclusive)
-    chosen = choose(probabilities, thresholds, exclusive=exclusive)
-    f1 = np.array([f1_scores(targets[own_folds == fold], chosen[own_folds == fold]) for fold in range(count)])
-    surprise = calibration.surprise(scores, hints, targets)
-    return Entry(learner, f1[:, 0], f1[:, 1], surprise, calibration, thresholds)
+    arena = _Arena(material, rows, folds)
+    return arena.assess(learner, arena.score(learner, range(arena.count)), arena.count)
+
+
+def compare(
+    first: Learner, own: Material, second: Learner, other: Material, rows: Rows, folds: NDArray[np.int64]
+) -> tuple[float, float]:
+    """By how much the F1 of one learner is above that of another, on materials of the same examples.
+
+    Returns:
+        Mean over the folds, and standard deviation.
+    """
+    differences = cross_validate(first, own, rows, folds).f1 - cross_validate(second, other, rows, folds).f1
+    return float(differences.mean()), float(differences.std(ddof=1)) if len(differences) > 1 else 0.0
+
+
+class _Arena:
+    """The examples and folds on which learners compete."""
+
+    def __init__(self, material: Material, rows: Rows, folds: NDArray[np.int64]) -> None:
+        self._material = material
+        self._rows = rows
+        self._folds = folds
+        self.count = int(folds.max()) + 1
+
+    def enter(self, learner: Learner, rival: Entry | None, progress: Progress) -> Entry:
+        """Cross-validates a learner in each of its settings, and keeps those under which the labels are likeliest.
+
+        Args:
+            learner: The learner.
+            rival: The best fast one so far, which a slow one is compared with.
+            progress: Told about the settings tried.
+        """
+        variants = learner.variants() if len(self._rows) <= _MOST_EXAMPLES_TO_CHOOSE_BY else (learner,)
+        started = time.monotonic()
+        entries = []
+        for done, variant in enumerate(variants):
+            progress(learner.name, done, len(variants))
+            entries.append(self._enter_slow(variant, rival) if learner.slow else self._enter_fast(variant))
+        progress(learner.name, len(variants), len(variants))
+        most_folds = max(len(entry.micro) for entry in entries)
+        best = min((e for e in entries if len(e.micro) == most_folds), key=lambda entry: entry.surprise)
+        return replace(best, seconds=time.monotonic() - started)
+
+    def _enter_fast(self, learner: Learner) -> Entry:
+        return self.assess(learner, self.score(learner, range(self.count)), self.count)
+
+    def _enter_slow(self, learner: Learner, rival: Entry | None) -> Entry:
+        scores = self.score(learner, range(1))
+        entry = self.assess(learner, scores, 1)
+        if rival is not None and self.lead(entry, rival)[0] < -_HOPELESS:
+            return entry
+        count = min(_SLOW_FOLDS, self.count)
+        return self.assess(learner, scores + self.score(learner, range(1, count)), count)
+
+    def score(self, learner: Learner, folds: range) -> NDArray[np.float32]:
+        """Scores the examples in some folds by what was learnt from all others; the rest of the rows is 0."""
+        scores = np.zeros((len(self._rows), self._material.targets.shape[1]), dtype=np.float32)
+        for fold in folds:
+            test = self._folds == fold
+            scores[test] = learner.score(self._rows[~test], self._rows[test])
+        return scores
+
+    def assess(self, learner: Learner, scores: NDArray[np.float32], count: int) -> Entry:
+        """Measures scores in the first folds: F1 in each by the calibration and thresholds that suit the others."""
+        among = self._folds < count
+        scored, folds, rows = scores[among], self._folds[among], self._rows[among]
+        hints, targets = self._material.hints[rows] * learner.hinted, self._material.targets[rows]
+        f1 = []
+        for fold in range(count):
+            test = folds == fold
+            others = ~test if count > 1 else test
+            calibration, thresholds = self._fit(scored[others], hints[others], targets[others])
+            probabilities = calibration.probabilities(scored[test], hints[test])
+            f1.append(f1_scores(targets[test], choose(probabilities, thresholds, exclusive=self._exclusive)))
+        micro, macro = np.array(f1).T
+        calibration, thresholds = self._fit(scored, hints, targets)
+        surprise = calibration.surprise(scored, hints, targets)
+        return Entry(learner, scores, micro, macro, surprise, calibration, thresholds)
+
+    def lead(self, first: Entry, second: Entry) -> tuple[float, float]:
+        """By how much one is ahead of another on the folds that both ran on: mean and standard deviation."""
+        count = min(len(first.micro), len(second.micro))
+        own, other = (
+            entry if len(entry.micro) == count else self.assess(entry.learner, entry.scores, count)
+            for entry in (first, second)
+        )
+        differences = own.f1 - other.f1
+        return float(differences.mean()), float(differences.std(ddof=1)) if count > 1 else 0.0
+
+    @property
+    def _exclusive(self) -> bool:
+        return self._material.examples.exclusive
+
+    def _fit(
+        self, scores: NDArray[np.float32], hints: NDArray[np.float32], targets: NDArray[np.bool_]
+    ) -> tuple[Calibration, NDArray[np.float32]]:
+        calibration = Calibration.fit(scores, hints, targets, exclusive=self._exclusive)
+        probabilities = calibration.probabilities(scores, hints)
+        return calibration, choose_thresholds(probabilities, targets, exclusive=self._exclusive)
+
+
+def _mean_f1(entry: Entry) -> float:
+    return float(entry.f1.mean())
+
+
+def _winner(entries: Sequence[Entry], arena: _Arena) -> Entry:
+    fast = [entry for entry in entries if not entry.learner.slow]
+    if not fast:
+        return max(entries, key=_mean_f1)
+    best = max(fast, key=_mean_f1)
+    # Where F1 does not tell which is best, likelihood does: it changes less from fold to fold.
+    equals = [entry for entry in fast if operator.le(*arena.lead(best, entry))]
+    best = min(equals, key=lambda entry: entry.surprise)
+    for entry in entries:
+        if entry.learner.slow and len(entry.micro) > 1:
+            margin, spread = arena.lead(entry, best)
+            if margin > max(spread, _LEAST_LEAD):
+                best = entry
+    return best

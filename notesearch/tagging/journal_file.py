@@ -17,6 +17,7 @@ from types import TracebackType
 
 from notesearch.errors import StoreError
 from notesearch.notes.tag_edit import FileEdit
+from notesearch.private import make_private_folder
 
 _NAME = re.compile(r"(\d{8}T\d{6}Z)-(\d{3,})\.jsonl(\.undone)?")
 
@@ -97,8 +98,7 @@ class JournalWriter:
 
     def _create(self) -> None:
         if not self._directory.is_dir():
-            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._directory.chmod(0o700)  # whatever the umask
+            make_private_folder(self._directory)
         while self._path is None:
             path = self._directory / _next_name(self._directory)
             try:

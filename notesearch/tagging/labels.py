@@ -5,18 +5,23 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from notesearch.errors import UsageError
+from notesearch.notes import storable, unique_tags
 from notesearch.tagging.contents import Content
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_HOW_TO_GO_ON = (
+    "Tag more notes, with two labels or more to tell apart; or have labels guessed by what they mean: "
+    'notesearch tag --labels "work, home"'
+)
 _LINE = 'Each line is an object such as {"path": "notes/rent.md", "labels": ["home"]} or {"text": "…", "labels": […]}.'
 
 
@@ -110,13 +115,21 @@ def choose_labels(notes: Sequence[Labelled], min_examples: int, rejections: Sequ
         contents=tuple(note.content for note in (*notes, *rejections)),
         labels=tuple(names[key] for key in kept),
         targets=_targets((*notes, *rejections), kept),
-        exclusive=all(len(note.labels) == 1 for note in notes),
+        exclusive=all(len({label.casefold() for label in note.labels}) == 1 for note in notes),
         rare=tuple(sorted((names[key], counts[key]) for key in rare)),
         universal=tuple(sorted(names[key] for key in universal)),
     )
     if len(kept) < 2:
-        raise UsageError(_why_too_few(examples, min_examples), "Tag more notes, with two labels or more to tell apart.")
+        raise UsageError(_why_too_few(examples, len(notes), min_examples), _HOW_TO_GO_ON)
     return examples
+
+
+def sample_examples(examples: Examples, most: int, seed: int) -> Examples:
+    """Takes so many of the examples at random, where there are more."""
+    if len(examples.contents) <= most:
+        return examples
+    rows = np.sort(np.random.default_rng(seed).choice(len(examples.contents), most, replace=False))
+    return replace(examples, contents=tuple(examples.contents[row] for row in rows), targets=examples.targets[rows])
 
 
 def _targets(notes: Sequence[Labelled], kept: Sequence[str]) -> NDArray[np.bool_]:
@@ -129,12 +142,12 @@ def _targets(notes: Sequence[Labelled], kept: Sequence[str]) -> NDArray[np.bool_
     return targets
 
 
-def _why_too_few(examples: Examples, min_examples: int) -> str:
+def _why_too_few(examples: Examples, count: int, min_examples: int) -> str:
     reasons = [f"{label!r} is on every note" for label in examples.universal]
     reasons += [f"{label!r} is on {count} of them" for label, count in examples.rare[:5]]
     reasons += [f"{label!r} is the only one on {min_examples} or more" for label in examples.labels]
     more = f", and {len(examples.rare) - 5} more are on too few" if len(examples.rare) > 5 else ""
-    notes = f"{len(examples.contents):,} labelled note{'' if len(examples.contents) == 1 else 's'}"
+    notes = f"{count:,} labelled note{'' if count == 1 else 's'}"
     return f"{notes}, but fewer than two labels to learn: {', '.join(reasons)}{more}"
 
 
@@ -145,7 +158,7 @@ def read_label_file(file: Path) -> Iterator[LabelRow]:
         UsageError: The file cannot be read, or a line of it is none.
     """
     try:
-        with file.open(encoding="utf-8") as lines:
+        with file.open(encoding="utf-8-sig") as lines:
             for number, line in enumerate(lines, start=1):
                 if line.strip():
                     yield _label_row(line, f"{file}, line {number}", file.parent)
@@ -163,10 +176,10 @@ def _label_row(line: str, place: str, folder: Path) -> LabelRow:
     labels = [labels] if isinstance(labels, str) else labels
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
         raise UsageError(f"{place}: it has no list of labels", _LINE)
-    clean = tuple(dict.fromkeys(" ".join(label.split()) for label in labels if label.strip()))
+    clean = unique_tags(labels)
     text, path = row.get("text"), row.get("path")
     if isinstance(text, str):
-        return LabelRow(clean, text=text)
+        return LabelRow(clean, text=storable(text))
     if isinstance(path, str) and path:
         return LabelRow(clean, path=folder / path)
     raise UsageError(f"{place}: it has neither a text nor a path", _LINE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from notesearch.encoders import Encoder, load_prepared, open_encoder, prepare
@@ -39,7 +38,6 @@ def open_content_reader(
     need: EncoderNeed,
     *,
     max_bytes: int,
-    open_with: Callable[[EncoderNeed], Encoder] | None = None,
 ) -> ContentReader:
     """Opens a reader of notes; the encoder is opened once something has to be encoded.
 
@@ -47,7 +45,6 @@ def open_content_reader(
         reader: The index, if there is one.
         need: The encoder.
         max_bytes: Larger files are not read.
-        open_with: Opens the encoder; by default ONNX Runtime does.
     """
     reuse = (
         reader is not None
@@ -56,7 +53,7 @@ def open_content_reader(
     )
     return ContentReader(
         reader,
-        lambda: (open_with or open_needed_encoder)(need),
+        lambda: open_needed_encoder(need),
         chunking=Chunking(need.budget_tokens),
         max_bytes=max_bytes,
         reuse_vectors=reuse,

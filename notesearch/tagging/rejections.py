@@ -8,6 +8,7 @@ from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 
 from notesearch.errors import NoteUnreadable, StoreError
+from notesearch.private import make_private_folder
 from notesearch.tagging.contents import ContentReader
 from notesearch.tagging.labels import Labelled
 
@@ -20,8 +21,10 @@ def remember_rejections(index_dir: Path, rejected: Mapping[str, Sequence[str]]) 
     Raises:
         StoreError: They cannot be written.
     """
-    lines = [json.dumps({"path": path, "tags": list(tags)}) + "\n" for path, tags in rejected.items() if tags]
+    # The first line end closes what a killed process may have left half written.
+    lines = ["\n", *(json.dumps({"path": path, "tags": list(tags)}) + "\n" for path, tags in rejected.items() if tags)]
     try:
+        make_private_folder(index_dir)
         descriptor = os.open(index_dir / _FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - from a descriptor
             file.writelines(lines)
@@ -44,7 +47,7 @@ def read_rejections(index_dir: Path, contents: ContentReader, labelled: Containe
     """
     paths = []
     try:
-        lines = (index_dir / _FILE).read_text(encoding="utf-8").splitlines()
+        lines = (index_dir / _FILE).read_text(encoding="utf-8", errors="replace").splitlines()
     except FileNotFoundError:
         return []
     except OSError as error:

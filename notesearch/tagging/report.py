@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from notesearch.tagging.adapted import Adaptation
 from notesearch.tagging.classifier import REPORT_PAGE, Classifier
-from notesearch.tagging.contest import Entry, lead
+from notesearch.tagging.contest import Entry
 from notesearch.tagging.labels import Examples
 from notesearch.tagging.report_page import report_page
 from notesearch.tagging.training import HeldOut, Trained
@@ -43,6 +44,7 @@ class Report:
         name: Its name.
         labels_from: Where the labels come from.
         notes: How many notes it has learnt from.
+        labelled: How many labelled notes there are; of very many, some are taken at random.
         labels: The labels it knows.
         exclusive: Whether every note has exactly one.
         rare: Labels left out since too few notes have them, and how many do.
@@ -56,11 +58,13 @@ class Report:
         interrupted: Whether the contest was ended before all had run.
         held_out: How good the winner is on notes held out.
         seconds: Wall-clock time.
+        adaptation: What came of adapting the base model, where that was asked for.
     """
 
     name: str
     labels_from: str
     notes: int
+    labelled: int
     labels: tuple[str, ...]
     exclusive: bool
     rare: tuple[tuple[str, int], ...]
@@ -73,17 +77,18 @@ class Report:
     interrupted: bool
     held_out: HeldOut
     seconds: float
+    adaptation: Adaptation | None = None
 
 
-def make_report(name: str, labels_from: str, examples: Examples, trained: Trained) -> Report:
+def make_report(name: str, labels_from: str, labelled: int, examples: Examples, trained: Trained) -> Report:
     """Sums up a training."""
     contest = trained.contest
     runner_up = contest.runner_up
-    margin, spread = lead(contest.winner, runner_up) if runner_up else (0.0, 0.0)
     return Report(
         name=name,
         labels_from=labels_from,
         notes=len(examples.contents),
+        labelled=labelled,
         labels=examples.labels,
         exclusive=examples.exclusive,
         rare=examples.rare,
@@ -91,8 +96,8 @@ def make_report(name: str, labels_from: str, examples: Examples, trained: Traine
         methods=tuple(map(_result, contest.entries)),
         method=contest.winner.learner.name,
         runner_up=runner_up.learner.name if runner_up else "",
-        lead=margin,
-        lead_spread=spread,
+        lead=contest.lead,
+        lead_spread=contest.lead_spread,
         interrupted=contest.interrupted,
         held_out=trained.held_out,
         seconds=trained.seconds,

@@ -10,6 +10,7 @@ import numpy as np
 
 from notesearch.encoders import Encoder, open_encoder
 from notesearch.errors import UsageError
+from notesearch.notes import unique_tags
 from notesearch.records import Because, SimilarNote, Suggestions, TagScore
 from notesearch.tagging.calibration import choose
 from notesearch.tagging.classifier import Classifier
@@ -184,14 +185,13 @@ class NameTagger:
     exclusive = False
 
     def __init__(self, labels: str, encoder: Encoder) -> None:
-        written = [part.strip() for part in labels.split(",") if part.strip()]
-        if not written:
+        names = _meanings(labels)
+        if not names:
             raise UsageError("--labels names no label", 'Name some: --labels "distributed systems, parenting"')
-        names = {part.partition(":")[0].strip(): part for part in written}
         self.labels = tuple(names)
         self.thresholds = np.full(len(names), _GUESS_FROM, dtype=np.float32)
         self._scale = encoder.scale
-        self._vectors = np.stack([encoder.encode_query(text.replace(":", ": ", 1)).vector for text in names.values()])
+        self._vectors = np.stack([encoder.encode_query(text).vector for text in names.values()])
 
     def score(self, contents: Sequence[Content], vectors: Vectors) -> Scores:
         """See `Tagger`."""
@@ -240,13 +240,24 @@ def _suggestions(
     return Suggestions(content.path, content.title, tags, because)
 
 
+def _meanings(labels: str) -> dict[str, str]:
+    """Each tag that is named, and the text that says what it means."""
+    meanings: dict[str, str] = {}
+    for part in labels.split(","):
+        name, _, description = part.partition(":")
+        for tag in unique_tags([name]):
+            if tag.casefold() not in map(str.casefold, meanings):
+                meanings[tag] = f"{tag}: {description.strip()}" if description.strip() else tag
+    return meanings
+
+
 def _telling(terms: Iterable[str]) -> tuple[str, ...]:
     """The first terms that tell a reader something, and something new."""
     shown: list[str] = []
     seen: set[str] = set(STOPWORDS)
     for term in terms:
         words = set(term.split())
-        if not words & seen and any(char.isalpha() for char in term):
+        if not words & seen and any(len(word) > 1 and word.isalpha() for word in words):
             shown.append(term)
             seen |= words
         if len(shown) == _WORDS_SHOWN:

@@ -124,7 +124,7 @@ def _folds(targets: NDArray[np.bool_], seed: int) -> NDArray[np.int64]:
 
 def _test_rows(examples: Examples, split: TestSplit, seed: int) -> Rows:
     if split == "random":
-        return np.flatnonzero(assign_folds(examples.targets, _TEST_SHARE, seed) == 0)
+        return np.flatnonzero(assign_folds(examples.targets, min(_TEST_SHARE, len(examples.targets)), seed) == 0)
     dates = [content.date for content in examples.contents]
     newest = sorted(range(len(dates)), key=lambda row: (dates[row], row), reverse=True)
     return np.array(sorted(newest[: max(1, len(dates) // _TEST_SHARE)]), dtype=np.int64)

@@ -30,8 +30,11 @@ EXAMPLES = Examples(
 MATERIAL = Material(EXAMPLES, np.eye(4, dtype=np.float32), np.eye(4, dtype=np.float32)[:2])
 CALIBRATION = Calibration(True, 1.0, (0.5, 0.5))
 THRESHOLDS = np.array([0.25, 0.5], dtype=np.float32)
-FIRST = Entry(MostFrequent(MATERIAL), np.array([0.2, 0.4]), np.array([0.0, 0.2]), 1.0, CALIBRATION, THRESHOLDS, 1.5)
-BEST = Entry(Ridge(MATERIAL), np.array([0.8, 0.9]), np.array([0.6, 0.9]), 0.5, CALIBRATION, THRESHOLDS, 20.0)
+SCORES = np.zeros((4, 2), dtype=np.float32)
+FIRST = Entry(
+    MostFrequent(MATERIAL), SCORES, np.array([0.2, 0.4]), np.array([0.0, 0.2]), 1.0, CALIBRATION, THRESHOLDS, 1.5
+)
+BEST = Entry(Ridge(MATERIAL), SCORES, np.array([0.8, 0.9]), np.array([0.6, 0.9]), 0.5, CALIBRATION, THRESHOLDS, 20.0)
 HELD_OUT = HeldOut(
     split="time",
     notes=2,
@@ -46,7 +49,12 @@ HELD_OUT = HeldOut(
     confusions=(("home", "wörk", 2),),
 )
 TRAINED = Trained(
-    Heads(np.zeros(2, dtype=np.float32)), CALIBRATION, THRESHOLDS, Contest((FIRST, BEST), BEST, True), HELD_OUT, 30.0
+    Heads(np.zeros(2, dtype=np.float32)),
+    CALIBRATION,
+    THRESHOLDS,
+    Contest((FIRST, BEST), BEST, FIRST, 0.5, 0.1, True),
+    HELD_OUT,
+    30.0,
 )
 CLASSIFIER = Classifier(
     labels=EXAMPLES.labels,
