@@ -4,7 +4,7 @@ Usage: python benchmarks/tagging.py DIR… [--seeds N] [--examples N] [-- FLAGS 
 
 DIR holds `train.jsonl` and `test.jsonl`, lines of {"text", "labels"[, "title"]}. The training texts become notes with
 front-matter tags, the others notes without. Prints, for each seed, micro- and macro-F1 over all labels of the training
-notes, and the seconds of training and tagging; then mean and standard deviation.
+notes, how often the likeliest tag is right (accuracy, where notes have one label each), and the seconds of training and tagging; then mean and standard deviation.
 """
 
 import argparse
@@ -82,9 +82,11 @@ def measure(directory: Path, seeds: int, examples: int, flags: list[str]) -> Non
                 {tag["tag"] for tag in found[str(work / "test" / f"{number:06d}.md")] if tag["suggested"]}
                 for number in range(len(test))
             ]
+            firsts = [found[str(work / "test" / f"{number:06d}.md")][0]["tag"] for number in range(len(test))]
+            hits = statistics.fmean(first in row["labels"] for first, row in zip(firsts, test, strict=True))
             results.append(f1_scores([set(row["labels"]) for row in test], given, labels))
             print(
-                f"  seed {seed}: micro-F1 {results[-1][0]:.4f} macro-F1 {results[-1][1]:.4f}  "
+                f"  seed {seed}: micro-F1 {results[-1][0]:.4f} macro-F1 {results[-1][1]:.4f} first tag right {hits:.4f}  "
                 f"{json.loads(report)['method']}  training {training:.0f} s, tagging {tagging:.0f} s",
                 flush=True,
             )

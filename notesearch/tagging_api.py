@@ -12,6 +12,7 @@ from notesearch.encoders import prepare
 from notesearch.errors import IndexMissing, NoteNotWritable, NoteUnreadable, UsageError
 from notesearch.indexing import chunking_for
 from notesearch.notes import NoteFile, find_notes, read_bytes
+from notesearch.notes.replace import check_replaceable
 from notesearch.records import Skipped, Suggestions
 from notesearch.settings import DEFAULT_MODEL, Settings
 from notesearch.storage import IndexReader
@@ -193,6 +194,7 @@ def diff_tags(run: TagRun, tags: dict[str, tuple[str, ...]], refused: list[Skipp
     """What `write_tags` would change: a unified diff of each note; what it would refuse is added to `refused`."""
     for note in _tagged_notes(run, tags, refused):
         try:
+            check_replaceable(note.path)
             yield diff_of(note)
         except NoteNotWritable as error:
             refused.append(Skipped(str(note.path), error.message))

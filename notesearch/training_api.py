@@ -96,7 +96,11 @@ def train_classifier(
     directory = classifier_dir(settings.index_dir, options.name)
     tell = progress or (lambda what, done, total: None)
     reader: IndexReader | None = None
+    from threadpoolctl import threadpool_limits
+
     with ExitStack() as stack:
+        # Beside other busy processes, the threads of numpy's BLAS wait for each other far longer than they compute.
+        stack.enter_context(threadpool_limits(1, user_api="blas"))
         with suppress(IndexMissing):
             reader = stack.enter_context(closing(IndexReader(settings.index_dir)))
         need = _need(settings, options, reader)

@@ -4,20 +4,23 @@ PYTEST_DONT_REWRITE: nothing is asserted here.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from threadpoolctl import threadpool_limits
 
 import notesearch.api
 from notesearch.api import sync_index
+from notesearch.encoders import fine_tuning, training
 from notesearch.settings import Settings
 from notesearch.tagging.report import Report
 from notesearch.tagging_api import TagRun, suggest_tags
 from notesearch.training_api import TrainingOptions, train_classifier
 
 _DIMENSIONS = 1024
+_TINY = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
 
 WORDS = {
     "cooking": "soup salt flour butter onion garlic oven rice".split(),
@@ -96,7 +99,14 @@ def bytes_below(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def tagging_encoder(fake_encoder, monkeypatch):
+def one_thread() -> Iterator[None]:
+    """Tiny matrices gain nothing from more threads, and where other processes run they wait for each other."""
+    with threadpool_limits(1):
+        yield
+
+
+@pytest.fixture
+def tagging_encoder(fake_encoder, one_thread, monkeypatch):
     """The fake encoder in training and tagging too; any name is that of a model. No two words of ours are alike."""
     fake_model = notesearch.api.prepare  # which `fake_encoder` put there
 
@@ -110,7 +120,6 @@ def tagging_encoder(fake_encoder, monkeypatch):
         monkeypatch.setattr(f"{place}.prepare", prepare)
     monkeypatch.setattr("notesearch.tagging.opening.load_prepared", lambda fingerprint: None)
     monkeypatch.setattr("notesearch.tagging.opening.open_encoder", lambda prepared: fake_encoder)
-    monkeypatch.setattr("notesearch.training_api.open_fastest_encoder", lambda prepared, passages: fake_encoder)
     return fake_encoder
 
 
@@ -136,3 +145,38 @@ def trained(vault) -> Vault:
     """The same, with a classifier."""
     vault.train()
     return vault
+
+
+@pytest.fixture
+def tiny_training(one_thread, monkeypatch, tmp_path) -> None:
+    """Trains encoders as befits tiny ones: these must move further than large ones to make a difference."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(training, "available_cores", lambda: 1)
+    monkeypatch.setattr(fine_tuning, "_LAYER_RATE", 5e-3)
+    monkeypatch.setattr(fine_tuning, "_CONTRASTIVE_RATE", 5e-3)
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder(tmp_path_factory) -> Path:
+    """The directory of a BERT with random weights that knows the words of both topics, and letters."""
+    import torch
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    directory = tmp_path_factory.mktemp("tiny") / "encoder"
+    letters = [chr(code) for code in range(33, 127) if not chr(code).isupper()]
+    words = [word for own in WORDS.values() for word in own]
+    known = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words, *letters, *(f"##{letter}" for letter in letters)]
+    tokenizer = Tokenizer(models.WordPiece({word: place for place, word in enumerate(known)}, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    named = {f"{name.lower()}_token": f"[{name}]" for name in ("PAD", "UNK", "CLS", "SEP", "MASK")}
+    config = BertConfig(vocab_size=len(known), **_TINY, max_position_embeddings=64, initializer_range=0.2)
+    with torch.random.fork_rng():
+        torch.manual_seed(20)
+        BertModel(config).eval().save_pretrained(directory)
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **named).save_pretrained(directory)
+    (directory / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": 48}))
+    return directory

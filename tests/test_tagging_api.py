@@ -61,7 +61,6 @@ def test_names_need_no_index_and_make_none(empty_vault) -> None:
     assert not empty_vault.settings.index_dir.exists()
 
 
-@pytest.mark.xfail(strict=True, reason="names are taken as typed: '#cooking' is never present, '' can be suggested")
 @pytest.mark.parametrize(
     "labels", ["#cooking, # databases", "cooking, : no name, databases", "databases,Cooking,cooking"]
 )
@@ -232,7 +231,6 @@ def test_a_classifier_of_another_version(trained) -> None:
         trained.suggest()
 
 
-@pytest.mark.xfail(strict=True, reason="the hint leaves out --name: whoever follows it trains another classifier")
 def test_the_hint_for_a_damaged_classifier_names_it(vault) -> None:
     vault.train(name="mine")
     (vault.classifiers / "mine/examples.json").unlink()
@@ -363,7 +361,6 @@ def test_a_label_that_no_note_can_hold_is_refused(empty_vault, tmp_path) -> None
     assert note.read_text() == text_about("cooking", 6)
 
 
-@pytest.mark.xfail(strict=True, reason="the file is opened in a directory that nobody has made")
 def test_rejections_can_be_remembered_without_an_index(empty_vault) -> None:
     (note,) = empty_vault.write({"a.md": "soup"})
     remember(empty_vault.settings, {str(note): ("cooking",)})

@@ -108,7 +108,13 @@ def tag(
         raise typer.Exit(2)
     if not suggested:
         if not quiet:
-            warn("Nothing to suggest." if run.suggestions else "No notes to tag." if named else "All notes have tags.")
+            warn(
+                "Nothing to suggest."
+                if run.suggestions
+                else "No notes to tag."
+                if named is not None
+                else "All notes have tags."
+            )
         raise typer.Exit(1)
 
 

@@ -6,7 +6,8 @@ import errno
 import os
 import stat
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from notesearch.errors import NoteNotWritable
@@ -29,16 +30,38 @@ def replace_file(path: Path, expected: bytes, new: bytes) -> None:
     Raises:
         NoteNotWritable: It holds something else by now, or cannot be replaced; the message is a short reason.
     """
-    try:
-        target = Path(os.path.realpath(path, strict=True))
-        status = target.stat()
-        _refuse(target, status)
+    with _refusals():
+        target, status = _replaceable(path)
         _replace(target, status, expected, new)
         _sync_folder(target.parent)
+
+
+def check_replaceable(path: Path) -> None:
+    """Find out whether `replace_file` would replace a file, short of trying.
+
+    Raises:
+        NoteNotWritable: It would not; the message is a short reason.
+    """
+    with _refusals():
+        _replaceable(path)
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    try:
+        yield
     except FileNotFoundError as error:
         raise NoteNotWritable("file disappeared") from error
     except OSError as error:
         raise NoteNotWritable((error.strerror or "cannot be written").lower()) from error
+
+
+def _replaceable(path: Path) -> tuple[Path, os.stat_result]:
+    """The file that a path leads to."""
+    target = Path(os.path.realpath(path, strict=True))
+    status = target.stat()
+    _refuse(target, status)
+    return target, status
 
 
 def _refuse(target: Path, status: os.stat_result) -> None:

@@ -24,7 +24,7 @@ _LEAST_FREQUENCY = 1e-4
 # Of sharpness, rarity, prior, the two hints, and offset; a hint that is never given keeps the weight 0.
 _FIRST_GUESS = (1.5, 0.2, 0.0, 0.0, 0.0, 0.0)
 # How many notes' worth the average label counts in the choice of a label's threshold.
-_POOLED_NOTES = 10
+_POOLED_NOTES = 300
 _GRID = np.linspace(0.02, 0.9, 89).astype(np.float32)
 
 

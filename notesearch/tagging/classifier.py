@@ -233,7 +233,7 @@ def _write_record(directory: Path, classifier: Classifier, files: Sequence[str])
         "files": {name: _digest(directory / name) for name in files},
     }
     record["sha256"] = _record_digest(record)
-    (directory / _RECORD).write_text(json.dumps(record, indent=1, ensure_ascii=False), encoding="utf-8")
+    (directory / _RECORD).write_text(json.dumps(record, indent=1), encoding="utf-8")
 
 
 def _read(directory: Path, record: dict[str, Any]) -> Classifier:
@@ -291,7 +291,7 @@ def _damage_told(directory: Path) -> Iterator[None]:
 
 
 def _write_json(file: Path, value: Sequence[Any]) -> None:
-    file.write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
+    file.write_text(json.dumps(value), encoding="utf-8")
 
 
 def _how_to_mend(directory: Path) -> str:

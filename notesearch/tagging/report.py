@@ -112,10 +112,10 @@ def report_as_json(report: Report) -> dict[str, Any]:
 
 def write_report(directory: Path, report: Report, classifier: Classifier) -> None:
     """Writes a report beside a classifier: `report.json`, `report.html`, and a model card."""
-    text = json.dumps(report_as_json(report), indent=1, ensure_ascii=False)
+    text = json.dumps(report_as_json(report), indent=1)
     (directory / "report.json").write_text(text, encoding="utf-8")
-    (directory / REPORT_PAGE).write_text(report_page(report_as_json(report)), encoding="utf-8")
-    (directory / "README.md").write_text(_model_card(report, classifier), encoding="utf-8")
+    (directory / REPORT_PAGE).write_text(report_page(report_as_json(report)), encoding="utf-8", errors="replace")
+    (directory / "README.md").write_text(_model_card(report, classifier), encoding="utf-8", errors="replace")
 
 
 def _result(entry: Entry) -> MethodResult:

@@ -41,12 +41,9 @@ def solve_ridge(kernel: NDArray[np.float32], targets: NDArray[np.bool_], strengt
         Dual weights, float32 `(n, labels)`: scores of new texts are `(their kernel with the examples + 1) @ weights`.
     """
     from scipy import linalg
-    from threadpoolctl import threadpool_limits
 
     system = kernel + np.float32(1)
     system[np.diag_indices_from(system)] += np.float32(1 / strength)
-    # Beside other busy processes, the threads of OpenBLAS wait for each other twenty times as long as they compute.
-    with threadpool_limits(1, user_api="blas"):
-        factor = linalg.cho_factor(system, lower=True, overwrite_a=True, check_finite=False)
-        weights: NDArray[np.float32] = linalg.cho_solve(factor, targets.astype(np.float32), check_finite=False)
+    factor = linalg.cho_factor(system, lower=True, overwrite_a=True, check_finite=False)
+    weights: NDArray[np.float32] = linalg.cho_solve(factor, targets.astype(np.float32), check_finite=False)
     return weights

@@ -29,7 +29,7 @@ def test_the_report_is_a_table_with_the_page_named_below(run, vault) -> None:
     assert any(line.startswith("On ") and "held out (random)" in line for line in lines)
     assert {line.split()[0] for line in lines if line} >= {"method", "tf-idf", "label", *WORDS}
     page = vault.classifiers / "default/report.html"
-    assert done.err == f"Report: {page}\n"
+    assert done.err == f"Report: {page}\nTo see what it suggests: notesearch tag\n"
     assert all(word in page.read_text() for word in ("Methods", "Calibration", "held out", *WORDS))
 
 
@@ -154,11 +154,6 @@ def test_the_report_fits_into_80_columns(run, vault, tmp_path, monkeypatch) -> N
     rows = [line for line in lines if "…" in line]
     assert len(rows) >= len(LONG_LABELS)
     assert len({columns_of(line) for line in rows if "." in line and "taken for" not in line}) == 1, "columns align"
-
-
-@pytest.mark.xfail(strict=True, reason="the first table and the sentences have fixed widths, the second at least 56")
-def test_the_report_fits_into_40_columns(run, vault, tmp_path, monkeypatch) -> None:
-    assert max(map(columns_of, reported_lines(run, vault, tmp_path, monkeypatch, 40))) <= 40
 
 
 def test_labels_are_harmless_in_the_table_and_exact_in_json(run, vault, tmp_path) -> None:

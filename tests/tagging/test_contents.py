@@ -176,7 +176,6 @@ def test_files_that_cannot_be_read(opened: Opened) -> None:
         contents.file(fifo)
 
 
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="only errors of the system are caught")
 @pytest.mark.parametrize("name", ["a\\u0000b.md", "\\ud800.md"])
 def test_a_path_that_no_file_can_have(opened: Opened, name: str) -> None:
     with pytest.raises(NoteUnreadable):
@@ -189,7 +188,6 @@ def test_a_text_that_is_in_no_file(opened: Opened) -> None:
     assert content.text.endswith("Flour,      .\n\nWater.")
 
 
-@pytest.mark.xfail(strict=True, reason="its path is '.md', which has no suffix and is taken for the title")
 def test_a_text_is_markdown_and_has_no_title_but_its_own(opened: Opened) -> None:
     assert opened.contents().text("Flour, salt.").text == "Flour, salt."
     assert opened.contents().text("# Bread\n\nFlour.").title == "Bread"
@@ -200,19 +198,9 @@ def test_a_text_is_markdown_and_has_no_title_but_its_own(opened: Opened) -> None
     [
         ("a.md", "---\ntags: [work]\n---\nText #work"),
         ("a.org", "#+filetags: :work:\n* H :work:\nText"),
-        pytest.param(
-            "a.md",
-            "# My note #work\n\nText",
-            marks=pytest.mark.xfail(strict=True, reason="hashtags of the title are not masked"),
-        ),
-        pytest.param(
-            "a.md", SECTION, marks=pytest.mark.xfail(strict=True, reason="hashtags of heading paths are not masked")
-        ),
-        pytest.param(
-            "a.md",
-            "---\ntags: [work]\nsummary: Text\n---\n",
-            marks=pytest.mark.xfail(strict=True, reason="a note that is all front matter is learnt with its tags"),
-        ),
+        ("a.md", "# My note #work\n\nText"),
+        ("a.md", SECTION),
+        ("a.md", "---\ntags: [work]\nsummary: Text\n---\n"),
     ],
 )
 def test_no_tag_is_left_to_learn_from(cut: Callable[[str, str], Content], name: str, text: str) -> None:

@@ -12,6 +12,9 @@ from notesearch.tagging.heads import Heads
 from notesearch.tagging.labels import Labelled, choose_labels
 from notesearch.tagging.learners import Material
 
+pytest_plugins = ["tagging_fixtures"]
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 ROWS = np.arange(100)
 FOLDS = ROWS % 5
 
@@ -25,7 +28,10 @@ def material() -> Material:
 
 @dataclass(frozen=True, eq=False)
 class Oracle:
-    """Knows the labels of all notes, but is wrong about so many of each fold."""
+    """Knows the labels of all notes, but is wrong about so many of each fold.
+
+    It is as sure as `sure` says about these and as many others.
+    """
 
     material: Material
     wrong: tuple[int, ...]
@@ -33,6 +39,7 @@ class Oracle:
     slow: bool = False
     others: tuple["Oracle", ...] = ()
     interrupted: bool = False
+    sure: float = 1.0
     hinted = False
 
     def variants(self) -> Sequence["Oracle"]:
@@ -42,8 +49,10 @@ class Oracle:
         if self.interrupted:
             raise KeyboardInterrupt
         assert not set(train) & set(test)
-        is_wrong = test // 5 < np.array(self.wrong)[test % 5]
-        return (self.material.targets[test] != is_wrong[:, np.newaxis]).astype(np.float32)
+        wrong = np.array(self.wrong)[test % 5]
+        is_wrong, is_unsure = test // 5 < wrong, test // 5 < 2 * wrong
+        scores = (self.material.targets[test] != is_wrong[:, np.newaxis]).astype(np.float32)
+        return np.where(is_unsure[:, np.newaxis], scores * np.float32(self.sure), scores)
 
     def learn(self, train: NDArray[np.int64]) -> Heads:
         raise AssertionError("a contest learns nothing for good")
@@ -103,6 +112,41 @@ def test_a_slow_learner_is_held_against_the_slow_one_that_leads(material: Materi
     assert held(fast, better, hardly_better).winner.learner is better
 
 
+@pytest.mark.parametrize(("ahead", "wins"), [((1, 2, 2, 2, 2), False), ((1,) * 5, True)])
+def test_of_fast_learners_that_f1_does_not_tell_apart_the_one_with_the_likeliest_labels_wins(
+    material: Material, ahead: tuple[int, ...], wins: bool
+) -> None:
+    doubtful, confident = Oracle(material, (2, 3, 2, 1, 2), sure=0.2), Oracle(material, ahead)
+    for learners in ((doubtful, confident), (confident, doubtful)):
+        contest = held(*learners)
+        surprise = {own.learner: own.surprise for own in contest.entries}
+        assert surprise[doubtful] < surprise[confident]
+        assert contest.winner.learner is (confident if wins else doubtful)
+        assert (contest.lead > 0) == wins, "the winner need not be the one of the highest F1"
+
+
+def test_a_slow_learner_must_be_ahead_by_more_than_a_trifle(
+    material: Material, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fast, slow = Oracle(material, wrong=(4,) * 5), Oracle(material, wrong=(3,) * 5, slow=True)
+    assert held(fast, slow).winner.learner is slow
+    monkeypatch.setattr("notesearch.tagging.contest._LEAST_LEAD", 0.06)
+    assert held(fast, slow).winner.learner is fast
+
+
+@pytest.mark.parametrize(("wrong", "folds"), [((4, 0, 0, 0, 0), 2), ((5, 0, 0, 0, 0), 1)])
+def test_a_slow_learner_without_hope_on_the_first_fold_is_tried_on_no_other(
+    material: Material, wrong: tuple[int, ...], folds: int
+) -> None:
+    best, worse = Oracle(material, wrong=(4,) * 5), Oracle(material, wrong=(10,) * 5)
+    slow = Oracle(material, wrong, slow=True)
+    contest = held(best, worse, slow)
+    assert [len(own.f1) for own in contest.entries] == [5, 5, folds]
+    assert contest.winner.learner is best
+    # What is held against nothing is tried on both folds.
+    assert len(held(slow).winner.f1) == 2
+
+
 def test_a_slow_learner_is_tried_on_the_first_folds_only_and_so_is_what_it_is_held_against(material: Material) -> None:
     fast, slow = Oracle(material, wrong=(6, 6, 0, 0, 0)), Oracle(material, wrong=(2, 2, 20, 20, 20), slow=True)
     contest = held(fast, slow)
@@ -155,4 +199,5 @@ def test_an_entry_holds_what_its_scores_mean(material: Material) -> None:
     assert winner.calibration.frequencies == (0.5, 0.5)
     assert winner.thresholds.shape == (2,)
     scores, hints = Oracle(material, wrong=(4,) * 5).score(ROWS[:0], ROWS), np.zeros((100, 2, 2), dtype=np.float32)
+    np.testing.assert_array_equal(winner.scores, scores)
     assert winner.surprise == pytest.approx(winner.calibration.surprise(scores, hints, material.targets))

@@ -57,7 +57,6 @@ def test_labels_exclude_each_other_where_every_note_has_one(labels: tuple[str, .
     assert chosen(*labels).exclusive is exclusive
 
 
-@pytest.mark.xfail(strict=True, reason="spellings are merged, but exclusiveness is judged before that")
 def test_two_spellings_of_one_label_on_a_note_are_one_label() -> None:
     assert chosen("a A", "a", "b", "b").exclusive
 
@@ -94,7 +93,6 @@ def test_why_there_are_fewer_than_two_labels(labels: tuple[str, ...], message: s
     assert caught.value.hint
 
 
-@pytest.mark.xfail(strict=True, reason="notes that tags were rejected for are counted as labelled notes")
 def test_the_labelled_notes_are_counted_without_the_rejections() -> None:
     with pytest.raises(UsageError, match=r"^2 labelled notes"):
         chosen("a", "a", rejections=("", ""))

@@ -42,7 +42,7 @@ def test_notes_are_remembered_once_each_in_order_with_the_tags_that_they_have(tm
     remember_rejections(tmp_path, {tagged: ["x"], first: ["x", "y"], second: []})
     remember_rejections(tmp_path, {first: ["z"]})
     assert read() == [(tagged, ("own",)), (first, ())]
-    lines = [json.loads(line) for line in (tmp_path / FILE).read_text().splitlines()]
+    lines = [json.loads(line) for line in (tmp_path / FILE).read_text().splitlines() if line]
     assert lines[1:] == [{"path": first, "tags": ["x", "y"]}, {"path": first, "tags": ["z"]}]
 
 
@@ -64,14 +64,12 @@ def test_damaged_lines_are_ignored(tmp_path, notes, read, line) -> None:
     assert read() == [(notes[0], ()), (notes[1], ())]
 
 
-@pytest.mark.xfail(strict=True, reason="what is added continues the half line")
 def test_half_a_line_does_not_spoil_what_is_added_to_it(tmp_path, notes, read) -> None:
     (tmp_path / FILE).write_text('{"path": "/a')
     remember_rejections(tmp_path, {notes[0]: ["x"]})
     assert read() == [(notes[0], ())]
 
 
-@pytest.mark.xfail(strict=True, raises=UnicodeDecodeError, reason="only errors of the system are caught")
 def test_a_line_that_is_not_utf_8_is_ignored(tmp_path, notes, read) -> None:
     (tmp_path / FILE).write_bytes(b"\xff\n")
     remember_rejections(tmp_path, {notes[0]: ["x"]})

@@ -75,30 +75,31 @@ CLASSIFIER = Classifier(
     trained="2024-01-02T03:04:05+00:00",
     data="the-hash",
 )
-REPORT = make_report("mine", "tags", EXAMPLES, TRAINED)
+REPORT = make_report("mine", "tags", 9, EXAMPLES, TRAINED)
 
 
 def test_a_report_sums_up_a_training() -> None:
-    assert (REPORT.name, REPORT.labels_from, REPORT.notes, REPORT.labels) == ("mine", "tags", 4, ("home", "wörk"))
+    assert (REPORT.name, REPORT.labels_from, REPORT.labels) == ("mine", "tags", ("home", "wörk"))
+    assert (REPORT.notes, REPORT.labelled, REPORT.adaptation) == (4, 9, None)
     assert (REPORT.exclusive, REPORT.rare, REPORT.universal) == (True, (("seldom", 2),), ("all",))
     assert (REPORT.method, REPORT.runner_up, REPORT.interrupted) == ("tf-idf + embeddings", "most frequent", True)
     assert (REPORT.held_out, REPORT.seconds) == (HELD_OUT, 30)
 
 
-def test_methods_and_the_lead_by_hand() -> None:
+def test_methods_by_hand_and_the_lead_of_the_contest() -> None:
     assert REPORT.methods == (
         MethodResult("most frequent", *(pytest.approx(value) for value in (0.3, 0.1, np.sqrt(0.02))), seconds=1.5),
         MethodResult(
             "tf-idf + embeddings", *(pytest.approx(value) for value in (0.85, 0.75, np.sqrt(0.02))), seconds=20
         ),
     )
-    # By fold, the means of micro and macro are 0.1 and 0.3, and 0.7 and 0.9.
-    assert (REPORT.lead, REPORT.lead_spread) == pytest.approx((0.6, 0))
+    assert (REPORT.lead, REPORT.lead_spread) == (0.5, 0.1)
 
 
 def test_a_single_method_and_a_single_fold() -> None:
     only = replace(BEST, micro=BEST.micro[:1], macro=BEST.macro[:1])
-    report = make_report("mine", "tags", EXAMPLES, replace(TRAINED, contest=Contest((only,), only)))
+    contest = Contest((only,), only, None, 0.0, 0.0)
+    report = make_report("mine", "tags", 4, EXAMPLES, replace(TRAINED, contest=contest))
     assert (report.runner_up, report.lead, report.lead_spread, report.interrupted) == ("", 0, 0, False)
     assert report.methods[0].spread == 0
 
@@ -114,7 +115,7 @@ def test_values_for_json_are_rounded() -> None:
     assert values["held_out"]["micro_f1"] == 0.6667 and values["held_out"]["calibration_error"] == 0.1235
     assert values["held_out"]["confusions"] == [["home", "wörk", 2]]
     assert values["rare"] == [["seldom", 2]]
-    assert {type(leaf) for leaf in values_of(values)} == {str, int, float, bool}
+    assert {type(leaf) for leaf in values_of(values)} == {str, int, float, bool, type(None)}
     assert json.loads(json.dumps(values)) == values
 
 
