@@ -4,7 +4,8 @@ Usage: python benchmarks/tagging.py DIR… [--seeds N] [--examples N] [-- FLAGS 
 
 DIR holds `train.jsonl` and `test.jsonl`, lines of {"text", "labels"[, "title"]}. The training texts become notes with
 front-matter tags, the others notes without. Prints, for each seed, micro- and macro-F1 over all labels of the training
-notes, how often the likeliest tag is right (accuracy, where notes have one label each), and the seconds of training and tagging; then mean and standard deviation.
+notes, how often the likeliest tag is right (accuracy, where notes have one label each), and the seconds of training and
+tagging; then mean and standard deviation.
 """
 
 import argparse
@@ -86,8 +87,8 @@ def measure(directory: Path, seeds: int, examples: int, flags: list[str]) -> Non
             hits = statistics.fmean(first in row["labels"] for first, row in zip(firsts, test, strict=True))
             results.append(f1_scores([set(row["labels"]) for row in test], given, labels))
             print(
-                f"  seed {seed}: micro-F1 {results[-1][0]:.4f} macro-F1 {results[-1][1]:.4f} first tag right {hits:.4f}  "
-                f"{json.loads(report)['method']}  training {training:.0f} s, tagging {tagging:.0f} s",
+                f"  seed {seed}: micro-F1 {results[-1][0]:.4f} macro-F1 {results[-1][1]:.4f} "
+                f"first tag right {hits:.4f}  {json.loads(report)['method']}  training {training:.0f} s, tagging {tagging:.0f} s",
                 flush=True,
             )
     if seeds > 1:

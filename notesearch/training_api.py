@@ -39,6 +39,7 @@ from notesearch.tagging.names import name_text
 from notesearch.tagging.opening import EncoderNeed, open_content_reader
 from notesearch.tagging.rejections import read_rejections
 from notesearch.tagging.report import Report, make_report, write_report
+from notesearch.tagging.threads import one_blas_thread
 from notesearch.tagging.training import TestSplit, Trained, train
 from notesearch.tagging.tuned import Tuning, slow_learners
 
@@ -96,11 +97,8 @@ def train_classifier(
     directory = classifier_dir(settings.index_dir, options.name)
     tell = progress or (lambda what, done, total: None)
     reader: IndexReader | None = None
-    from threadpoolctl import threadpool_limits
-
     with ExitStack() as stack:
-        # Beside other busy processes, the threads of numpy's BLAS wait for each other far longer than they compute.
-        stack.enter_context(threadpool_limits(1, user_api="blas"))
+        stack.enter_context(one_blas_thread())
         with suppress(IndexMissing):
             reader = stack.enter_context(closing(IndexReader(settings.index_dir)))
         need = _need(settings, options, reader)
