@@ -1,9 +1,7 @@
 """Text → vectors. The only part of notesearch that imports onnxruntime, torch or transformers."""
 
-from notesearch.encoders.adaptation import adapt
 from notesearch.encoders.calibration import ScoreScale
 from notesearch.encoders.encoder import EncodedPassages, EncodedQuery, Encoder
-from notesearch.encoders.fine_tuning import FineTuning, Head
 from notesearch.encoders.model_files import EncoderConfig, absolute_name, find_model, read_encoder_config
 from notesearch.encoders.opening import open_encoder, open_fastest_encoder
 from notesearch.encoders.prepared import PreparedModel, load_prepared, prepare, prepare_into, read_prepared
@@ -15,12 +13,9 @@ __all__ = [
     "EncodedQuery",
     "Encoder",
     "EncoderConfig",
-    "FineTuning",
-    "Head",
     "PreparedModel",
     "ScoreScale",
     "absolute_name",
-    "adapt",
     "expand",
     "find_model",
     "load_prepared",

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from notesearch.encoders import adapt, find_model, prepare
+from notesearch.encoders import find_model, prepare
+from notesearch.encoders.adaptation import adapt
 from notesearch.tagging.contents import ContentReader
 from notesearch.tagging.contest import compare
 from notesearch.tagging.folds import assign_folds

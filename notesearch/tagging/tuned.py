@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from notesearch.encoders import FineTuning, find_model, read_encoder_config
+from notesearch.encoders import find_model, read_encoder_config
+from notesearch.encoders.fine_tuning import FineTuning
 from notesearch.tagging.heads import Heads
 from notesearch.tagging.learners import Learner, Material, Ridge
 from notesearch.tagging.ridge import solve_ridge
