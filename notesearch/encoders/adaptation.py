@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from notesearch.encoders.encoder import _pad
+from notesearch.encoders.encoder import pad
 from notesearch.encoders.model_files import read_encoder_config
 from notesearch.encoders.torch_forward import load_model
 from notesearch.encoders.training import (
@@ -83,7 +83,7 @@ def adapt(
         model = _Guesser(source)
         descent = model.descent(len(plan))
         for batch in plan:
-            input_ids, attention_mask = _pad([pieces[number] for number in batch], config.pad_token_id)
+            input_ids, attention_mask = pad([pieces[number] for number in batch], config.pad_token_id)
             hidden_ids, guessed = masking.hide(input_ids, attention_mask)
             loss = model.loss(hidden_ids, attention_mask, guessed, input_ids[guessed])
             descent.step(loss)

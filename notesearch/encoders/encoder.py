@@ -103,7 +103,7 @@ class Encoder:
     def encode_query(self, query: str) -> EncodedQuery:
         """Encodes a query; what goes beyond the model's `max_tokens` is cut off."""
         tokens = self._tokenize([query], self.config.query_prompt)[0]
-        input_ids, attention_mask = _pad([tokens.ids], self.config.pad_token_id)
+        input_ids, attention_mask = pad([tokens.ids], self.config.pad_token_id)
         token_vectors = self._forward(input_ids, attention_mask)
         vector: Vectors = _pool(token_vectors, attention_mask, self.config.pooling)[0]
         if self._token_model:
@@ -118,7 +118,7 @@ class Encoder:
         codes = [b""] * len(tokens)
 
         def encode(rows: list[int]) -> None:
-            input_ids, attention_mask = _pad([tokens[row].ids for row in rows], self.config.pad_token_id)
+            input_ids, attention_mask = pad([tokens[row].ids for row in rows], self.config.pad_token_id)
             token_vectors = self._forward(input_ids, attention_mask)
             vectors[rows] = _pool(token_vectors, attention_mask, self.config.pooling)
             if self._token_model:
@@ -126,13 +126,13 @@ class Encoder:
             for row, own in zip(rows, token_vectors, strict=True):
                 codes[row] = compress(word_vectors(own, coded_words(passages[row], tokens[row].spans)))
 
-        batches = list(_batches([len(text.ids) for text in tokens], self._forward.batch_tokens))
-        if len(batches) == 1 or self._forward.concurrency == 1:
-            for batch in batches:
+        groups = list(like_lengths([len(text.ids) for text in tokens], self._forward.batch_tokens))
+        if len(groups) == 1 or self._forward.concurrency == 1:
+            for batch in groups:
                 encode(batch)
         else:
             with ThreadPoolExecutor(self._forward.concurrency) as pool:
-                for _ in pool.map(encode, batches):
+                for _ in pool.map(encode, groups):
                     pass
         return EncodedPassages(vectors, self._token_model.encode_passages(passages) if self._token_model else codes)
 
@@ -152,11 +152,11 @@ class Encoder:
     def _tokenize(self, texts: Sequence[str], prompt: str) -> list[_Tokens]:
         prompted = [prompt + text for text in texts]
         if self.config.lowercase:
-            prompted = [_lowered(text) for text in prompted]
+            prompted = [lowered(text) for text in prompted]
         return [_Tokens.without_prompt(encoding, len(prompt)) for encoding in self._tokenizer.encode_batch(prompted)]
 
 
-def _lowered(text: str) -> str:
+def lowered(text: str) -> str:
     """A text in lower case, character by character, so that offsets stay true: "İ".lower() is two characters."""
     lowered = text.lower()
     if len(lowered) == len(text):
@@ -198,7 +198,7 @@ def load_tokenizer(path: Path) -> Any:
     return tokenizer
 
 
-def _batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
+def like_lengths(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
     """Groups texts of like length, so that little padding is computed: yields lists of row numbers."""
     batch: list[int] = []
     for row in sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True):
@@ -211,7 +211,8 @@ def _batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
         yield batch
 
 
-def _pad(ids: Sequence[Sequence[int]], pad_token_id: int) -> tuple[TokenIds, TokenIds]:
+def pad(ids: Sequence[Sequence[int]], pad_token_id: int) -> tuple[TokenIds, TokenIds]:
+    """Token ids and attention mask of a batch, int64 `(batch, tokens)`, the shorter texts filled up."""
     width = max([1, *map(len, ids)])
     input_ids = np.full((len(ids), width), pad_token_id, dtype=np.int64)
     attention_mask = np.zeros((len(ids), width), dtype=np.int64)

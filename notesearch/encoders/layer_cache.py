@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from notesearch.encoders.encoder import _batches, _pad
+from notesearch.encoders.encoder import like_lengths, pad
 from notesearch.encoders.training import autocast, relative_error, runs_in_bf16
 
 if TYPE_CHECKING:
@@ -93,12 +93,12 @@ class LayerCache:
 
     def batches(self, rows: Sequence[int]) -> list[list[int]]:
         """Places in `rows`, in batches of texts of like length, for a run without gradients."""
-        return list(_batches([self.lengths[row] for row in rows], _BATCH_TOKENS))
+        return list(like_lengths([self.lengths[row] for row in rows], _BATCH_TOKENS))
 
     def _padded(self, rows: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
         import torch
 
-        input_ids, attention_mask = _pad([self._token_ids[row] for row in rows], self._pad_token_id)
+        input_ids, attention_mask = pad([self._token_ids[row] for row in rows], self._pad_token_id)
         return torch.from_numpy(input_ids), torch.from_numpy(attention_mask)
 
     def _fill(self, progress: Callable[[int, int], None]) -> None:

@@ -35,7 +35,7 @@ def open_fastest_encoder(prepared: PreparedModel, passages: int, token_model: st
     if passages < _LARGE_BATCH_PASSAGES:
         return open_encoder(prepared, token_model)
     device = _accelerator()
-    if device is None and not bf16_beats_int8(_cpu_flags(), fused=prepared.fused):
+    if device is None and not bf16_beats_int8(cpu_flags(), fused=prepared.fused):
         return open_encoder(prepared, token_model)
     forward = TorchForward(find_model(prepared.config.name), device or "cpu", bf16=device is None)
     return _encoder(prepared, forward, token_model)
@@ -60,7 +60,7 @@ def bf16_beats_int8(cpu_flags: frozenset[str], *, fused: bool) -> bool:
     return "amx_bf16" in cpu_flags or ("avx512_bf16" in cpu_flags and not fused)
 
 
-def _cpu_flags() -> frozenset[str]:
+def cpu_flags() -> frozenset[str]:
     """The x86 feature flags as Linux lists them; empty elsewhere."""
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").splitlines():

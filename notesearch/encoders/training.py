@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from notesearch.encoders.encoder import _lowered, load_tokenizer
+from notesearch.encoders.encoder import load_tokenizer, lowered
 from notesearch.encoders.model_files import EncoderConfig, read_optional_json
 from notesearch.encoders.onnx_forward import available_cores
-from notesearch.encoders.opening import _cpu_flags
+from notesearch.encoders.opening import cpu_flags
 from notesearch.encoders.prepared import write_tokenizer
 from notesearch.errors import ModelError
 
@@ -58,7 +58,7 @@ def runs_in_bf16(model: Any) -> bool:
     """
     import torch
 
-    if not bf16_in_hardware(_cpu_flags()):
+    if not bf16_in_hardware(cpu_flags()):
         return False
     ids = torch.arange(_PROBE_TOKENS)[None] % model.config.vocab_size
     with torch.no_grad():
@@ -106,7 +106,7 @@ def open_tokenizer(source: Path, max_tokens: int) -> Any:
 def as_tokenized(texts: Sequence[str], config: EncoderConfig, prompt: str = "") -> list[str]:
     """Texts as the encoder puts them before its tokenizer: behind the prompt, and in lower case if it wants that."""
     prompted = [prompt + text for text in texts]
-    return [_lowered(text) for text in prompted] if config.lowercase else prompted
+    return [lowered(text) for text in prompted] if config.lowercase else prompted
 
 
 def shuffled_batches(lengths: Mapping[int, int], size: int, random: np.random.Generator) -> list[list[int]]:

@@ -13,7 +13,7 @@ from notesearch.encoders import Encoder, PreparedModel, open_encoder
 from notesearch.encoders.bert_graph import build_bert_graph, is_plain_bert
 from notesearch.encoders.model_files import read_json
 from notesearch.encoders.onnx_forward import OnnxForward
-from notesearch.encoders.opening import _cpu_flags
+from notesearch.encoders.opening import cpu_flags
 from notesearch.encoders.torch_forward import TorchForward
 
 
@@ -84,7 +84,7 @@ def test_int8_queries_agree_with_float(
 
 
 @pytest.mark.skipif(
-    not {"avx512_bf16", "amx_bf16"} & _cpu_flags(), reason="without bf16 in hardware, bf16 is never used on the CPU"
+    not {"avx512_bf16", "amx_bf16"} & cpu_flags(), reason="without bf16 in hardware, bf16 is never used on the CPU"
 )
 def test_bf16_agrees_with_float(
     default_model: PreparedModel, default_source: Path, passages: list[str], expected: Any, cosines: Any

@@ -48,7 +48,7 @@ class Chosen:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, flags: str, device: str | None) -> None:
         self.calls: list[tuple[Path, str, bool]] = []
-        monkeypatch.setattr(opening, "_cpu_flags", lambda: frozenset(flags.split()))
+        monkeypatch.setattr(opening, "cpu_flags", lambda: frozenset(flags.split()))
         monkeypatch.setattr(opening, "_accelerator", lambda: device)
         monkeypatch.setattr(opening, "TorchForward", self)
 

@@ -86,17 +86,17 @@ def test_torch_may_use_all_cores_meanwhile(monkeypatch: pytest.MonkeyPatch) -> N
 )
 def test_bf16_is_used_where_the_cpu_has_it(monkeypatch: pytest.MonkeyPatch, flags: str, expected: bool) -> None:
     assert bf16_in_hardware(frozenset(flags.split())) == expected
-    monkeypatch.setattr(training, "_cpu_flags", lambda: frozenset(flags.split()))
+    monkeypatch.setattr(training, "cpu_flags", lambda: frozenset(flags.split()))
     assert runs_in_bf16(tiny("bert")) == expected
 
 
 def test_a_model_that_bf16_cannot_run_is_run_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "_cpu_flags", lambda: frozenset({"avx512_bf16"}))
+    monkeypatch.setattr(training, "cpu_flags", lambda: frozenset({"avx512_bf16"}))
     assert not runs_in_bf16(tiny("deberta"))
 
 
 def test_a_model_whose_vectors_bf16_spoils_is_run_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "_cpu_flags", lambda: frozenset({"avx512_bf16"}))
+    monkeypatch.setattr(training, "cpu_flags", lambda: frozenset({"avx512_bf16"}))
     monkeypatch.setattr(training, "_GREATEST_BF16_ERROR", 0.0)
     assert not runs_in_bf16(tiny("bert"))
 
