@@ -149,10 +149,11 @@ def _table(report: dict[str, Any], *, bold: bool, columns: int) -> list[str]:
 def _lead(report: dict[str, Any]) -> list[str]:
     if not report["runner_up"]:
         return []
-    margin, spread = report["lead"], report["lead_spread"]
+    margin, spread, other = report["lead"], report["lead_spread"], report["runner_up"]
+    if margin < 0:
+        return [f"{other} is {-margin:.3f} ahead (±{spread:.3f}) on the folds it ran on: not enough to be sure."]
     verdict = "beyond" if margin > spread else "within"
-    lead = f"{abs(margin):.3f} {'ahead of' if margin >= 0 else 'behind'} {report['runner_up']}"
-    return [f"{lead}, {verdict} the spread from fold to fold (±{spread:.3f})."]
+    return [f"{margin:.3f} ahead of {other}, {verdict} the spread from fold to fold (±{spread:.3f})."]
 
 
 def _adaptation(report: dict[str, Any]) -> list[str]:
