@@ -88,7 +88,8 @@ def measure(directory: Path, seeds: int, examples: int, flags: list[str]) -> Non
             results.append(f1_scores([set(row["labels"]) for row in test], given, labels))
             print(
                 f"  seed {seed}: micro-F1 {results[-1][0]:.4f} macro-F1 {results[-1][1]:.4f} "
-                f"first tag right {hits:.4f}  {json.loads(report)['method']}  training {training:.0f} s, tagging {tagging:.0f} s",
+                f"first tag right {hits:.4f}  {json.loads(report)['method']}  "
+                f"training {training:.0f} s, tagging {tagging:.0f} s",
                 flush=True,
             )
     if seeds > 1:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _LEAST_FREQUENCY = 1e-4
 # Of sharpness, rarity, prior, the two hints, and offset; a hint that is never given keeps the weight 0.
 _FIRST_GUESS = (1.5, 0.2, 0.0, 0.0, 0.0, 0.0)
+# A weak prior around it, or the probabilities of a few examples that are easy to tell apart would be 0 and 1.
+_DOUBT = 0.1
 # How many notes' worth the average label counts in the choice of a label's threshold.
 _POOLED_NOTES = 300
 _GRID = np.linspace(0.02, 0.9, 89).astype(np.float32)
@@ -73,7 +75,9 @@ class Calibration:
             tried = uncalibrated._with(parameters)
             slopes = tried._slopes(scores, hints)
             excess = tried.probabilities(scores, hints) - targets
-            return tried.surprise(scores, hints, targets), (slopes * excess).sum(axis=(1, 2)) / len(scores)
+            off = parameters - np.array(_FIRST_GUESS)
+            value = tried.surprise(scores, hints, targets) + _DOUBT * float(off @ off) / (2 * len(scores))
+            return value, ((slopes * excess).sum(axis=(1, 2)) + _DOUBT * off) / len(scores)
 
         found = minimize(surprise, _FIRST_GUESS, jac=True, method="L-BFGS-B")
         return uncalibrated._with(found.x)
