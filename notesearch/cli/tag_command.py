@@ -108,14 +108,14 @@ def tag(
         raise typer.Exit(2)
     if not suggested:
         if not quiet:
-            warn(
-                "Nothing to suggest."
-                if run.suggestions
-                else "No notes to tag."
-                if named is not None
-                else "All notes have tags."
-            )
+            warn(_why_nothing(run, named))
         raise typer.Exit(1)
+
+
+def _why_nothing(run: TagRun, named: list[Path] | None) -> str:
+    if run.suggestions:
+        return "Nothing to suggest."
+    return "All notes have tags." if named is None else "No notes to tag."
 
 
 def _check_combination(paths: list[str], *, apply: bool, dry_run: bool, interactive: bool, undo: bool) -> None:
