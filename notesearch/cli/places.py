@@ -33,7 +33,8 @@ def read_places(lines: Iterable[str]) -> Iterator[Place | Skipped]:
     """
     for line in lines:
         written = line.rstrip("\r\n")
-        text = written if _exists(written) else _COLOURS.sub("", written)
+        # Only a line with an escape sequence costs a look at the file system more: there may be tens of thousands.
+        text = written if "\x1b" in written and _exists(written) else _COLOURS.sub("", written)
         if text.strip() and text != "--":
             place = _place(text)
             if place is not None:

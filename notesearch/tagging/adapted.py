@@ -11,7 +11,7 @@ import numpy as np
 from notesearch.encoders import find_model, prepare
 from notesearch.encoders.adaptation import adapt
 from notesearch.tagging.contents import ContentReader
-from notesearch.tagging.contest import compare
+from notesearch.tagging.contest import Progress, compare
 from notesearch.tagging.folds import assign_folds
 from notesearch.tagging.learners import Material, Ridge
 from notesearch.tagging.names import name_text
@@ -19,8 +19,6 @@ from notesearch.tagging.opening import EncoderNeed
 
 _EPOCHS = 1
 _FOLDS = 5
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,8 +131,7 @@ def cross_validate(learner: Learner, material: Material, rows: Rows, folds: NDAr
         rows: The examples that take part.
         folds: The fold of each of these, `(len(rows),)`.
     """
-    arena = _Arena(material, rows, folds)
-    return arena.assess(learner, arena.score(learner, range(arena.count)), arena.count)
+    return _Arena(material, rows, folds).enter_fast(learner)
 
 
 def compare(
@@ -143,8 +142,7 @@ def compare(
     Returns:
         Mean over the folds, and standard deviation.
     """
-    differences = cross_validate(first, own, rows, folds).f1 - cross_validate(second, other, rows, folds).f1
-    return float(differences.mean()), float(differences.std(ddof=1)) if len(differences) > 1 else 0.0
+    return _mean_and_spread(cross_validate(first, own, rows, folds).f1 - cross_validate(second, other, rows, folds).f1)
 
 
 class _Arena:
@@ -154,7 +152,7 @@ class _Arena:
         self._material = material
         self._rows = rows
         self._folds = folds
-        self.count = int(folds.max()) + 1
+        self._count = int(folds.max()) + 1
 
     def enter(self, learner: Learner, rival: Entry | None, progress: Progress) -> Entry:
         """Cross-validates a learner in each of its settings, and keeps those under which the labels are likeliest.
@@ -169,21 +167,22 @@ class _Arena:
         entries = []
         for done, variant in enumerate(variants):
             progress(learner.name, done, len(variants))
-            entries.append(self._enter_slow(variant, rival) if learner.slow else self._enter_fast(variant))
+            entries.append(self._enter_slow(variant, rival) if learner.slow else self.enter_fast(variant))
         progress(learner.name, len(variants), len(variants))
         most_folds = max(len(entry.micro) for entry in entries)
         best = min((e for e in entries if len(e.micro) == most_folds), key=lambda entry: entry.surprise)
         return replace(best, seconds=time.monotonic() - started)
 
-    def _enter_fast(self, learner: Learner) -> Entry:
-        return self.assess(learner, self.score(learner, range(self.count)), self.count)
+    def enter_fast(self, learner: Learner) -> Entry:
+        """Cross-validates a learner on all folds."""
+        return self.assess(learner, self.score(learner, range(self._count)), self._count)
 
     def _enter_slow(self, learner: Learner, rival: Entry | None) -> Entry:
         scores = self.score(learner, range(1))
         entry = self.assess(learner, scores, 1)
         if rival is not None and self.lead(entry, rival)[0] < -_HOPELESS:
             return entry
-        count = min(_SLOW_FOLDS, self.count)
+        count = min(_SLOW_FOLDS, self._count)
         return self.assess(learner, scores + self.score(learner, range(1, count)), count)
 
     def score(self, learner: Learner, folds: range) -> NDArray[np.float32]:
@@ -218,8 +217,7 @@ class _Arena:
             entry if len(entry.micro) == count else self.assess(entry.learner, entry.scores, count)
             for entry in (first, second)
         )
-        differences = own.f1 - other.f1
-        return float(differences.mean()), float(differences.std(ddof=1)) if count > 1 else 0.0
+        return _mean_and_spread(own.f1 - other.f1)
 
     @property
     def _exclusive(self) -> bool:
@@ -231,6 +229,10 @@ class _Arena:
         calibration = Calibration.fit(scores, hints, targets, exclusive=self._exclusive)
         probabilities = calibration.probabilities(scores, hints)
         return calibration, choose_thresholds(probabilities, targets, exclusive=self._exclusive)
+
+
+def _mean_and_spread(differences: NDArray[np.float64]) -> tuple[float, float]:
+    return float(differences.mean()), float(differences.std(ddof=1)) if len(differences) > 1 else 0.0
 
 
 def _mean_f1(entry: Entry) -> float:

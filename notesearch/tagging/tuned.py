@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,7 @@ import numpy as np
 
 from notesearch.encoders import find_model, read_encoder_config
 from notesearch.encoders.fine_tuning import FineTuning
+from notesearch.tagging.contest import Progress
 from notesearch.tagging.heads import Heads
 from notesearch.tagging.learners import Learner, Material, Ridge
 from notesearch.tagging.ridge import solve_ridge
@@ -27,8 +28,6 @@ _LOGIT_WEIGHTS = (0.01, 0.03, 0.1)
 _STRENGTH = 6.0
 # Two do no better on notes, and take twice as long.
 _TRAINED_LAYERS = 1
-
-Progress = Callable[[str, int, int], None]
 
 
 class Tuning:
