@@ -20,11 +20,15 @@ class Link:
         target: Note name or relative path, without alias and without `#heading`.
         anchor: The words that carry the link (a wikilink's alias, else its target).
         kind: `wiki` for `[[target|anchor]]`, `relative` for `[anchor](target.md)`.
+        start: Its first character, an offset into the note's text; wherever it stands, it is the same link.
+        end: One past its last character.
     """
 
     target: str
     anchor: str
     kind: LinkKind
+    start: int = field(default=0, compare=False)
+    end: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

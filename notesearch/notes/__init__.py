@@ -3,6 +3,8 @@
 from notesearch.notes.chunks import NO_TEXT, chunk_note
 from notesearch.notes.files import NOTE_SUFFIXES, NoteFile, find_notes
 from notesearch.notes.front_matter import FrontMatter, parse_front_matter
+from notesearch.notes.known_items import ItemKind, KnownItem, find_known_items, without_items
+from notesearch.notes.links import LinkResolver
 from notesearch.notes.masking import without_tags
 from notesearch.notes.metadata import unique_tags
 from notesearch.notes.read import note_from_bytes, parse_note, read_bytes, read_note
@@ -12,8 +14,12 @@ __all__ = [
     "NOTE_SUFFIXES",
     "NO_TEXT",
     "FrontMatter",
+    "ItemKind",
+    "KnownItem",
+    "LinkResolver",
     "NoteFile",
     "chunk_note",
+    "find_known_items",
     "find_notes",
     "note_from_bytes",
     "parse_front_matter",
@@ -22,5 +28,6 @@ __all__ = [
     "read_note",
     "storable",
     "unique_tags",
+    "without_items",
     "without_tags",
 ]

@@ -97,28 +97,32 @@ def _find_hashtags(text: str) -> Iterator[tuple[int, str]]:
             yield match.start(), tag
 
 
-def note_links(text: str, visible: str) -> list[Link]:
+def note_links(text: str, visible: str, offset: int = 0) -> list[Link]:
     """The links to other notes in a block, in order.
 
     Args:
         text: The block.
         visible: The block with its code hidden.
+        offset: Of the block in the note's text.
     """
-    found: list[tuple[int, Link]] = []
+    found: list[Link] = []
     if "[[" in visible:
         for match in _WIKI_LINK.finditer(visible):
             # Within a table the separator is written `\|`.
             target, _, alias = text[slice(*match.span(1))].replace("\\|", "|").partition("|")
             name = target.partition("#")[0].strip()
             if name:
-                found.append((match.start(), Link(name, _words(alias) or name, "wiki")))
+                start, end = match.span()
+                found.append(Link(name, _words(alias) or name, "wiki", offset + start, offset + end))
     if "](" in visible:
         for match in _RELATIVE_LINK.finditer(visible):
             target = relative_target(match[2] or match[3] or "")
             if target:
                 anchor = _words(text[slice(*match.span(1))])
-                found.append((match.start(), Link(target, anchor or target, "relative")))
-    return [link for _, link in sorted(found, key=lambda pair: pair[0])]
+                closing = visible.find(")", match.end()) + 1
+                start, end = match.start(), closing or match.end()
+                found.append(Link(target, anchor or target, "relative", offset + start, offset + end))
+    return sorted(found, key=lambda link: link.start)
 
 
 def relative_target(written: str) -> str:

@@ -72,17 +72,23 @@ def split_org_tags(written: str) -> list[str]:
     return [tag for tag in written.replace(" ", ":").split(":") if tag]
 
 
-def org_links(text: str) -> list[Link]:
-    """The links to other notes: `[[file:other.org][words]]`, `[[Name]]`."""
+def org_links(text: str, offset: int = 0) -> list[Link]:
+    """The links to other notes in a block, `[[file:other.org][words]]` and `[[Name]]`.
+
+    Args:
+        text: The block.
+        offset: Of the block in the note's text.
+    """
     found: list[Link] = []
     for match in _LINK.finditer(text):
         written = match[1].removeprefix("file:").partition("::")[0].strip()
         anchor = " ".join((match[2] or "").split())
         target = relative_target(written)
+        start, end = offset + match.start(), offset + match.end()
         if target:
-            found.append(Link(target, anchor or target, "relative"))
+            found.append(Link(target, anchor or target, "relative", start, end))
         elif not (match[1].startswith(("file:", "*", "#", "/", ".")) or _EXTERNAL.match(written)):
-            found.append(Link(written, anchor or written, "wiki"))
+            found.append(Link(written, anchor or written, "wiki", start, end))
     return found
 
 

@@ -129,23 +129,24 @@ def _inline(text: str, blocks: Iterable[Block]) -> tuple[list[str], list[Link]]:
     """The hashtags of the blocks, and their links to other notes."""
     tags: list[str] = []
     found: list[Link] = []
-    for written in _texts(text, blocks):
+    for start, written in _texts(text, blocks):
         if "#" in written or "[" in written:
             visible = hide_code(written)
             tags += hashtags(visible)
-            found += note_links(written, visible)
+            found += note_links(written, visible, start)
     return tags, found
 
 
 def _org_inline(text: str, blocks: Iterable[Block]) -> tuple[list[str], list[Link]]:
     tags: list[str] = []
     found: list[Link] = []
-    for written in _texts(text, blocks):
+    for start, written in _texts(text, blocks):
         tags += org_heading_tags(written)
         tags += org_hashtags(written)
-        found += org_links(written)
+        found += org_links(written, start)
     return tags, found
 
 
-def _texts(text: str, blocks: Iterable[Block]) -> Iterator[str]:
-    return (text[block.start : block.end] for block in blocks if block.kind != "code")
+def _texts(text: str, blocks: Iterable[Block]) -> Iterator[tuple[int, str]]:
+    """Where each block begins that is no code, and its text."""
+    return ((block.start, text[block.start : block.end]) for block in blocks if block.kind != "code")

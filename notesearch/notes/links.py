@@ -1,0 +1,58 @@
+"""Which note a link leads to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+from notesearch.notes.files import NOTE_SUFFIXES
+from notesearch.records import LinkKind
+
+
+class LinkResolver:
+    """Finds the notes that links lead to, among those there are.
+
+    Args:
+        paths: Absolute paths of the notes.
+    """
+
+    def __init__(self, paths: Iterable[Path]) -> None:
+        self._paths = set(paths)
+        self._by_name: dict[str, list[Path]] = {}
+        for path in sorted(self._paths, key=lambda path: (len(path.parts), path)):
+            self._by_name.setdefault(_name(path.name), []).append(path)
+
+    def resolve(self, source: Path, target: str, kind: LinkKind) -> Path | None:
+        """Finds the note that a link leads to.
+
+        Args:
+            source: Absolute path of the note that the link is in.
+            target: See `Link`.
+            kind: See `Link`.
+
+        Returns:
+            A path, or `None` where the link leads to no note. Where several notes have a wikilink's name, it is the one
+            beside the source, else the one that is least deep in folders, as in Obsidian.
+        """
+        if kind == "relative":
+            path = Path(os.path.normpath(source.parent / target))
+            return path if path in self._paths else None
+        *folders, name = PurePosixPath(target).parts or ("",)
+        named = [path for path in self._by_name.get(_name(name), ()) if _is_below(path, folders)]
+        beside = [path for path in named if path.parent == source.parent]
+        return next(iter([*beside, *named]), None)
+
+
+def _name(file_name: str) -> str:
+    """A note's name as wikilinks give it: in any case, with or without the suffix."""
+    lowered = file_name.casefold()
+    suffix = next((suffix for suffix in NOTE_SUFFIXES if lowered.endswith(suffix)), "")
+    return lowered.removesuffix(suffix)
+
+
+def _is_below(path: Path, folders: list[str]) -> bool:
+    """Whether a note's folders end as a wikilink says."""
+    wanted = [folder.casefold() for folder in folders if folder not in (".", "..", "/")]
+    found = [folder.casefold() for folder in path.parent.parts]
+    return not wanted or found[-len(wanted) :] == wanted
