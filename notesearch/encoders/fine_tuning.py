@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from notesearch.encoders.layer_cache import LayerCache
 from notesearch.encoders.model_files import EncoderConfig
 from notesearch.encoders.objectives import Labelling, contrastive_loss, hold_out, linear_probe, pair_up
-from notesearch.encoders.torch_forward import load_model
-from notesearch.encoders.training import (
-    Descent,
-    as_tokenized,
-    open_tokenizer,
-    shuffled_batches,
-    torch_settings,
-    write_encoder,
-)
+from notesearch.encoders.trainable import TrainableEncoder, copies, restore
+from notesearch.encoders.training import Descent, as_tokenized, shuffled_batches
 
 if TYPE_CHECKING:
     import torch
@@ -62,8 +53,7 @@ class Head:
 class FineTuning:
     """An encoder whose upper layers are trained on some of its texts; each fit starts again from the same weights.
 
-    What the lower layers make of the texts is computed once, and kept in memory: `2 × dim` bytes for each token. A fit
-    that is interrupted leaves the weights half trained, which the next one does not mind.
+    A fit that is interrupted leaves the weights half trained, which the next one does not mind.
 
     Attributes:
         untrained: float32 `(texts, dim)`: the texts' vectors of length 1 before any training.
@@ -94,16 +84,18 @@ class FineTuning:
         Raises:
             ModelError: The model or its tokenizer cannot be loaded.
         """
-        self._source = source
-        self._config = replace(config, max_tokens=min(max_tokens, config.max_tokens))
         self._seed = seed
-        tokenizer = open_tokenizer(source, self._config.max_tokens)
-        encodings = tokenizer.encode_batch(as_tokenized(texts, config, config.passage_prompt))
-        token_ids = [encoding.ids for encoding in encodings]
-        with torch_settings(seed):
-            self._layers = LayerCache(load_model(source), token_ids, config.pad_token_id, trained_layers, progress)
-        self._initial = _copies(self._layers.parameters)
-        self.untrained = self.embed(range(len(texts)))
+        self._max_tokens = min(max_tokens, config.max_tokens)
+        self._encoder = TrainableEncoder(
+            source,
+            config,
+            as_tokenized(texts, config, config.passage_prompt),
+            max_tokens=self._max_tokens,
+            trained_layers=trained_layers,
+            seed=seed,
+            progress=progress,
+        )
+        self.untrained = self._encoder.untrained
 
     def fit_classifier(
         self,
@@ -131,22 +123,22 @@ class FineTuning:
         held_out = hold_out(targets, random)
         trained = sorted(set(range(len(rows))) - set(held_out))
         labelling = Labelling(targets, exclusive)
-        lengths = {place: self._layers.lengths[rows[place]] for place in trained}
+        lengths = {place: self._encoder.lengths[rows[place]] for place in trained}
         plan = [shuffled_batches(lengths, _BATCH, random) for _ in range(epochs)]
-        with self._training():
+        with self._encoder.training():
             head = linear_probe(self.untrained[[rows[place] for place in trained]], labelling, trained)
-            parameters = [*self._layers.parameters, *head]
-            best, best_epoch, kept = np.inf, 0, _copies(parameters)
+            parameters = [*self._encoder.parameters, *head]
+            best, best_epoch, kept = np.inf, 0, copies(parameters)
             for epoch in self._epochs(rows, labelling, head, plan, progress):
                 if not held_out:
                     continue
                 loss = self._held_out_loss(rows, labelling, head, held_out)
                 if loss < best:
-                    best, best_epoch, kept = loss, epoch, _copies(parameters)
+                    best, best_epoch, kept = loss, epoch, copies(parameters)
                 elif epoch - best_epoch == _PATIENCE:
                     break
             if held_out:
-                _restore(parameters, kept)
+                restore(parameters, kept)
         weights, bias = (value.detach().numpy() for value in head)
         return Head(weights, bias)
 
@@ -165,12 +157,14 @@ class FineTuning:
         shared = bool((targets.sum(axis=0) > 1).any())
         epoch_steps = -(-len(rows) // (2 * _LABELS_A_BATCH))
         steps = min(_CONTRASTIVE_EPOCHS * epoch_steps, _MOST_CONTRASTIVE_STEPS) if shared else 0
-        with self._training():
+        with self._encoder.training():
             descent = Descent(steps)
-            descent.add(self._layers.parameters, _CONTRASTIVE_RATE)
+            descent.add(self._encoder.parameters, _CONTRASTIVE_RATE)
             for step in range(steps):
                 places = pair_up(targets, _LABELS_A_BATCH, random)
-                descent.step(contrastive_loss(self._vectors([rows[place] for place in places]), targets[places]))
+                descent.step(
+                    contrastive_loss(self._encoder.vectors([rows[place] for place in places]), targets[places])
+                )
                 if progress:
                     progress(step + 1, steps)
 
@@ -183,13 +177,7 @@ class FineTuning:
         Returns:
             float32 `(len(rows), dim)`, each row of length 1.
         """
-        import torch
-
-        vectors = np.zeros((len(rows), self._config.dim), dtype=np.float32)
-        with torch_settings(self._seed), torch.no_grad():
-            for places in self._layers.batches(rows):
-                vectors[places] = self._vectors([rows[place] for place in places]).numpy()
-        return vectors
+        return self._encoder.embed(rows)
 
     def save(self, directory: Path) -> None:
         """Saves the encoder with the weights of the last fit, as a model directory.
@@ -200,18 +188,7 @@ class FineTuning:
         Raises:
             ModelError: The directory cannot be written.
         """
-        write_encoder(self._layers.model, self._source, directory, self._config.max_tokens)
-
-    @contextmanager
-    def _training(self) -> Iterator[None]:
-        """From the initial weights on, with dropout; to its end without."""
-        _restore(self._layers.parameters, self._initial)
-        with torch_settings(self._seed):
-            self._layers.train(True)
-            try:
-                yield
-            finally:
-                self._layers.train(False)
+        self._encoder.save(directory, self._max_tokens)
 
     def _epochs(
         self,
@@ -225,12 +202,12 @@ class FineTuning:
         steps = sum(map(len, plan))
         done = 0
         descent = Descent(steps)
-        descent.add(self._layers.parameters, _LAYER_RATE)
+        descent.add(self._encoder.parameters, _LAYER_RATE)
         descent.add(head, _HEAD_RATE)
         weights, bias = head
         for epoch, batches in enumerate(plan):
             for places in batches:
-                vectors = self._vectors([rows[place] for place in places])
+                vectors = self._encoder.vectors([rows[place] for place in places])
                 descent.step(labelling.loss(vectors @ weights + bias, places))
                 done += 1
                 if progress:
@@ -242,29 +219,7 @@ class FineTuning:
     ) -> float:
         import torch
 
-        self._layers.train(False)
-        vectors = torch.from_numpy(self.embed([rows[place] for place in held_out]))
-        self._layers.train(True)
+        with self._encoder.evaluating():
+            vectors = torch.from_numpy(self.embed([rows[place] for place in held_out]))
         weights, bias = head
         return labelling.loss(vectors @ weights + bias, held_out).item()
-
-    def _vectors(self, rows: Sequence[int]) -> torch.Tensor:
-        """One vector of length 1 for each text, float32 `(len(rows), dim)`, pooled as by `Encoder`."""
-        import torch
-
-        token_vectors, mask = self._layers.token_vectors(rows)
-        first = self._config.pooling == "cls"
-        pooled = token_vectors[:, 0] if first else torch.einsum("btd,bt->bd", token_vectors, mask.float())
-        return torch.nn.functional.normalize(pooled, dim=1)
-
-
-def _copies(parameters: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-    return [value.detach().clone() for value in parameters]
-
-
-def _restore(parameters: Sequence[torch.Tensor], values: Sequence[torch.Tensor]) -> None:
-    import torch
-
-    with torch.no_grad():
-        for parameter, value in zip(parameters, values, strict=True):
-            parameter.copy_(value)

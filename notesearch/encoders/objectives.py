@@ -22,6 +22,8 @@ _LEAST_HELD_OUT = 10
 _PROBE_PENALTY = 1e-3
 _PROBE_ITERATIONS = 60
 _TEMPERATURE = 0.07
+# What cosines are multiplied by before the softmax, as is customary with sentence encoders.
+_RANKING_SCALE = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,43 @@ def contrastive_loss(vectors: torch.Tensor, targets: Targets) -> torch.Tensor:
     total = attraction.sum(dim=1)
     losses = -(attraction * closeness.masked_fill(itself, 0.0)).sum(dim=1)
     return (losses[total > 0] / total[total > 0]).mean()
+
+
+def likely_answers(queries: Vectors, passages: Vectors) -> Targets:
+    """Passages that may answer a query though another was said to: those that are closer to it than that one.
+
+    Guided filtering of false negatives (GISTEmbed, Solatorio, 2024), the guide being the encoder before training.
+
+    Args:
+        queries: The guide's vectors, float32 `(n, dim)`, of length 1.
+        passages: float32 `(m, dim)`, m ≥ n; the i-th answers the i-th query.
+
+    Returns:
+        bool `(n, m)`, false on the diagonal.
+    """
+    closeness = queries @ passages.T
+    closer: Targets = closeness > np.diagonal(closeness)[:, None]
+    return closer & ~np.eye(*closeness.shape, dtype=np.bool_)
+
+
+def ranking_loss(queries: torch.Tensor, passages: torch.Tensor, ignored: Targets) -> torch.Tensor:
+    """Multiple negatives ranking loss (Henderson et al., 2017): the right passage among those of the whole batch.
+
+    In both directions: the right query among all is asked for too.
+
+    Args:
+        queries: float32 `(n, dim)`, of length 1.
+        passages: float32 `(m, dim)`, m ≥ n; the i-th answers the i-th query, those from the n-th on answer none.
+        ignored: bool `(n, m)`: which passages are no wrong answers to which queries.
+    """
+    import torch
+
+    n = len(queries)
+    right = torch.arange(n)
+    closeness = (_RANKING_SCALE * queries @ passages.T).masked_fill(torch.from_numpy(ignored), -torch.inf)
+    forth = torch.nn.functional.cross_entropy(closeness, right)
+    back = torch.nn.functional.cross_entropy(closeness[:, :n].T, right)
+    return (forth + back) / 2
 
 
 def _jaccard(targets: Targets) -> Any:

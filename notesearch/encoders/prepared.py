@@ -61,6 +61,11 @@ def load_prepared(fingerprint: str) -> PreparedModel | None:
     return prepared if prepared and prepared.config.fingerprint == fingerprint else None
 
 
+def forget_prepared(fingerprint: str) -> None:
+    """Deletes a prepared model that will not be used again; does nothing where there is none."""
+    shutil.rmtree(_directory(fingerprint), ignore_errors=True)
+
+
 def read_prepared(directory: Path) -> PreparedModel | None:
     """Reads a prepared model from its directory; `None` where there is none, or only a damaged one."""
     try:

@@ -156,16 +156,53 @@ class Descent:
         """Goes one step down a loss."""
         import torch
 
+        optimizer = self._open_optimizer()
+        self._step += 1
+        for group in optimizer.param_groups:
+            group["lr"] = group["highest"] * self._share_of_rate(group["starts"])
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        for group in optimizer.param_groups:
+            torch.nn.utils.clip_grad_norm_(group["params"], 1.0)
+        optimizer.step()
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """The parameters and what the optimizer knows of them, by name, after at least one step."""
+        return {
+            f"{number}.{name}": value
+            for number, parameter in enumerate(self._parameters())
+            for name, value in self._known_of(parameter).items()
+        }
+
+    def resume(self, step: int, state: Mapping[str, torch.Tensor]) -> None:
+        """Goes on after a step, with the parameters as they were then.
+
+        Args:
+            step: Steps done.
+            state: As `state` gave it, of the same parameters in the same order.
+        """
+        import torch
+
+        self._step = step
+        optimizer = self._open_optimizer()
+        for number, parameter in enumerate(self._parameters()):
+            known = {name: state[f"{number}.{name}"] for name in ("value", "step", "exp_avg", "exp_avg_sq")}
+            with torch.no_grad():
+                parameter.copy_(known.pop("value"))
+            optimizer.state[parameter] = known
+
+    def _parameters(self) -> list[torch.nn.Parameter]:
+        return [parameter for group in self._groups for parameter in group["params"]]
+
+    def _known_of(self, parameter: torch.nn.Parameter) -> dict[str, torch.Tensor]:
+        return {"value": parameter.detach(), **self._open_optimizer().state[parameter]}
+
+    def _open_optimizer(self) -> Any:
+        import torch
+
         if self._optimizer is None:
             self._optimizer = torch.optim.AdamW(self._groups, lr=0.0)
-        self._step += 1
-        for group in self._optimizer.param_groups:
-            group["lr"] = group["highest"] * self._share_of_rate(group["starts"])
-        self._optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        for group in self._optimizer.param_groups:
-            torch.nn.utils.clip_grad_norm_(group["params"], 1.0)
-        self._optimizer.step()
+        return self._optimizer
 
     def _share_of_rate(self, starts: float) -> float:
         done = (self._step / self._steps - starts) / (1 - starts)

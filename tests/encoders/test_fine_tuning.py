@@ -112,9 +112,8 @@ def test_the_best_epoch_is_kept_and_ends_the_training_soon(tiny_models: Any, mon
 
     def measure(rows: Any, labelling: Any, head: Any, held_out: list[int]) -> float:
         assert len(held_out) == 12
-        tuning._layers.train(False)
-        seen.append((head[0].detach().numpy().copy(), tuning.embed(range(5))))
-        tuning._layers.train(True)
+        with tuning._encoder.evaluating():
+            seen.append((head[0].detach().numpy().copy(), tuning.embed(range(5))))
         return next(losses)
 
     monkeypatch.setattr(tuning, "_held_out_loss", measure)

@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from notesearch.encoders.objectives import Labelling, contrastive_loss, hold_out, linear_probe, pair_up
+from notesearch.encoders.objectives import (
+    Labelling,
+    contrastive_loss,
+    hold_out,
+    likely_answers,
+    linear_probe,
+    pair_up,
+    ranking_loss,
+)
 
 
 def bools(*rows: str) -> np.ndarray:
@@ -107,3 +115,22 @@ def test_the_gradient_of_the_contrastive_loss_is_finite() -> None:
     assert vectors.grad is not None
     assert vectors.grad.isfinite().all()
     assert vectors.grad.abs().max() > 0
+
+
+def test_passages_closer_than_the_right_one_may_be_answers_too() -> None:
+    queries = np.array([[1, 0], [0, 1]], dtype=np.float32)
+    passages = np.array([[0.6, 0.8], [0, 1], [0.8, 0.6]], dtype=np.float32)
+    # The first query's own passage is at .6: the third, at .8, is closer. The second's own is at 1, and none is closer.
+    np.testing.assert_array_equal(likely_answers(queries, passages), bools("001", "000"))
+
+
+def test_ranking_asks_for_the_passage_among_all_and_for_the_query_among_all() -> None:
+    queries = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    passages = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
+    scale = math.log(2) / 20  # so that a cosine of 1 makes odds of 2
+    loss = ranking_loss(queries * scale, passages, bools("000", "000"))
+    # Odds of the first query: 2, 1, 1; of the second: 1, 2, 1/2. Back: 2, 1 for both.
+    forth = (math.log(4 / 2) + math.log(3.5 / 2)) / 2
+    assert loss.item() == pytest.approx((forth + math.log(3 / 2)) / 2, abs=1e-5)
+    ignoring = ranking_loss(queries * scale, passages, bools("001", "000"))
+    assert ignoring.item() == pytest.approx(((math.log(3 / 2) + math.log(3.5 / 2)) / 2 + math.log(3 / 2)) / 2, abs=1e-5)

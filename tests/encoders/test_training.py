@@ -110,3 +110,26 @@ def tiny(family: str) -> torch.nn.Module:
         config = AutoConfig.for_model(family, **sizes, intermediate_size=64, initializer_range=0.2)
         model: torch.nn.Module = AutoModel.from_config(config).eval()
     return model
+
+
+def test_a_descent_that_is_resumed_ends_where_it_would_have() -> None:
+    def start() -> tuple[torch.nn.Parameter, torch.nn.Parameter, Descent]:
+        matrix, bias = torch.nn.Parameter(torch.ones(2, 2)), torch.nn.Parameter(torch.ones(2))
+        descent = Descent(6)
+        descent.add([matrix, bias], 0.1)
+        return matrix, bias, descent
+
+    def step(matrix: torch.nn.Parameter, bias: torch.nn.Parameter, descent: Descent) -> None:
+        descent.step((matrix.square().sum() - 1).square() + bias.sum().square())
+
+    matrix, bias, descent = start()
+    states = []
+    for _ in range(6):
+        step(matrix, bias, descent)
+        states.append({name: value.clone() for name, value in descent.state().items()})
+    again_matrix, again_bias, again = start()
+    again.resume(3, states[2])
+    for _ in range(3):
+        step(again_matrix, again_bias, again)
+    assert torch.equal(matrix, again_matrix)
+    assert torch.equal(bias, again_bias)
