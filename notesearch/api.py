@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing, suppress
-from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -22,31 +18,21 @@ from notesearch.storage import Fingerprint, IndexReader
 
 if TYPE_CHECKING:
     from notesearch.encoders.cross_encoder import CrossEncoder
-    from notesearch.evaluation import Measures
+    from notesearch.retrieval.concepts import ConceptLink, Concepts
     from notesearch.retrieval.reranker import Method
 
 
 _HOW_TO_GET_CROSS_ENCODER = (
     "Name one with --cross-encoder: a directory, or a hub id to be fetched once (cross-encoder/ms-marco-MiniLM-L6-v2)."
 )
-# A BEIR corpus as notes, within the index directory of an evaluation.
-_EVALUATED_NOTES = "evaluated-notes"
-# What is scored by an evaluation, and how many hits of it.
-_STAGES: tuple[tuple[Mode, Rerank], ...] = (
-    ("lexical", "none"),
-    ("dense", "none"),
-    ("hybrid", "none"),
-    ("hybrid", "maxsim"),
-)
-_MEASURED_HITS = 100
 
 
 class Index:
     """An index opened for searching. It sees one state of the index; open it again to see a newer one."""
 
-    def __init__(self, index_dir: Path, cross_encoder: str | None = None) -> None:
+    def __init__(self, index_dir: Path, cross_encoder: str | None = None, concepts: Concepts | None = None) -> None:
         self._reader = IndexReader(index_dir)
-        self._searcher = Searcher(self._reader, lambda: _encoder_of(self._reader))
+        self._searcher = Searcher(self._reader, lambda: _encoder_of(self._reader), concepts)
         self._cross_encoder_name = cross_encoder
         self._cross_encoder: CrossEncoder | None = None
 
@@ -115,6 +101,15 @@ class Index:
             query, limit=limit, mode=mode, filters=filters, rerank=rerank, cross_encoder=cross_encoder
         )
 
+    def concepts_of(self, query: str) -> tuple[ConceptLink, ...]:
+        """The owner's links between ideas that a query brings into the search, the heaviest first.
+
+        Raises:
+            UsageError: The query is empty.
+            StoreError: The index cannot be read.
+        """
+        return self._searcher.links_called_for(query)
+
 
 def _encoder_of(reader: IndexReader) -> Encoder:
     """Opens the encoder that an index was made with."""
@@ -155,19 +150,35 @@ def _storable(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def open_index(index_dir: str | Path | None = None, *, cross_encoder: str | None = None) -> Index:
+def open_index(
+    index_dir: str | Path | None = None, *, cross_encoder: str | None = None, concepts: str | Path | bool = True
+) -> Index:
     """Opens an index for searching.
 
     Args:
         index_dir: Its directory; by default the one that the command line uses.
         cross_encoder: A local directory or a hub id; by default the one in the settings, if there is one.
+        concepts: A file of links between ideas; `True` for the one in the settings, if there is one; `False` for none.
 
     Raises:
+        SettingsError: The file of concepts is missing though it was named, or something in it is wrong.
         IndexMissing: Nothing has been indexed there.
         StoreError: The index cannot be read.
     """
-    settings = load_settings(index_dir=Path(index_dir) if index_dir else None, cross_encoder=cross_encoder)
-    return Index(settings.index_dir, settings.cross_encoder)
+    settings = load_settings(
+        index_dir=Path(index_dir) if index_dir else None,
+        cross_encoder=cross_encoder,
+        concepts=None if isinstance(concepts, bool) else Path(concepts),
+    )
+    return Index(settings.index_dir, settings.cross_encoder, _concepts_in(settings) if concepts else None)
+
+
+def _concepts_in(settings: Settings) -> Concepts | None:
+    if settings.concepts is None:
+        return None
+    from notesearch.retrieval.concepts import read_concepts
+
+    return read_concepts(settings.concepts)
 
 
 def rerank_places(
@@ -262,88 +273,6 @@ def sync_index(
             progress=progress,
         )
         return synchronizer.run(folders, rebuild=rebuild)
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """How good the search is on a collection, up to one stage.
-
-    Attributes:
-        mode: Which retrievers took part.
-        rerank: What scored the best candidates again.
-        measures: Over all queries.
-        grades: Over the queries of each grade, where the collection has grades.
-        ms_per_query: Milliseconds of wall-clock time, everything warm.
-    """
-
-    mode: Mode
-    rerank: Rerank
-    measures: Measures
-    grades: dict[str, Measures]
-    ms_per_query: float
-
-
-def evaluate_collection(
-    settings: Settings,
-    directory: Path,
-    *,
-    index_dir: Path | None = None,
-    max_queries: int = 0,
-    progress: Callable[[int, int], None] | None = None,
-) -> list[Evaluation]:
-    """Scores every stage of the search on a collection with judgements, in an index of its own.
-
-    Args:
-        settings: The model to use; the settings' own index is not touched.
-        directory: The collection, see `evaluation.read_collection`.
-        index_dir: Where to keep the index (and the notes made from a BEIR corpus) for the next time.
-        max_queries: Where there are more queries, only every n-th is used; 0 for all.
-        progress: Told the notes indexed so far and the notes to index.
-
-    Raises:
-        UsageError: The collection cannot be read, or the index kept is one of other notes.
-    """
-    from notesearch.evaluation import measure_run, read_collection, write_corpus_as_notes
-
-    collection = read_collection(directory).sampled(max_queries)
-    with tempfile.TemporaryDirectory(prefix="notesearch-eval-") as temporary:
-        work_dir = (index_dir or Path(temporary)).absolute()
-        notes_dir, names = collection.notes_dir, None
-        if collection.corpus_file:
-            notes_dir = work_dir / _EVALUATED_NOTES
-        assert notes_dir is not None
-        _require_no_other_notes(work_dir, notes_dir)
-        if collection.corpus_file:
-            names = write_corpus_as_notes(collection.corpus_file, notes_dir)
-        sync_index(replace(settings, index_dir=work_dir), [notes_dir], progress=progress)
-        root = Path(os.path.realpath(notes_dir))
-        results = []
-        with Index(work_dir) as index:
-            index.search(next(iter(collection.queries.values())))  # opens what is opened once
-            for mode, rerank in _STAGES:
-                started = time.perf_counter()
-                run = {}
-                for query_id, text in collection.queries.items():
-                    hits = index.search(text, limit=_MEASURED_HITS, mode=mode, rerank=rerank)
-                    paths = [str(Path(hit.path).relative_to(root)) for hit in hits]
-                    run[query_id] = [names[path] for path in paths] if names else paths
-                milliseconds = 1000 * (time.perf_counter() - started) / len(run)
-                grades = {
-                    grade: measure_run(run, collection.qrels_of(grade))
-                    for grade in sorted(set(collection.grades.values()))
-                }
-                results.append(Evaluation(mode, rerank, measure_run(run, collection.qrels), grades, milliseconds))
-    return results
-
-
-def _require_no_other_notes(index_dir: Path, folder: Path) -> None:
-    from notesearch.storage.writer import IndexWriter
-
-    with IndexWriter(index_dir) as writer:
-        if {path for _, path in writer.folders()} - {Path(os.path.realpath(folder))}:
-            raise UsageError(
-                f"the index in {index_dir} holds other notes than {folder}", "Give eval an --index-dir of its own."
-            )
 
 
 def forget_folder(settings: Settings, folder: Path) -> int:

@@ -29,6 +29,8 @@ class Settings:
             bi-encoder's own; `None` for what the index was made with, and for a new index the bi-encoder's own.
         cross_encoder: The cross-encoder for those who want one: a local directory or a hub id.
         follow_symlinks: Whether links that leave an indexed folder are followed.
+        concepts: The file of the owner's links between ideas; `None` where none was named and the usual one,
+            `concepts.toml` beside the settings file, does not exist.
     """
 
     index_dir: Path
@@ -37,6 +39,7 @@ class Settings:
     cross_encoder: str | None = None
     max_file_bytes: int = 2_000_000
     follow_symlinks: bool = False
+    concepts: Path | None = None
 
 
 def load_settings(
@@ -47,6 +50,7 @@ def load_settings(
     cross_encoder: str | None = None,
     max_file_bytes: int | None = None,
     follow_symlinks: bool | None = None,
+    concepts: Path | None = None,
 ) -> Settings:
     """Resolves the settings of a command.
 
@@ -57,11 +61,14 @@ def load_settings(
         cross_encoder: See `Settings`.
         max_file_bytes: See `Settings`.
         follow_symlinks: See `Settings`.
+        concepts: See `Settings`.
 
     Raises:
         SettingsError: The settings file is not valid TOML, or holds an unknown key or a value of the wrong type.
     """
     values: dict[str, Any] = {"index_dir": platformdirs.user_data_path(_APP)}
+    if (usual_concepts := config_file().with_name("concepts.toml")).exists():
+        values["concepts"] = usual_concepts
     values |= _read_settings_file(config_file())
     if from_environment := os.environ.get("NOTESEARCH_INDEX_DIR"):
         values["index_dir"] = Path(from_environment)
@@ -74,6 +81,7 @@ def load_settings(
         "cross_encoder": cross_encoder,
         "max_file_bytes": max_file_bytes,
         "follow_symlinks": follow_symlinks,
+        "concepts": concepts,
     }
     values |= {name: value for name, value in flags.items() if value is not None}
     # os.path's leaves the name of an unknown user as it is; Path's raises.
@@ -98,7 +106,7 @@ def _read_settings_file(path: Path) -> dict[str, Any]:
         return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"cannot read {path}: {error}", "Mend the file, or move it away.") from error
-    kinds: dict[str, type] = dict.fromkeys(("index_dir", "model", "token_model", "cross_encoder"), str)
+    kinds: dict[str, type] = dict.fromkeys(("index_dir", "model", "token_model", "cross_encoder", "concepts"), str)
     kinds |= {"max_file_bytes": int, "follow_symlinks": bool}
     for name, value in values.items():
         if name not in kinds:
@@ -106,6 +114,6 @@ def _read_settings_file(path: Path) -> dict[str, Any]:
             raise SettingsError(f"{path}: unknown setting {name!r}", f"Known settings: {known}.")
         if type(value) is not kinds[name]:
             raise SettingsError(f"{path}: {name} should be of type {kinds[name].__name__}", f"It is {value!r}.")
-    if "index_dir" in values:  # relative to the file, since the working directory may be any
-        values["index_dir"] = path.parent / os.path.expanduser(values["index_dir"])  # noqa: PTH111
+    for name in {"index_dir", "concepts"} & values.keys():  # relative to the file: the working directory may be any
+        values[name] = path.parent / os.path.expanduser(values[name])  # noqa: PTH111
     return values

@@ -122,3 +122,21 @@ def test_a_relative_index_dir_in_the_file_is_relative_to_the_file(monkeypatch):
     config_file().parent.mkdir(parents=True, exist_ok=True)
     config_file().write_text('index_dir = "beside"\n')
     assert load_settings().index_dir == config_file().parent / "beside"
+
+
+def test_the_file_of_concepts_is_the_usual_one_where_it_exists(write_config):
+    assert load_settings().concepts is None
+    usual = config_file().with_name("concepts.toml")
+    write_config("").with_name("concepts.toml").write_text("")
+    assert load_settings().concepts == usual
+    assert load_settings(concepts=Path("other.toml")).concepts == Path("other.toml")
+
+
+def test_the_settings_name_a_file_of_concepts_relative_to_themselves(write_config, tmp_path):
+    write_config('concepts = "ideas/links.toml"')
+    assert load_settings().concepts == config_file().parent / "ideas" / "links.toml"
+    write_config('concepts = "~/links.toml"')
+    assert load_settings().concepts == tmp_path / "home" / "links.toml"
+    write_config("concepts = true")
+    with pytest.raises(SettingsError, match="concepts should be of type str"):
+        load_settings()

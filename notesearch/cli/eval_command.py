@@ -1,34 +1,66 @@
-"""`notesearch eval`: how good the search is on a collection with judgements."""
+"""`notesearch eval`: how good the search is, on judged queries or on the notes' own."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
-from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import Annotated, Optional
 
 import typer
 
 from notesearch.cli.options import Quiet, Verbose
-from notesearch.cli.progress import progress_bar
-from notesearch.cli.terminal import is_terminal, write
+from notesearch.cli.progress import stage_progress
+from notesearch.cli.terminal import is_terminal, uses_colour, warn, warn_of_skipped, width, write
 
-if TYPE_CHECKING:
-    from notesearch.api import Evaluation
-    from notesearch.evaluation import Measures
 
-_COLUMNS = ("nDCG@10", "recall@100", "MRR@10", "ms/query")
+class StageName(StrEnum):
+    """A stage of the search."""
+
+    LEXICAL = "lexical"
+    DENSE = "dense"
+    HYBRID = "hybrid"
+    MAXSIM = "maxsim"
+    CROSS_ENCODER = "cross-encoder"
 
 
 def evaluate(
     directory: Annotated[
-        Path,
-        typer.Argument(metavar="DIR", help="Holds corpus.jsonl, queries.jsonl, qrels.tsv; or notes and queries.jsonl."),
-    ],
-    index_dir: Annotated[
         Optional[Path],  # noqa: UP045 - typer reads it
+        typer.Argument(
+            metavar="[DIR]",
+            help="The documents: corpus.jsonl, or notes. Default: the notes of the index.",
+            show_default=False,
+        ),
+    ] = None,
+    qrels: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(metavar="FILE", help="Judgements, of TREC or BEIR. Default: those in DIR.", show_default=False),
+    ] = None,
+    topics: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            metavar="FILE", help="Queries: TREC topics, id<TAB>text, or JSON lines. Default: DIR's.", show_default=False
+        ),
+    ] = None,
+    runs: Annotated[
+        Optional[list[Path]],  # noqa: UP045
+        typer.Option(
+            "--run", metavar="FILE", help="Score this TREC run too; without --stage, only runs.", show_default=False
+        ),
+    ] = None,
+    stages: Annotated[
+        Optional[list[StageName]],  # noqa: UP045
+        typer.Option("--stage", help="Score this stage; again for more. Default: all; cross-encoder where one is set."),
+    ] = None,
+    cross_encoder: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(metavar="MODEL", help="Score it too: a local directory or a hub id.", show_default=False),
+    ] = None,
+    worst: Annotated[int, typer.Option(metavar="N", help="Show the N queries that each stage hurts most.", min=0)] = 0,
+    index_dir: Annotated[
+        Optional[Path],  # noqa: UP045
         typer.Option(
             "--index-dir", metavar="DIR", help="Keep the index here. Default: a temporary one.", show_default=False
         ),
@@ -37,56 +69,59 @@ def evaluate(
         Optional[str],  # noqa: UP045
         typer.Option(help="Bi-encoder: a local directory or a hub id. Default: all-MiniLM-L6-v2.", show_default=False),
     ] = None,
-    max_queries: Annotated[int, typer.Option(help="Take every n-th query, so that no more remain; 0: all.", min=0)] = 0,
+    max_queries: Annotated[
+        int, typer.Option(help="Take at most so many queries; 0: all, or 300 of a kind from your notes.", min=0)
+    ] = 0,
+    html: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(metavar="FILE", help="Also write a page with charts.", show_default=False),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the measures as JSON.")] = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Score the search on a collection with judgements, stage by stage.
+    """Score the search, stage by stage.
 
-    The documents are indexed apart from your notes.
+    On queries with judgements, in a folder or in files of TREC; else on queries that your notes make themselves: their
+    titles, headings and links, which are taken out of the notes first. The documents are indexed apart from your index.
 
-    Example: notesearch eval sample_notes
+    Example: notesearch eval
+
+    Of a collection: notesearch eval sample_notes --worst 3 --html report.html
+
+    Of other programs: notesearch eval --qrels qrels.txt --run bm25.run --run mine.run
     """
-    from notesearch.api import evaluate_collection
+    from notesearch.cli.eval_formats import format_evaluation
+    from notesearch.evaluation.report import report_as_json
+    from notesearch.evaluation.report_page import report_page
+    from notesearch.evaluation_api import EvaluationOptions, evaluate
+    from notesearch.pages import check_writable, write_page
     from notesearch.settings import load_settings
 
-    settings = load_settings(model=model)
-    with progress_bar("Indexing", shown=not quiet and is_terminal(sys.stderr)) as progress:
-        results = evaluate_collection(
-            settings, directory, index_dir=index_dir, max_queries=max_queries, progress=progress
-        )
+    settings = load_settings(model=model, cross_encoder=cross_encoder)
+    options = EvaluationOptions(
+        directory=directory,
+        qrels_file=qrels,
+        topics_file=topics,
+        run_files=tuple(runs or ()),
+        stages=tuple(stage.value for stage in stages or ()),
+        max_queries=max_queries,
+        worst=worst,
+        index_dir=index_dir,
+    )
+    if html:
+        check_writable(html)
+    with stage_progress(shown=not quiet and is_terminal(sys.stderr)) as progress:
+        evaluation = evaluate(settings, options, progress=progress)
+    if html:
+        write_page(html, report_page(evaluation))
     if as_json:
-        write([json.dumps([_as_json(result) for result in results]) + "\n"])
+        write([json.dumps(report_as_json(evaluation), ensure_ascii=False) + "\n"])
     else:
-        write(f"{line}\n" for line in _table(results))
-
-
-def _as_json(result: Evaluation) -> dict[str, object]:
-    return {
-        "mode": result.mode,
-        "rerank": result.rerank,
-        **_rounded(asdict(result.measures)),
-        "ms_per_query": round(result.ms_per_query, 2),
-        "grades": {grade: _rounded(asdict(measures)) for grade, measures in result.grades.items()},
-    }
-
-
-def _rounded(values: dict[str, float]) -> dict[str, float]:
-    return {name: round(value, 4) for name, value in values.items()}
-
-
-def _table(results: list[Evaluation]) -> Iterator[str]:
-    names = [name for result in results for name in (_stage(result), *(f"  {grade}" for grade in result.grades))]
-    first = max(map(len, names))
-    yield " ".join([" " * first, f"{'queries':>7}", *(f"{column:>10}" for column in _COLUMNS)])
-    for result in results:
-        rows: list[tuple[str, Measures, str]] = [(_stage(result), result.measures, f"{result.ms_per_query:10.1f}")]
-        rows += [(f"  {grade}", measures, "") for grade, measures in result.grades.items()]
-        for name, measures, milliseconds in rows:
-            scores = f"{measures.ndcg_10:10.4f} {measures.recall_100:10.4f} {measures.mrr_10:10.4f}"
-            yield f"{name:<{first}} {measures.queries:7d} {scores} {milliseconds}".rstrip()
-
-
-def _stage(result: Evaluation) -> str:
-    return result.mode if result.rerank == "none" else f"{result.mode} + {result.rerank}"
+        write(format_evaluation(evaluation, columns=width(), colour=uses_colour(sys.stdout)))
+    if not quiet:
+        warn_of_skipped(evaluation.skipped, everything=verbose)
+        if evaluation.own_notes:
+            warn("The queries are the notes' own titles, headings and links, which were taken out of them first.")
+        if html:
+            warn(f"Report: {html}")

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from notesearch.cli.terminal import columns_of, harmless, paint, wrapped
 from notesearch.records import Evidence, Hit
 
+if TYPE_CHECKING:
+    from notesearch.retrieval.concepts import ConceptLink
+
 _INDENT = "    "
 # What the parts of a sum are called, and scores as they are.
-_PARTS = {"lexical": "words", "dense": "meaning", "late": "words in context"}
-_SCORES = {"cross_encoder": "cross-encoder", "lexical": "BM25", "dense": "cosine", "late": "MaxSim"}
+_PARTS = {"lexical": "words", "dense": "meaning", "late": "words in context", "concepts": "concepts"}
+_SCORES = {
+    "cross_encoder": "cross-encoder",
+    "lexical": "BM25",
+    "dense": "cosine",
+    "late": "MaxSim",
+    "concepts": "concepts",
+}
 _BAR_COLUMNS = 10
 _LEAST_WIDTH_FOR_BARS = 40
 _EIGHTHS = " ▏▎▍▌▋▊▉"
@@ -32,6 +42,16 @@ def explanation(hit: Hit, colour: bool, width: int) -> Iterator[str]:
     longest = max((columns_of(harmless(row.query_token)) for row in hit.evidence), default=0)
     for row in hit.evidence:
         yield _evidence_line(row, min(longest, room), room, bar_columns, colour)
+
+
+def explain_concepts(links: Sequence[ConceptLink], colour: bool, width: int) -> Iterator[str]:
+    """Says which of the owner's links between ideas a query brought along, one a line; an empty line ends them."""
+    for link in links:
+        text = f"linked: {link.idea} ~ {link.linked} ({link.weight:.2f})"
+        for line in wrapped(harmless(text), width, "", _INDENT):
+            yield paint(line, "dim", colour=colour) + "\n"
+    if links:
+        yield "\n"
 
 
 def _sum(hit: Hit) -> str:

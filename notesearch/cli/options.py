@@ -24,6 +24,15 @@ CrossEncoderName = Annotated[
         "--cross-encoder", metavar="MODEL", help="Rerank by it: a local directory or a hub id.", show_default=False
     ),
 ]
+ConceptsFile = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option(
+        "--concepts",
+        metavar="FILE",
+        help="Links between ideas. Default: concepts.toml in the user's configuration directory.",
+        show_default=False,
+    ),
+]
 Output = Annotated[Format, typer.Option("--format", help="How to print the hits.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Short for --format json.")]
 AsJsonl = Annotated[bool, typer.Option("--jsonl", help="Short for --format jsonl.")]

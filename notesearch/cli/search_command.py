@@ -16,12 +16,14 @@ from typing import Annotated, Any, Optional
 import typer
 
 from notesearch.cli.dates import parse_date
+from notesearch.cli.explanation import explain_concepts
 from notesearch.cli.formats import Format, choose_format, format_hits, hit_as_dict, json_list
 from notesearch.cli.options import (
     AsJson,
     AsJsonl,
     AsTsv,
     AsVimgrep,
+    ConceptsFile,
     CrossEncoderName,
     Explain,
     IndexDir,
@@ -67,6 +69,8 @@ def search(
         ),
     ] = None,
     cross_encoder: CrossEncoderName = None,
+    concepts: ConceptsFile = None,
+    no_concepts: Annotated[bool, typer.Option("--no-concepts", help="Search without links between ideas.")] = False,
     explain: Explain = False,
     tag: Annotated[list[str], typer.Option(help="Only notes with this tag; again for more.")] = [],  # noqa: B006
     not_tag: Annotated[list[str], typer.Option(help="Only notes without this tag.")] = [],  # noqa: B006
@@ -98,6 +102,8 @@ def search(
         gc.disable()  # one query is over before garbage matters, yet collecting it takes a tenth of the time
     from notesearch.api import open_index
 
+    if concepts and no_concepts:
+        raise UsageError("--concepts and --no-concepts were both given", "Give one of them.")
     kind = choose_format(output, as_json, as_jsonl, as_tsv, as_vimgrep, files, null)
     now = datetime.now()
     options: dict[str, Any] = {
@@ -114,13 +120,15 @@ def search(
     found = False
     as_one_list: list[dict[str, object]] = []
     colour, columns = uses_colour(sys.stdout), width()
-    with open_index(index_dir, cross_encoder=cross_encoder) as index:
+    with open_index(index_dir, cross_encoder=cross_encoder, concepts=concepts or not no_concepts) as index:
         for query_id, text in batch:
             hits = index.search(text, **options)
             found = found or bool(hits)
             if kind is Format.JSON:  # one document, however many queries
                 as_one_list += [hit_as_dict(hit, query_id) for hit in hits]
             else:
+                if explain and kind is Format.HUMAN and hits:
+                    write(explain_concepts(index.concepts_of(text), colour, columns))
                 write(format_hits(hits, kind, query_id=query_id, colour=colour, width=columns, explain=explain))
     if kind is Format.JSON:
         write([json_list(as_one_list)])

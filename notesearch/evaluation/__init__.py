@@ -1,6 +1,24 @@
-"""How good a ranking is: collections with judgements, and measures."""
+"""How good a ranking is: collections with judgements, measures, comparisons, reports."""
 
-from notesearch.evaluation.collection import Collection, read_collection, write_corpus_as_notes
-from notesearch.evaluation.measures import Measures, measure_run
+from notesearch.evaluation.collection import Collection, read_collection, read_run_for, write_corpus_as_notes
+from notesearch.evaluation.comparison import Comparison, bootstrap_interval, compare
+from notesearch.evaluation.measures import Measures, QueryMeasures, measure_queries, measure_run
+from notesearch.evaluation.scores import Evaluation, StageScores, score_run, sum_up
 
-__all__ = ["Collection", "Measures", "measure_run", "read_collection", "write_corpus_as_notes"]
+__all__ = [
+    "Collection",
+    "Comparison",
+    "Evaluation",
+    "Measures",
+    "QueryMeasures",
+    "StageScores",
+    "bootstrap_interval",
+    "compare",
+    "measure_queries",
+    "measure_run",
+    "read_collection",
+    "read_run_for",
+    "score_run",
+    "sum_up",
+    "write_corpus_as_notes",
+]

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import math
+import os
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from notesearch.errors import UsageError
+from notesearch.evaluation.lines import LAYOUTS, read_jsonl
+from notesearch.evaluation.trec import read_qrels, read_run, read_topics
+from notesearch.records import Skipped
 
-_LAYOUTS = (
-    "It should hold corpus.jsonl, queries.jsonl and qrels.tsv (BEIR), "
-    'or notes and a queries.jsonl with lines like {"_id": "1", "text": "…", "relevant": ["folder/note.md"]}.'
-)
+# As BEIR names its judgements; the first that is there is taken.
+_QRELS_FILES = ("qrels.tsv", "qrels/test.tsv", "qrels/dev.tsv", "qrels/train.tsv")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +26,12 @@ class Collection:
 
     Attributes:
         queries: Query id → text; judged queries only.
-        qrels: Query id → document id → gain, greater than 0.
+        qrels: Query id → document id → gain, greater than 0; in the order of the queries.
         grades: Query id → the kind of query that it is; empty where nobody said.
         notes_dir: The notes themselves, where the collection is a folder of notes; documents are their paths below it.
         corpus_file: Else, the documents as JSON lines with `_id`, `title` and `text`.
+        document_ids: Path below `notes_dir` → document id, where the notes are copies under other names.
+        skipped: What of it cannot be used, and why.
     """
 
     queries: dict[str, str]
@@ -35,6 +39,8 @@ class Collection:
     grades: dict[str, str]
     notes_dir: Path | None
     corpus_file: Path | None
+    document_ids: Mapping[str, str] = field(default_factory=dict)
+    skipped: tuple[Skipped, ...] = ()
 
     def sampled(self, most: int) -> Collection:
         """The same collection with every n-th query, so that no more than `most` remain; with all where `most` is 0."""
@@ -51,33 +57,81 @@ class Collection:
         """The judgements of the queries of one grade."""
         return {query_id: gains for query_id, gains in self.qrels.items() if self.grades.get(query_id) == grade}
 
+    def missing_documents(self, ids: Iterable[str]) -> list[str]:
+        """Those that are no documents of the collection; none where it has no documents."""
+        if self.corpus_file:
+            known = {str(record["_id"]) for record in read_jsonl(self.corpus_file, ("_id",))}
+            return [document_id for document_id in ids if document_id not in known]
+        if self.notes_dir and not self.document_ids:
+            folder = self.notes_dir
+            return [document_id for document_id in ids if not _is_file(folder / document_id)]
+        return []
 
-def read_collection(directory: Path) -> Collection:
-    """Reads a collection, in either layout.
+
+def read_collection(
+    directory: Path | None,
+    *,
+    qrels_file: Path | None = None,
+    topics_file: Path | None = None,
+    only_runs: bool = False,
+) -> Collection:
+    """Reads a collection, in any layout.
+
+    Args:
+        directory: The documents, and whatever of the rest is not named; `None` where there are no documents.
+        qrels_file: The judgements: of TREC or BEIR.
+        topics_file: The queries: TREC topics, lines of an id, a tab and a text, or JSON lines.
+        only_runs: Whether only runs are to be scored, so that queries need no text.
 
     Raises:
         UsageError: A file is missing, or a line of it is not as it should be.
     """
-    if not (directory / "queries.jsonl").is_file():
-        raise UsageError(f"no queries.jsonl in {directory}", _LAYOUTS)
-    records = list(_read_jsonl(directory / "queries.jsonl", ("_id", "text")))
-    corpus_file = directory / "corpus.jsonl"
-    if corpus_file.is_file():
-        qrels = _read_qrels(directory / "qrels.tsv")
-    else:
-        qrels = {str(r["_id"]): {str(path): 1.0 for path in _relevant(r)} for r in records}
-    qrels = {query_id: gains for query_id, gains in qrels.items() if gains}
-    queries = {str(r["_id"]): str(r["text"]) for r in records if str(r["_id"]) in qrels}
-    qrels = {query_id: qrels[query_id] for query_id in queries}
+    corpus_file = _existing(directory, ("corpus.jsonl",))
+    topics_file = topics_file or _existing(directory, ("queries.jsonl",))
+    qrels_file = qrels_file or _existing(directory, _QRELS_FILES)
+    if not topics_file and not only_runs:
+        raise UsageError(f"no queries.jsonl in {directory}", LAYOUTS)
+    if corpus_file and not qrels_file:
+        raise UsageError(f"no qrels.tsv in {directory}", LAYOUTS)
+    records = read_topics(topics_file) if topics_file else []
+    judged = read_qrels(qrels_file) if qrels_file else {str(r["_id"]): _relevant(r) for r in records}
+    texts = {str(r["_id"]): str(r["text"]).strip() for r in records}
+    if only_runs:
+        texts |= {query_id: query_id for query_id in judged if not texts.get(query_id)}
+    relevant = {query_id: {doc: gain for doc, gain in gains.items() if gain > 0} for query_id, gains in judged.items()}
+    queries = {query_id: text for query_id, text in texts.items() if text and relevant.get(query_id)}
+    source = qrels_file or topics_file
     if not queries:
-        raise UsageError(f"{directory} has no judged query", _LAYOUTS)
+        raise UsageError(f"{source or directory} has no judged query", LAYOUTS)
     return Collection(
         queries=queries,
-        qrels=qrels,
-        grades={str(r["_id"]): str(r["grade"]) for r in records if "grade" in r and str(r["_id"]) in qrels},
-        notes_dir=None if corpus_file.is_file() else directory,
-        corpus_file=corpus_file if corpus_file.is_file() else None,
+        qrels={query_id: relevant[query_id] for query_id in queries},
+        grades={str(r["_id"]): str(r["grade"]) for r in records if "grade" in r and str(r["_id"]) in queries},
+        notes_dir=None if corpus_file else directory,
+        corpus_file=corpus_file,
+        skipped=tuple(_left_out(str(source), texts, relevant)),
     )
+
+
+def read_run_for(collection: Collection, path: Path) -> tuple[dict[str, list[str]], list[Skipped]]:
+    """Reads a run, and counts what in it the collection does not know.
+
+    Queries that are not judged are left out. A document that is none of the collection keeps its rank, as it does for
+    trec_eval.
+
+    Raises:
+        UsageError: See `read_run`.
+    """
+    run = read_run(path)
+    known = {query_id: documents for query_id, documents in run.items() if query_id in collection.qrels}
+    if collection.notes_dir:
+        known = {query_id: _below(collection.notes_dir, documents) for query_id, documents in known.items()}
+    skipped = _counted(path, len(run) - len(known), "query", "queries", "not among those judged")
+    absent = len(collection.qrels) - len(known)
+    skipped += _counted(path, absent, "judged query", "judged queries", "not in the run: 0 for each")
+    strange = collection.missing_documents(dict.fromkeys(doc for documents in known.values() for doc in documents))
+    skipped += _counted(path, len(strange), "document", "documents", "not in the collection")
+    return known, skipped
 
 
 def write_corpus_as_notes(corpus_file: Path, folder: Path) -> dict[str, str]:
@@ -88,7 +142,7 @@ def write_corpus_as_notes(corpus_file: Path, folder: Path) -> dict[str, str]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     names = {}
-    for number, record in enumerate(_read_jsonl(corpus_file, ("_id", "text"))):
+    for number, record in enumerate(read_jsonl(corpus_file, ("_id", "text"))):
         title = re.sub(r"\s+", " ", str(record.get("title") or "")).strip()
         name = f"{number:06d}.md"
         heading = f"# {title}\n\n" if title else ""
@@ -101,47 +155,40 @@ def write_corpus_as_notes(corpus_file: Path, folder: Path) -> dict[str, str]:
     return names
 
 
-def _relevant(record: dict[str, Any]) -> list[Any]:
+def _existing(directory: Path | None, names: Sequence[str]) -> Path | None:
+    if directory is None:
+        return None
+    return next((directory / name for name in names if (directory / name).is_file()), None)
+
+
+def _relevant(record: dict[str, Any]) -> dict[str, float]:
     relevant = record.get("relevant", [])
     if not isinstance(relevant, list):
-        raise UsageError(f'query {record["_id"]}: "relevant" is no list of notes', _LAYOUTS)
-    return relevant
+        raise UsageError(f'query {record["_id"]}: "relevant" is no list of notes', LAYOUTS)
+    return {str(path): 1.0 for path in relevant}
 
 
-def _read_qrels(path: Path) -> dict[str, dict[str, float]]:
-    qrels: dict[str, dict[str, float]] = {}
-    for number, line in enumerate(_read_lines(path), start=1):
-        columns = line.rstrip("\n").split("\t")
-        try:
-            query_id, document_id, gain = columns[0], columns[1], float(columns[2])
-        except (IndexError, ValueError) as error:
-            if number == 1:  # the header
-                continue
-            raise UsageError(
-                f"{path}, line {number} is no judgement", "query id, document id, score; tabs between"
-            ) from error
-        if gain > 0:
-            qrels.setdefault(query_id, {})[document_id] = gain
-    return qrels
+def _left_out(source: str, texts: dict[str, str], relevant: dict[str, dict[str, float]]) -> Iterable[Skipped]:
+    """The queries that cannot be asked or judged."""
+    without_text = sum(1 for query_id, gains in relevant.items() if gains and not texts.get(query_id))
+    irrelevant = sum(1 for gains in relevant.values() if not gains)
+    yield from _counted(source, without_text, "judged query", "judged queries", "without a text")
+    yield from _counted(source, irrelevant, "query", "queries", "without a relevant document")
 
 
-def _read_jsonl(path: Path, keys: tuple[str, ...]) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(_read_lines(path), start=1):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-        except ValueError as error:
-            raise UsageError(f"{path}, line {number} is not JSON: {error}", _LAYOUTS) from error
-        if not isinstance(record, dict) or any(key not in record for key in keys):
-            raise UsageError(f"{path}, line {number} lacks {' or '.join(keys)}", _LAYOUTS)
-        yield record
+def _counted(path: Path | str, count: int, one: str, many: str, what: str) -> list[Skipped]:
+    return [Skipped(str(path), f"{count:,} {one if count == 1 else many} {what}")] if count else []
 
 
-def _read_lines(path: Path) -> Iterator[str]:
-    # Not splitlines(): a text may hold U+2028, which ends no line of JSON.
+def _is_file(path: Path) -> bool:
     try:
-        with path.open(encoding="utf-8") as file:
-            yield from file
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read {path}: {error}", _LAYOUTS) from error
+        return path.is_file()
+    except (OSError, ValueError):  # an id may be anything, and as long as it likes
+        return False
+
+
+def _below(folder: Path, documents: Sequence[str]) -> list[str]:
+    """Notes by their paths below a folder, where a run of `search --format trec` has absolute ones, without spaces."""
+    prefix = os.path.realpath(folder) + os.sep
+    paths = {document: unquote(document) for document in documents}
+    return [path.removeprefix(prefix) if path.startswith(prefix) else document for document, path in paths.items()]

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 Qrels = Mapping[str, Mapping[str, float]]
 """Query id → document id → gain, greater than 0."""
@@ -17,34 +23,56 @@ class Measures:
     Attributes:
         queries: How many queries were judged.
         ndcg_10: nDCG@10 with linear gains (Järvelin and Kekäläinen, 2002; trec_eval's ndcg_cut).
+        recall_10: Part of the relevant documents among the first 10.
         recall_100: Part of the relevant documents among the first 100.
         mrr_10: Reciprocal of the first relevant document's rank, 0 where that is beyond 10.
+        hit_1: Part of the queries whose first document is relevant.
     """
 
     queries: int
     ndcg_10: float
+    recall_10: float
     recall_100: float
     mrr_10: float
+    hit_1: float
 
 
-def measure_run(run: Mapping[str, Sequence[str]], qrels: Qrels) -> Measures:
-    """Measures a run over all judged queries; a query that the run leaves out counts as 0.
+@dataclass(frozen=True, slots=True, eq=False)
+class QueryMeasures:
+    """The measures of each query, in the order of the judgements; see `Measures`."""
+
+    ndcg_10: NDArray[np.float64]
+    recall_10: NDArray[np.float64]
+    recall_100: NDArray[np.float64]
+    mrr_10: NDArray[np.float64]
+    hit_1: NDArray[np.float64]
+
+    def mean(self) -> Measures:
+        """The means over all queries."""
+        means = {field.name: float(getattr(self, field.name).mean()) for field in fields(self)}
+        return Measures(queries=len(self.ndcg_10), **means)
+
+
+def measure_queries(run: Mapping[str, Sequence[str]], qrels: Qrels) -> QueryMeasures:
+    """Measures each judged query of a run; a query that the run leaves out counts as 0.
 
     Args:
         run: Query id → document ids, best first, each once.
         qrels: The judgements; not empty.
     """
-
-    def mean(values: Sequence[float]) -> float:
-        return math.fsum(values) / len(values)
-
     ranked = [(run.get(query_id, ()), gains) for query_id, gains in qrels.items()]
-    return Measures(
-        queries=len(ranked),
-        ndcg_10=mean([ndcg(documents, gains, 10) for documents, gains in ranked]),
-        recall_100=mean([recall(documents, gains, 100) for documents, gains in ranked]),
-        mrr_10=mean([reciprocal_rank(documents, gains, 10) for documents, gains in ranked]),
+    return QueryMeasures(
+        ndcg_10=np.array([ndcg(documents, gains, 10) for documents, gains in ranked]),
+        recall_10=np.array([recall(documents, gains, 10) for documents, gains in ranked]),
+        recall_100=np.array([recall(documents, gains, 100) for documents, gains in ranked]),
+        mrr_10=np.array([reciprocal_rank(documents, gains, 10) for documents, gains in ranked]),
+        hit_1=np.array([reciprocal_rank(documents, gains, 1) for documents, gains in ranked]),
     )
+
+
+def measure_run(run: Mapping[str, Sequence[str]], qrels: Qrels) -> Measures:
+    """The means of `measure_queries`."""
+    return measure_queries(run, qrels).mean()
 
 
 def ndcg(documents: Sequence[str], gains: Mapping[str, float], depth: int) -> float:
@@ -60,7 +88,13 @@ def recall(documents: Sequence[str], gains: Mapping[str, float], depth: int) -> 
 
 def reciprocal_rank(documents: Sequence[str], gains: Mapping[str, float], depth: int) -> float:
     """1 / rank of the first relevant document; 0 where it is not among the first `depth`."""
-    return next((1.0 / rank for rank, document in enumerate(documents[:depth], start=1) if document in gains), 0.0)
+    rank = first_relevant(documents[:depth], gains)
+    return 1.0 / rank if rank else 0.0
+
+
+def first_relevant(documents: Sequence[str], gains: Mapping[str, float]) -> int:
+    """Rank of the first relevant document, 0 where there is none."""
+    return next((rank for rank, document in enumerate(documents, start=1) if document in gains), 0)
 
 
 def _discounted(gains: Sequence[float]) -> float:

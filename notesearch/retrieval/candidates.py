@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -47,15 +47,19 @@ class Candidate:
         )
 
 
-def propose_lexical(lexical: LexicalScores, wanted: int, weight: float | None = None) -> list[Candidate]:
+def propose_lexical(
+    lexical: LexicalScores, wanted: int, weight: float | None = None, also: Set[int] = frozenset()
+) -> list[Candidate]:
     """The notes that match a query's words best, best first.
 
     Args:
         lexical: What matched.
         wanted: The most notes.
         weight: What a point of BM25 counts, where other parts will be added; else the score is BM25 itself.
+        also: Notes to propose besides, matching or not.
     """
-    scores = {note_id: float(np.float32(lexical.notes[note_id])) for note_id in _best_notes(lexical, wanted)}
+    note_ids = dict.fromkeys([*_best_notes(lexical, wanted), *sorted(also)])
+    scores = {note_id: float(np.float32(lexical.notes.get(note_id, 0.0))) for note_id in note_ids}
     if weight is None:
         return [Candidate(note_id, bm25, {"lexical": bm25}, {}) for note_id, bm25 in scores.items()]
     return [
@@ -71,6 +75,7 @@ def propose_dense(
     wanted: int,
     lexical: LexicalScores = NOTHING_MATCHED,
     weight: float = 0.0,
+    also: Set[int] = frozenset(),
 ) -> list[Candidate]:
     """The notes that are closest to a query, and those that match its words best, by fused scores, best first.
 
@@ -81,10 +86,11 @@ def propose_dense(
         wanted: How many notes each retriever proposes.
         lexical: What matched the words, if they count.
         weight: What a point of BM25 counts against similarity.
+        also: Notes to propose besides.
     """
     chunk_notes = reader.notes_of_chunks(dense.best(_CHUNKS_A_NOTE * wanted).tolist())
     matched = lexical.notes
-    chunk_notes |= reader.chunk_ids_of_notes(_best_notes(lexical, wanted))
+    chunk_notes |= reader.chunk_ids_of_notes([*_best_notes(lexical, wanted), *also])
     closest = {note_id: cosines[0] for note_id, (_, cosines) in closest_chunks(chunk_notes, dense, 1).items()}
     note_ids = list(closest)
     cosines = np.array(list(closest.values()), dtype=np.float32)

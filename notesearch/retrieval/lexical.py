@@ -68,6 +68,11 @@ def match_lexical(reader: IndexReader, query: Query, limit: int, filters: Filter
     return LexicalScores(scores, min(coverage, 1.0))
 
 
+def is_mentioned(reader: IndexReader, words: str) -> bool:
+    """Whether some words stand one after another in a note, in whatever form."""
+    return bool(reader.match_words(_quoted(words), _FIELD_WEIGHTS, 1, Filters()))
+
+
 def chunks_with_phrases(reader: IndexReader, query: Query, filters: Filters) -> NDArray[np.int64] | None:
     """Ids of the chunks of notes in which all phrases of a query occur, ascending; `None` for a query without phrases.
 

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from notesearch.encoders import EncodedQuery, Encoder
-from notesearch.records import Filters, Hit
-from notesearch.retrieval.candidates import propose_dense, propose_lexical
+from notesearch.records import Evidence, Filters, Hit
+from notesearch.retrieval.candidates import Candidate, propose_dense, propose_lexical
 from notesearch.retrieval.dense import DenseScores, ExactScan
+from notesearch.retrieval.expansion import IDEA_NOTES, Expansion, Ranking, rank_with_expansions
 from notesearch.retrieval.fusion import fuse, lexical_weight
 from notesearch.retrieval.late_interaction import weigh_by_index
 from notesearch.retrieval.lexical import NOTHING_MATCHED, LexicalScores, chunks_with_phrases, match_lexical
-from notesearch.retrieval.passages import choose_passages, show_passages
+from notesearch.retrieval.passages import ChosenPassage, choose_passages, show_passages
 from notesearch.retrieval.query import Query, parse_query
 from notesearch.retrieval.reranking import POOL_NOTES, LateStage, rerank_by_cross_encoder
-from notesearch.storage import IndexReader
+from notesearch.retrieval.snippets import Match
+from notesearch.storage import IndexReader, StoredChunk, StoredNote
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from notesearch.encoders.cross_encoder import CrossEncoder
+    from notesearch.retrieval.concepts import ConceptLink, Concepts
 
     Scores = NDArray[np.float32]
 
@@ -37,17 +41,38 @@ _NOTES_A_HIT = 3
 _MOST_LEXICAL_NOTES = 5_000
 
 
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """What all rankings of one search have in common.
+
+    Attributes:
+        mode: Which retrievers take part.
+        rerank: What the best candidates are scored again by.
+        filters: Which notes may be found.
+        required: Ids of the only chunks that may be, for a query with phrases.
+    """
+
+    mode: Mode
+    rerank: Rerank
+    filters: Filters
+    required: NDArray[np.int64] | None
+
+
 class Searcher:
     """Answers queries from one index.
 
     Args:
         reader: The index.
         open_encoder: Opens the index's encoder; called once, and only for a query that needs it.
+        concepts: The owner's links between ideas, if there are any.
     """
 
-    def __init__(self, reader: IndexReader, open_encoder: Callable[[], Encoder]) -> None:
+    def __init__(
+        self, reader: IndexReader, open_encoder: Callable[[], Encoder], concepts: Concepts | None = None
+    ) -> None:
         self._reader = reader
         self._open_encoder = open_encoder
+        self._concepts = concepts
         self._encoder_to_come: Future[Encoder] | None = None
         self._scan: ExactScan | None = None
 
@@ -78,28 +103,69 @@ class Searcher:
             UsageError: The query is empty.
         """
         query = parse_query(typed)
+        if mode != "lexical" or rerank != "none":
+            self._begin_to_open_encoder()
+        scope = _Scope(mode, rerank, filters, chunks_with_phrases(self._reader, query, filters))
+        own, expansions = self._rank_all(query, scope, limit)
+        candidates, raised = rank_with_expansions(own.candidates, expansions)
+        shown = candidates[: _pool(limit) if cross_encoder else limit]
+        chosen = self._choose_passages(shown, own, raised, scope)
+        if cross_encoder:
+            chosen = rerank_by_cross_encoder(cross_encoder, query.text, chosen)[:limit]
+
+        def find_evidence(note: StoredNote, chunk: StoredChunk) -> tuple[tuple[Evidence, ...], list[Match]]:
+            late = raised.get(note.id, own).late
+            return late.find_evidence(note, chunk) if late else ((), [])
+
+        return show_passages(chosen, find_evidence)
+
+    def links_called_for(self, typed: str) -> tuple[ConceptLink, ...]:
+        """The owner's links between ideas that a query calls for, the heaviest first.
+
+        Raises:
+            UsageError: The query is empty.
+        """
+        return self._concepts.called_for(parse_query(typed).text, self._reader) if self._concepts else ()
+
+    def _rank_all(self, query: Query, scope: _Scope, limit: int) -> tuple[Ranking, list[Expansion]]:
+        """Ranks notes by a query, and by each idea that it brings along."""
+        expansions = []
+        for link in self._concepts.called_for(query.text, self._reader) if self._concepts else ():
+            # Quotation marks in a query ask for something; in the name of an idea they are part of it.
+            ranking = self._rank(parse_query(link.linked.replace('"', " ")), scope, IDEA_NOTES, IDEA_NOTES)
+            expansions.append(Expansion(link.weight, replace(ranking, candidates=ranking.candidates[:IDEA_NOTES])))
+        brought = {found.note_id for expansion in expansions for found in expansion.ranking.candidates}
         wanted = max(_LEAST_NOTES, _NOTES_A_HIT * limit)
-        if mode == "lexical" and rerank == "none":
-            return self._search_by_words(query, filters, wanted, limit)
-        self._begin_to_open_encoder()
-        required = chunks_with_phrases(self._reader, query, filters)
-        lexical = self._match_words(query, filters, required) if mode != "dense" else NOTHING_MATCHED
+        return self._rank(query, scope, wanted, _pool(limit), brought), expansions
+
+    def _rank(self, query: Query, scope: _Scope, wanted: int, pool: int, also: Set[int] = frozenset()) -> Ranking:
+        """Ranks notes by one text.
+
+        Args:
+            query: The text.
+            scope: What holds for the whole search.
+            wanted: How many notes each retriever proposes.
+            pool: How many of them are scored again.
+            also: Notes to rank besides, wherever they come.
+        """
+        lexical = self._match_words(query, scope) if scope.mode != "dense" else NOTHING_MATCHED
+        if scope.mode == "lexical" and scope.rerank == "none":  # no encoder is needed
+            candidates = propose_lexical(lexical, wanted, 1.0 if also else None, also)
+            return Ranking(query, candidates, lambda shares, _: shares, None)
         encoded = self._encoder.encode_query(query.text)
-        dense = self._score_chunks(encoded, filters, required)
+        dense = self._score_chunks(encoded, scope)
         scale = self._encoder.scale
         weight = self._weigh_words(lexical, dense)
-        if mode == "lexical":
-            candidates = propose_lexical(lexical, wanted, weight)
+        if scope.mode == "lexical":
+            candidates = propose_lexical(lexical, wanted, weight, also)
         else:
-            candidates = propose_dense(self._reader, dense, scale, wanted, lexical, weight)
-        pool = max(POOL_NOTES, limit)
+            candidates = propose_dense(self._reader, dense, scale, wanted, lexical, weight, also)
         late = None
-        if rerank != "none":
+        late_contributions: dict[int, float] = {}
+        if scope.rerank != "none":
             late_query = weigh_by_index(encoded, self._reader)
             late = LateStage(self._reader, self._encoder, query.text, late_query, dense)
-        late_contributions: dict[int, float] = {}
-        if late:
-            candidates, late_contributions = late.rerank(candidates, pool)
+            candidates, late_contributions = late.rerank(candidates, pool, also)
 
         def rank_chunks(lexical_shares: Scores, chunk_ids: NDArray[np.int64]) -> Scores:
             fused = fuse(lexical_shares, scale.similarity(dense.of(chunk_ids)), weight)
@@ -109,17 +175,19 @@ class Searcher:
             added = [late_contributions.get(i, unseen) for i in chunk_ids.tolist()]
             return fused + np.array(added, dtype=np.float32)
 
-        shown = candidates[: pool if cross_encoder else limit]
-        chosen = choose_passages(self._reader, query, shown, required, rank_chunks)
-        if cross_encoder:
-            chosen = rerank_by_cross_encoder(cross_encoder, query.text, chosen)[:limit]
-        return show_passages(chosen, late.find_evidence if late else None)
+        return Ranking(query, candidates, rank_chunks, late)
 
-    def _search_by_words(self, query: Query, filters: Filters, wanted: int, limit: int) -> list[Hit]:
-        """A search that needs no encoder."""
-        required = chunks_with_phrases(self._reader, query, filters)
-        found = propose_lexical(self._match_words(query, filters, required), wanted)[:limit]
-        return show_passages(choose_passages(self._reader, query, found, required, lambda shares, _: shares), None)
+    def _choose_passages(
+        self, shown: Sequence[Candidate], own: Ranking, raised: Mapping[int, Ranking], scope: _Scope
+    ) -> list[ChosenPassage]:
+        """Chooses the passage of each note by the text that the note counts for: the query, or an idea."""
+        passages: dict[int, ChosenPassage] = {}
+        for ranking in dict.fromkeys(raised.get(found.note_id, own) for found in shown):
+            of_text = {found.note_id: found for found in ranking.candidates}
+            best = [of_text[found.note_id] for found in shown if raised.get(found.note_id, own) is ranking]
+            chosen = choose_passages(self._reader, ranking.query, best, scope.required, ranking.rank_chunks)
+            passages |= {passage.note.id: passage for passage in chosen}
+        return [replace(passages[found.note_id], found=found) for found in shown]
 
     @property
     def _encoder(self) -> Encoder:
@@ -133,17 +201,17 @@ class Searcher:
             pool.shutdown(wait=False)
         return self._encoder_to_come
 
-    def _match_words(self, query: Query, filters: Filters, required: NDArray[np.int64] | None) -> LexicalScores:
-        lexical = match_lexical(self._reader, query, _MOST_LEXICAL_NOTES, filters)
-        if required is None:
+    def _match_words(self, query: Query, scope: _Scope) -> LexicalScores:
+        lexical = match_lexical(self._reader, query, _MOST_LEXICAL_NOTES, scope.filters)
+        if scope.required is None:
             return lexical
         # The phrases' letters, not only their stems.
-        return lexical.only(set(self._reader.notes_of_chunks(required.tolist()).values()))
+        return lexical.only(set(self._reader.notes_of_chunks(scope.required.tolist()).values()))
 
-    def _score_chunks(self, encoded: EncodedQuery, filters: Filters, required: NDArray[np.int64] | None) -> DenseScores:
+    def _score_chunks(self, encoded: EncodedQuery, scope: _Scope) -> DenseScores:
         self._scan = self._scan or ExactScan(self._reader)
-        dense = self._scan.score(encoded.vector, filters)
-        return dense if required is None else dense.only(required)
+        dense = self._scan.score(encoded.vector, scope.filters)
+        return dense if scope.required is None else dense.only(scope.required)
 
     def _weigh_words(self, lexical: LexicalScores, dense: DenseScores) -> float:
         """What a point of BM25 counts against similarity for this query."""
@@ -151,3 +219,8 @@ class Searcher:
             return 0.0
         highest = self._encoder.scale.similarity(np.array([dense.highest], dtype=np.float32))
         return lexical_weight(float(highest[0]), lexical.coverage)
+
+
+def _pool(limit: int) -> int:
+    """How many notes are scored again."""
+    return max(POOL_NOTES, limit)

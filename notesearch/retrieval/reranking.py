@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -51,18 +51,22 @@ class LateStage:
     query: LateQuery
     dense: DenseScores
 
-    def rerank(self, candidates: Sequence[Candidate], pool: int) -> tuple[list[Candidate], dict[int, float]]:
+    def rerank(
+        self, candidates: Sequence[Candidate], pool: int, also: Set[int] = frozenset()
+    ) -> tuple[list[Candidate], dict[int, float]]:
         """Scores the first candidates again.
 
         Args:
             candidates: Best first.
             pool: How many.
+            also: Notes to score besides, wherever they come.
 
         Returns:
             All of them, best first, and what late interaction adds to the score of each chunk that it looked at. Notes
             without token codes (an index that an older notesearch made) stay behind those that have them.
         """
-        first = candidates[:pool]
+        first = [*candidates[:pool], *(candidate for candidate in candidates[pool:] if candidate.note_id in also)]
+        others = [candidate for candidate in candidates[pool:] if candidate.note_id not in also]
         note_chunks = self.reader.chunk_ids_of_notes([candidate.note_id for candidate in first])
         closest = closest_chunks(note_chunks, self.dense, PASSAGES_A_NOTE)
         codes = self.reader.token_codes([chunk_id for ids, _ in closest.values() for chunk_id in ids])
@@ -78,7 +82,7 @@ class LateStage:
             else:
                 rest.append(candidate)
         ranked.sort(key=lambda candidate: -candidate.score)
-        return continue_below(ranked, [*rest, *candidates[pool:]]), added
+        return continue_below(ranked, [*rest, *others]), added
 
     def find_evidence(self, note: StoredNote, chunk: StoredChunk) -> tuple[tuple[Evidence, ...], list[Match]]:
         """See `passages.FindEvidence`."""

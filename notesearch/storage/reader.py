@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from notesearch.errors import IndexMissing
-from notesearch.records import Filters
+from notesearch.records import Filters, LinkKind
 from notesearch.storage.database import HOW_TO_INDEX, database_file, open_for_reading, translated_errors
 from notesearch.storage.filters import admitted_notes_sql
 from notesearch.storage.schema import TOKENIZER
@@ -211,6 +211,10 @@ class IndexReader:
         """Maps the ids of all notes to their paths and those of the indexed folders that they are in."""
         rows = self._query("SELECT n.id, n.path, f.path FROM notes n JOIN folders f ON f.id = n.folder_id")
         return {note_id: (path, folder) for note_id, path, folder in rows}
+
+    def links(self) -> list[tuple[int, str, LinkKind]]:
+        """All links as written: ids of their notes, targets and kinds; see `records.Link`."""
+        return self._query("SELECT note_id, target, kind FROM links ORDER BY note_id, position")
 
     def dead_chunks(self) -> NDArray[np.int64]:
         """Ids of chunks that `vectors.hnsw` may still hold though they are gone, ascending int64."""

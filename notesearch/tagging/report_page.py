@@ -6,19 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+from notesearch.pages import page, table
+
 _STYLE = """
-:root { color-scheme: light dark; --line: #8884; --bar: #4a7fb5; --other: #8886; }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.5rem; }
-table { border-collapse: collapse; width: 100%; }
-th, td { text-align: right; padding: .2rem .6rem; border-bottom: 1px solid var(--line); white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; white-space: normal; }
 td.chart { width: 40%; } .kept td { font-weight: 600; }
-.bar { background: var(--other); height: .8rem; border-radius: 2px; } 
+.bar { background: var(--other); height: .8rem; border-radius: 2px; }
 .kept .bar, .label .bar { background: var(--bar); }
-svg { max-width: 24rem; width: 100%; } svg text { font-size: 11px; fill: currentColor; }
-.note { color: #777; }
+svg { max-width: 24rem; width: 100%; }
 """
 _PLOT = 260
 _MARGIN = 36
@@ -27,9 +21,7 @@ _MARGIN = 36
 def report_page(report: Mapping[str, Any]) -> str:
     """Renders a report, as `report.report_as_json` gives it, as one HTML page."""
     held_out = report["held_out"]
-    title = f"Classifier {report['name']}"
     parts = [
-        f"<h1>{escape(title)}</h1>",
         f"<p>{report['notes']:,} notes, {len(report['labels'])} labels, labels from {escape(report['labels_from'])}. "
         f"Kept: <b>{escape(report['method'])}</b>.</p>",
         "<h2>Methods</h2>",
@@ -46,12 +38,7 @@ def report_page(report: Mapping[str, Any]) -> str:
         *_confusions(held_out["confusions"]),
         *_left_out(report),
     ]
-    return (
-        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
-        f'<meta name="viewport" content="width=device-width">\n<title>{escape(title)}</title>\n'
-        f"<style>{_STYLE}</style>\n</head>\n<body>\n" + "\n".join(parts) + "\n</body>\n</html>\n"
-    )
+    return page(f"Classifier {report['name']}", parts, _STYLE)
 
 
 def _methods(report: Mapping[str, Any]) -> str:
@@ -130,12 +117,8 @@ def _calibration(bins: Sequence[Mapping[str, Any]]) -> str:
 def _confusions(confusions: Sequence[Sequence[Any]]) -> list[str]:
     if not confusions:
         return []
-    rows = [
-        f"<tr><td>{escape(wanted)}</td><td>{escape(given)}</td><td>{count}</td></tr>"
-        for wanted, given, count in confusions
-    ]
-    head = "<tr><th>the note has</th><th>but is given</th><th>times</th></tr>"
-    return ["<h2>Confusions</h2>", "<table>", head, *rows, "</table>"]
+    rows = [(wanted, given, str(count)) for wanted, given, count in confusions]
+    return ["<h2>Confusions</h2>", table(("the note has", "but is given", "times"), rows)]
 
 
 def _left_out(report: Mapping[str, Any]) -> list[str]:

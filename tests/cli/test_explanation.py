@@ -5,8 +5,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from notesearch.cli.explanation import explanation, shade
+from notesearch.cli.explanation import explain_concepts, explanation, shade
 from notesearch.records import Evidence, Hit
+from notesearch.retrieval.concepts import ConceptLink
 
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 BLOCKS = "█▉▊▋▌▍▎▏"
@@ -172,3 +173,18 @@ def test_a_closer_word_is_shaded_no_weaker(one, other):
     weaker, stronger = (order.index(shade(score)) for score in sorted((one, other)))
     assert weaker <= stronger
     assert (shade(0), shade(0.6), shade(1)) == tuple(order)
+
+
+def test_what_a_linked_idea_adds_is_a_part_of_the_sum():
+    found = hit(score=1.33, contributions={"dense": 0.35, "late": 0.15, "concepts": 0.83})
+    assert lines(found) == ["    1.33 = 0.35 meaning + 0.15 words in context + 0.83 concepts"]
+
+
+def test_linked_ideas_are_told_one_a_line():
+    links = [ConceptLink("impermanence", "eventual consistency", 0.5), ConceptLink("raft", "boats\x1b", 0.25)]
+    assert "".join(explain_concepts(links, colour=False, width=80)) == (
+        "linked: impermanence ~ eventual consistency (0.50)\nlinked: raft ~ boats\ufffd (0.25)\n\n"
+    )
+    for line in "".join(explain_concepts(links, colour=False, width=24)).splitlines():
+        assert len(line) <= 24
+    assert list(explain_concepts([], colour=True, width=80)) == []

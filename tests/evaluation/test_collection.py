@@ -1,10 +1,11 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from notesearch.errors import UsageError
-from notesearch.evaluation import Collection, read_collection, write_corpus_as_notes
+from notesearch.evaluation import Collection, read_collection, read_run_for, write_corpus_as_notes
 
 SAMPLE_NOTES = Path(__file__).parents[2] / "sample_notes"
 
@@ -107,7 +108,9 @@ BAD = [
     ({"queries": QUERIES}, "no judged query"),
     ({"corpus": CORPUS, "queries": QUERIES, "qrels": QRELS + "1\td1\n"}, "qrels.tsv, line 6"),
     ({"corpus": CORPUS, "queries": QUERIES, "qrels": QRELS + "1\td1\tmuch\n"}, "qrels.tsv, line 6"),
-    ({"corpus": CORPUS, "queries": QUERIES, "qrels": "1 d1 1\n2 d2 1\n"}, "qrels.tsv, line 2"),
+    ({"corpus": CORPUS, "queries": QUERIES, "qrels": "1 d1 1\n2 d2 1\n"}, "qrels.tsv, line 1 is no judgement"),
+    ({"corpus": CORPUS, "queries": QUERIES, "qrels": ""}, "holds no judgement"),
+    ({"corpus": CORPUS, "queries": QUERIES, "qrels": "1\td1\t0\n"}, "no judged query"),
     ({"corpus": CORPUS, "queries": QUERIES}, "qrels.tsv"),
     ({"corpus": CORPUS}, "no queries.jsonl"),
 ]
@@ -131,6 +134,73 @@ def test_a_file_that_is_not_utf8_is_refused(tmp_path):
     (tmp_path / "queries.jsonl").write_bytes(b'{"_id": "1", "text": "caf\xe9"}\n')
     with pytest.raises(UsageError, match="cannot read"):
         read_collection(tmp_path)
+
+
+@pytest.mark.parametrize("split", ["test", "dev", "train"])
+def test_the_judgements_of_beir_are_in_a_folder(write, tmp_path, split):
+    folder = write(corpus=CORPUS, queries=QUERIES)
+    (folder / "qrels").mkdir()
+    (folder / "qrels" / f"{split}.tsv").write_text(QRELS)
+    (folder / "qrels" / "train.tsv").write_text(QRELS if split == "train" else "3\td1\t1\n")
+    assert list(read_collection(folder).qrels) == ["1", "2"]
+
+
+def test_judgements_and_queries_of_trec_for_a_folder_of_notes(write, tmp_path):
+    folder = write(queries=jsonl({"_id": "9", "text": "unused", "relevant": ["b.md"]}))
+    (folder / "mine.qrels").write_text("1 0 a.md 2\n1 0 b.md 0\n")
+    (folder / "mine.topics").write_text("1\tcap\n")
+    files = {"qrels_file": folder / "mine.qrels", "topics_file": folder / "mine.topics"}
+    collection = read_collection(folder, **files)
+    assert (collection.queries, collection.qrels) == ({"1": "cap"}, {"1": {"a.md": 2.0}})
+    assert collection.notes_dir == folder
+
+
+def test_to_score_runs_queries_need_no_text(tmp_path):
+    (tmp_path / "qrels").write_text("2 0 b 1\n1 0 a 1\n")
+    collection = read_collection(None, qrels_file=tmp_path / "qrels", only_runs=True)
+    assert collection.queries == {"2": "2", "1": "1"}
+    with pytest.raises(UsageError, match=r"no queries\.jsonl"):
+        read_collection(tmp_path, qrels_file=tmp_path / "qrels")
+
+
+def test_what_cannot_be_asked_or_judged_is_counted(write):
+    queries = QUERIES + jsonl({"_id": "4", "text": " "})
+    qrels = QRELS + "3\td1\t0\n4\td1\t1\n"
+    collection = read_collection(write(corpus=CORPUS, queries=queries, qrels=qrels))
+    assert list(collection.queries) == ["1", "2"]
+    assert [entry.reason for entry in collection.skipped] == [
+        "2 judged queries without a text",
+        "1 query without a relevant document",
+    ]
+
+
+def test_documents_that_are_not_there(write, tmp_path):
+    collection = read_collection(write(corpus=CORPUS, queries=QUERIES, qrels=QRELS))
+    assert collection.missing_documents(["d1", "x", "d2"]) == ["x"]
+    (tmp_path / "a.md").write_text("a")
+    notes = replace(collection, corpus_file=None, notes_dir=tmp_path)
+    assert notes.missing_documents(["a.md", "b.md", "x" * 5000, "nul\0"]) == ["b.md", "x" * 5000, "nul\0"]
+
+
+def test_a_run_is_read_without_what_is_not_judged(write, tmp_path):
+    collection = read_collection(write(corpus=CORPUS, queries=QUERIES, qrels=QRELS))
+    (tmp_path / "run").write_text("1 Q0 d2 1 2 me\n1 Q0 x 2 1 me\n7 Q0 d1 1 1 me\n")
+    run, skipped = read_run_for(collection, tmp_path / "run")
+    assert run == {"1": ["d2", "x"]}
+    assert [(entry.path, entry.reason) for entry in skipped] == [
+        (str(tmp_path / "run"), "1 query not among those judged"),
+        (str(tmp_path / "run"), "1 judged query not in the run: 0 for each"),
+        (str(tmp_path / "run"), "1 document not in the collection"),
+    ]
+
+
+def test_a_run_of_notesearch_names_notes_by_their_absolute_paths(write, tmp_path):
+    folder = write(queries=jsonl({"_id": "1", "text": "bread", "relevant": ["white bread.md"]}))
+    (folder / "white bread.md").write_text("Flour")
+    (folder / "run").write_text(f"1 Q0 {folder}/white%20bread.md 1 2 me\n1 Q0 100%25.md 2 1 me\n")
+    run, skipped = read_run_for(read_collection(folder), folder / "run")
+    assert run == {"1": ["white bread.md", "100%25.md"]}
+    assert [entry.reason for entry in skipped] == ["1 document not in the collection"]
 
 
 @pytest.mark.parametrize(("most", "kept"), [(0, 10), (10, 10), (20, 10), (9, 5), (5, 5), (4, 4), (3, 3), (1, 1)])

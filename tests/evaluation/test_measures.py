@@ -1,12 +1,14 @@
 import math
-import random
 
 import ir_measures
 import pytest
-from ir_measures import RR, R, nDCG
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ir_measures import RR, R, Success, nDCG
 
-from notesearch.evaluation import measure_run
+from notesearch.evaluation import Measures, measure_queries, measure_run
 from notesearch.evaluation.measures import ndcg, recall, reciprocal_rank
+from notesearch.evaluation.trec import read_run
 
 
 def test_ndcg_by_hand():
@@ -43,28 +45,46 @@ def test_reciprocal_rank_by_hand():
 def test_a_query_that_the_run_leaves_out_counts_as_nothing():
     qrels = {"1": {"a": 1.0}, "2": {"b": 1.0}}
     measures = measure_run({"1": ["a"], "unjudged": ["b"]}, qrels)
-    assert (measures.queries, measures.ndcg_10, measures.recall_100, measures.mrr_10) == (2, 0.5, 0.5, 0.5)
+    assert measures == Measures(queries=2, ndcg_10=0.5, recall_10=0.5, recall_100=0.5, mrr_10=0.5, hit_1=0.5)
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_the_measures_are_those_of_ir_measures(seed):
-    dice = random.Random(seed)
-    documents = [f"d{number}" for number in range(300)]
-    qrels, run = {}, {}
-    for query in (f"q{number}" for number in range(25)):
-        judged = dice.sample(documents, dice.randint(1, 30))
-        qrels[query] = {document: dice.choice([1, 1, 2, 3]) for document in judged}
-        if dice.random() < 0.9:
-            run[query] = dice.sample(documents, dice.choice([0, 3, 20, 150]))
-    scored = {
-        query: {document: float(len(ranked) - place) for place, document in enumerate(ranked)}
-        for query, ranked in run.items()
-    }
-    expected = ir_measures.calc_aggregate([nDCG @ 10, R @ 100, RR @ 10], qrels, scored)
+def test_the_measures_of_each_query_are_in_the_order_of_the_judgements():
+    qrels = {"1": {"a": 1.0, "b": 1.0}, "2": {"b": 1.0}}
+    found = measure_queries({"2": ["x", "b"], "1": ["a"]}, qrels)
+    assert found.recall_10.tolist() == found.recall_100.tolist() == [0.5, 1.0]
+    assert found.mrr_10.tolist() == [1.0, 0.5]
+    assert found.hit_1.tolist() == [1.0, 0.0]
+    assert found.mean().hit_1 == 0.5
 
-    found = measure_run(run, qrels)
 
-    assert found.queries == 25
-    assert found.ndcg_10 == pytest.approx(expected[nDCG @ 10], abs=1e-9)
-    assert found.recall_100 == pytest.approx(expected[R @ 100], abs=1e-9)
-    assert found.mrr_10 == pytest.approx(expected[RR @ 10], abs=1e-9)
+DOCUMENTS = [f"d{number}" for number in range(120)]
+QUERY_IDS = ["q1", "q2", "q3"]
+# Few scores, so that there are many ties, and some that differ only beyond what a 32-bit float holds.
+SCORES = st.sampled_from([0.5, 0.5 + 1e-10, -2.0, 3e5]) | st.floats(-1e6, 1e6)
+
+
+@given(
+    qrels=st.fixed_dictionaries(
+        {query: st.dictionaries(st.sampled_from(DOCUMENTS), st.integers(1, 3), min_size=1) for query in QUERY_IDS}
+    ),
+    scores=st.dictionaries(
+        st.sampled_from([*QUERY_IDS, "unjudged"]), st.dictionaries(st.sampled_from(DOCUMENTS), SCORES, min_size=1)
+    ).filter(len),
+)
+@settings(max_examples=60, deadline=None)
+def test_the_measures_are_those_of_trec_eval(tmp_path_factory, qrels, scores):
+    file = tmp_path_factory.mktemp("run") / "run.txt"
+    lines = (f"{query} Q0 {doc} 0 {score!r} me" for query, found in scores.items() for doc, score in found.items())
+    file.write_text("\n".join(lines))
+
+    found = measure_run(read_run(file), qrels)
+
+    # RR without a depth, since ir_measures does not ask trec_eval for RR@10, and breaks ties another way.
+    expected = {nDCG @ 10: [], R @ 10: [], R @ 100: [], RR: [], Success @ 1: []}
+    for metric in ir_measures.iter_calc(expected, qrels, scores):
+        if metric.query_id in qrels:
+            expected[metric.measure].append(metric.value)
+    expected[RR] = [value if value >= 0.1 else 0.0 for value in expected[RR]]
+    means = (found.ndcg_10, found.recall_10, found.recall_100, found.mrr_10, found.hit_1)
+    for values, mean in zip(expected.values(), means, strict=True):
+        assert mean == pytest.approx(sum(values) / len(qrels), abs=1e-9)

@@ -72,6 +72,11 @@ class TestLexical:
             Candidate(7, 1.25, {"lexical": 2.5}, {"lexical": 1.25}),
         ]
 
+    def test_notes_are_proposed_besides_matching_or_not(self):
+        found = propose_lexical(lexical_of(n7=2.5, n5=4.0, n9=1.5), 1, 0.5, {9, 3})
+        assert scores(found) == [2.0, 0.0, 0.75]
+        assert ids(found) == [5, 3, 9]
+
     def test_nothing_matched(self):
         assert propose_lexical(lexical_of(), 3) == propose_lexical(lexical_of(), 3, 0.5) == []
 
@@ -101,6 +106,12 @@ class TestDense:
         for candidate in found:
             assert candidate.parts.keys() == candidate.contributions.keys() == {"dense"}
             assert candidate.contributions["dense"] == pytest.approx(candidate.score)
+
+    def test_notes_are_proposed_besides(self):
+        assert ids(propose_dense(self.reader, dense_of({1: 0.9, 2: 0.8, 3: 0.7, 5: 0.6}), SCALE, 1)) == [10]
+        found = propose_dense(self.reader, dense_of({1: 0.9, 2: 0.8, 3: 0.7, 5: 0.6}), SCALE, 1, also={30})
+        assert ids(found) == [10, 30]
+        assert found[1].parts == {"dense": pytest.approx(0.6)}
 
     def test_words_are_added(self):
         found = propose_dense(self.reader, self.dense, SCALE, 10, lexical_of(n30=8.0, n20=3.0), 0.25)

@@ -1,7 +1,7 @@
 import pytest
 
 from notesearch.records import Filters
-from notesearch.retrieval.lexical import chunks_with_phrases, match_lexical
+from notesearch.retrieval.lexical import chunks_with_phrases, is_mentioned, match_lexical
 from notesearch.retrieval.query import parse_query
 
 NOTES = {
@@ -176,3 +176,19 @@ def test_only_the_passages_that_hold_the_phrase_are_kept(make_reader):
 def test_phrases_obey_filters(make_reader):
     reader = make_reader({"x/a.md": "green pears", "y/b.md": "green pears"})
     assert phrase_notes(reader, '"green pears"', Filters(path_glob="y/*")) == {"b.md"}
+
+
+@pytest.mark.parametrize(
+    ("words", "mentioned"),
+    [
+        ("partition tolerance", True),
+        ("Partitions, tolerant", True),
+        ("tolerance partition", False),
+        ("豆瓣", True),
+        ('a "star"', True),
+        ("leader NEAR log", False),
+        ("?!", False),
+    ],
+)
+def test_words_are_mentioned_one_after_another_in_whatever_form(reader, words, mentioned):
+    assert is_mentioned(reader, words) is mentioned

@@ -1,10 +1,12 @@
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 
 from notesearch.errors import UsageError
 from notesearch.records import Filters
 from notesearch.retrieval import Searcher
+from notesearch.retrieval.concepts import parse_concepts
 
 MODES = ("lexical", "dense", "hybrid")
 FILLER = "Plain words fill up this section until a passage is full of them. " * 25
@@ -227,3 +229,80 @@ def test_reranking_opens_the_encoder_once_in_every_mode(make_reader, fake_encode
     for typed in ("salt", "majority", "blockchain"):
         searcher.search(typed, limit=10, mode=mode, filters=Filters(), rerank="maxsim")
     assert opened == [1]
+
+
+LINKED_NOTES = {
+    "anicca.md": "Impermanence: every conditioned thing arises and passes away.",
+    "dogen.md": "Firewood and ash, a page on impermanence, and some more words about moons in dewdrops.",
+    "eventual.md": "---\ntags: [databases]\n---\nEventual consistency: if writes stop, all replicas agree.",
+    "replicas.md": "---\ntags: [databases]\n---\nReplicas with eventual consistency and clocks.",
+    "dal.md": "Lentils, turmeric, a pinch of salt.",
+}
+CONCEPTS = parse_concepts(
+    'weight = 0.9\n[concepts]\nimpermanence = ["eventual consistency"]\nlentils = ["salt"]', Path("concepts")
+)
+
+
+@pytest.fixture
+def linked_searcher(make_reader, fake_encoder) -> Searcher:
+    return Searcher(make_reader(LINKED_NOTES), lambda: fake_encoder, CONCEPTS)
+
+
+@pytest.fixture
+def plain_searcher(make_reader, fake_encoder) -> Searcher:
+    return Searcher(make_reader(LINKED_NOTES), lambda: fake_encoder)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("rerank", ["none", "maxsim"])
+def test_a_query_that_calls_for_no_concept_is_answered_as_without_them(linked_searcher, plain_searcher, mode, rerank):
+    for typed in ("a page of words", "ash and replicas", '"eventual" clocks'):
+        with_concepts, without = (
+            searcher.search(typed, limit=10, mode=mode, filters=Filters(), rerank=rerank)
+            for searcher in (linked_searcher, plain_searcher)
+        )
+        assert with_concepts == without
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("rerank", ["none", "maxsim"])
+def test_the_notes_of_a_linked_idea_follow_those_of_the_query(linked_searcher, plain_searcher, mode, rerank):
+    options = {"limit": 5, "mode": mode, "filters": Filters(), "rerank": rerank}
+    hits = linked_searcher.search("impermanence", **options)
+    assert names(hits)[0] == "anicca.md"
+    own = {hit.path: hit.score for hit in plain_searcher.search("impermanence", **options)}
+    brought = {hit.path.rsplit("/", 1)[-1] for hit in hits if "concepts" in hit.scores}
+    assert brought >= {"eventual.md", "replicas.md"}
+    for hit in hits:
+        if "concepts" in hit.scores:
+            assert hit.scores["concepts"] == pytest.approx(hit.score) == pytest.approx(sum(hit.contributions.values()))
+            assert own.get(hit.path, 0) < hit.score <= 0.9 * hits[0].score + 1e-6
+        else:
+            assert hit.score == own[hit.path]
+
+
+def test_a_linked_hit_shows_what_meets_the_idea(linked_searcher):
+    found = linked_searcher.search("impermanence", limit=4, mode="hybrid", filters=Filters(), rerank="maxsim")
+    hits = dict(zip(names(found), found, strict=True))
+    hit = hits["eventual.md"]
+    assert [hit.snippet[a:b] for a, b in hit.highlights] == ["Eventual", "consistency"]
+    assert [row.query_token for row in hit.evidence] == ["eventual", "consistency"]
+    assert [row.query_token for row in hits["anicca.md"].evidence] == ["impermanence"]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_linked_hits_respect_filters_phrases_and_the_limit(linked_searcher, mode):
+    def found(typed, limit=10, **filters):
+        return names(search(linked_searcher, typed, mode, limit, **filters))
+
+    assert set(found("impermanence", excluded_tags=("databases",))) & {"eventual.md", "replicas.md"} == set()
+    assert set(found("impermanence", tags=("databases",))) == {"eventual.md", "replicas.md"}
+    assert set(found('"impermanence"')) == {"anicca.md", "dogen.md"}
+    assert found('impermanence "replicas with"') == ["replicas.md"]
+    assert found("impermanence", limit=2) == found("impermanence")[:2]
+
+
+def test_a_search_tells_which_links_it_follows(linked_searcher, plain_searcher):
+    (link,) = linked_searcher.links_called_for("Impermanence?")
+    assert (link.idea, link.linked, link.weight) == ("impermanence", "eventual consistency", 0.9)
+    assert plain_searcher.links_called_for("impermanence") == ()

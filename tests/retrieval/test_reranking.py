@@ -219,6 +219,13 @@ class TestPool:
             assert candidate.score == pytest.approx(before[candidate.note_id] + late)
         assert [candidate.note_id for candidate in ranked[:20]] != [c.note_id for c in candidates[:20]]
 
+    def test_notes_are_scored_again_besides(self, make_reader, fake_encoder):
+        stage, candidates = stage_of(make_reader(NOTES), fake_encoder, "quorum lease")
+        last = candidates[-1].note_id
+        ranked, _ = stage.rerank(candidates, 1, {last})
+        assert {found.note_id for found in ranked if "late" in found.parts} == {candidates[0].note_id, last}
+        assert len(ranked) == len(candidates)
+
     def test_nothing_to_rank(self, make_reader, fake_encoder):
         stage, _ = stage_of(make_reader(NOTES), fake_encoder, "quorum")
         assert stage.rerank([], 50) == ([], {})

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from notesearch.records import Filters
+from notesearch.records import Filters, Link
 from notesearch.storage import IndexReader
 from notesearch.storage.vector_file import map_vectors
 from notesearch.storage.vectors import pack, unpack
@@ -40,6 +40,14 @@ class TestFetching:
         assert (tea.path, tea.title, tea.date) == ("/vault/a.md", "Tea", "2024-05-17T12:00:00")
         assert (tea.tags, coffee.tags) == (("drinks", "Hot/Leaf"), ())
         assert reader.notes([]) == {}
+
+    def test_links_are_as_written(self, reader: IndexReader, writer: IndexWriter, index_dir: Path) -> None:
+        assert reader.links() == []
+        links = [Link("Tea", "the drink", "wiki"), Link("../b.md", "b", "relative")]
+        write(writer, encoded_note("c.md", "text", links=links))
+        with closing(IndexReader(index_dir)) as newer:
+            own = note_id(writer, "c.md")
+            assert newer.links() == [(own, "Tea", "wiki"), (own, "../b.md", "relative")]
 
     def test_chunks_of_notes_are_in_order(self, reader: IndexReader, writer: IndexWriter) -> None:
         ids = [note_id(writer, name) for name in ("b.md", "a.md", "empty.md")]

@@ -1,0 +1,113 @@
+"""`notesearch concepts`: the owner's links between ideas."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from notesearch.cli.formats import shown_path
+from notesearch.cli.options import ConceptsFile, IndexDir, Quiet, Verbose
+from notesearch.cli.terminal import harmless, warn, width, wrapped, write
+
+if TYPE_CHECKING:
+    from notesearch.concepts_api import ConceptProposal
+    from notesearch.retrieval.concepts import Concepts
+
+app = typer.Typer(
+    help="Links between ideas, kept by hand in concepts.toml, that searches follow.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+_INDENT = "  "
+
+
+@app.command("list")
+def list_(
+    concepts: ConceptsFile = None, index_dir: IndexDir = None, quiet: Quiet = False, verbose: Verbose = False
+) -> None:
+    """Show the links between ideas that are in force, and the ideas that no note mentions.
+
+    Exits with 1 when there are none.
+
+    Example: notesearch concepts list
+    """
+    from notesearch.concepts_api import list_concepts
+    from notesearch.settings import config_file, load_settings
+
+    found, unmentioned = list_concepts(load_settings(index_dir=index_dir, concepts=concepts))
+    if found is None or not found.links:
+        if not quiet:
+            warn(f"No concepts in {found.path if found else config_file().with_name('concepts.toml')}.")
+        raise typer.Exit(1)
+    write(_lines_of_concepts(found, unmentioned, width()))
+
+
+@app.command("suggest")
+def suggest(
+    limit: Annotated[int, typer.Option("--limit", "-n", help="The most links to propose.", min=1)] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="Print them as JSON.")] = False,
+    concepts: ConceptsFile = None,
+    index_dir: IndexDir = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Propose links between ideas that your notes join, by links and tags, and whose names do not show it.
+
+    Prints lines for concepts.toml, which is yours: nothing is written there. Exits with 1 when there is nothing to
+    propose.
+
+    Example: notesearch concepts suggest --limit 5
+    """
+    from notesearch.concepts_api import suggest_concepts
+    from notesearch.retrieval.concepts import read_concepts
+    from notesearch.settings import load_settings
+
+    settings = load_settings(index_dir=index_dir, concepts=concepts)
+    proposals = suggest_concepts(settings, limit=limit)
+    if as_json:
+        values = [asdict(proposal) for proposal in proposals]
+        write([json.dumps(values, ensure_ascii=False, indent=2) + "\n"])
+    elif proposals:
+        write(_toml_of_proposals(proposals, read_concepts(settings.concepts) if settings.concepts else None))
+    if not proposals:
+        if not (as_json or quiet):
+            warn("Nothing to propose.")
+        raise typer.Exit(1)
+
+
+def _lines_of_concepts(concepts: Concepts, unmentioned: set[str], columns: int) -> Iterator[str]:
+    yield harmless(shown_path(str(concepts.path))) + "\n"
+    for link in concepts.links:
+        missing = " and ".join(idea for idea in (link.idea, link.linked) if idea in unmentioned)
+        text = f"{link.idea} ~ {link.linked} ({link.weight:.2f})" + (f", no note mentions {missing}" if missing else "")
+        yield from (line + "\n" for line in wrapped(harmless(text), columns, _INDENT, 2 * _INDENT))
+
+
+def _toml_of_proposals(proposals: Sequence[ConceptProposal], concepts: Concepts | None) -> Iterator[str]:
+    """Lines that can be put at the end of the file of concepts as they are, with a heading where it has none yet.
+
+    TOML allows a key once. So proposals for one idea share a line, and one for an idea that the file has a line for is
+    written the other way round; where both have one, it is a comment.
+    """
+    taken = set((concepts and concepts.keys) or ())
+    lines: dict[str, list[tuple[str, str]]] = {}
+    for proposal in proposals:
+        key, linked = proposal.idea, proposal.linked
+        if key in taken:
+            key, linked = linked, key
+        lines.setdefault(key, []).append((linked, proposal.why))
+    if concepts is None or concepts.keys is None:
+        yield "[concepts]\n"
+    for key, entries in lines.items():
+        yield from (f"# {harmless(why)}\n" for _, why in entries)
+        values = ", ".join(_toml_string(linked) for linked, _ in entries)
+        yield f"{'# ' if key in taken else ''}{_toml_string(key)} = [{values}]\n"
+
+
+def _toml_string(text: str) -> str:
+    """A text as a basic string of TOML, which escapes as JSON does."""
+    return json.dumps(harmless(text), ensure_ascii=False)

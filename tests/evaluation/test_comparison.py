@@ -1,0 +1,65 @@
+import math
+
+import numpy as np
+import pytest
+
+from notesearch.evaluation import bootstrap_interval, compare
+
+
+def values(*numbers: float) -> np.ndarray:
+    return np.array(numbers, dtype=np.float64)
+
+
+def test_wins_ties_losses_and_the_mean_difference():
+    found = compare(values(0.5, 0.5, 0.5, 0.5), values(1.0, 0.5, 0.0, 0.75))
+    assert (found.wins, found.ties, found.losses) == (2, 1, 1)
+    assert found.difference == pytest.approx(0.0625)
+    assert found.low <= found.difference <= found.high
+
+
+def test_few_differences_are_enumerated():
+    # Of the 2³ ways to flip the signs, only all + and all − give a sum as far from 0.
+    assert compare(np.zeros(5), values(0.1, 0.2, 0.3, 0.0, 0.0)).p == 2 / 8
+    # 0.5 − 0.1 = 0.4: as far or further are ±0.6 and ±0.4, so all four.
+    assert compare(np.zeros(2), values(0.5, -0.1)).p == 1.0
+    # Twelve wins of the same size: 2 of 4,096.
+    assert compare(np.zeros(12), np.full(12, 0.5)).p == 2 / 4096
+
+
+def test_many_differences_are_sampled():
+    # With 100 wins of the same size no sample of signs comes near.
+    assert compare(np.zeros(100), np.full(100, 0.5)).p == 1 / 10_001
+    balanced = compare(np.zeros(100), np.array([0.5, -0.5] * 50))
+    assert (balanced.difference, balanced.p) == (0.0, 1.0)
+    # 60 heads of 100: the binomial two-sided p is 0.0569.
+    assert compare(np.zeros(100), np.array([0.5] * 60 + [-0.5] * 40)).p == pytest.approx(0.0569, abs=0.008)
+
+
+def test_rankings_that_are_the_same_cannot_be_told_apart():
+    found = compare(values(0.2, 0.9), values(0.2, 0.9 + 1e-12))
+    assert (found.difference, found.low, found.high, found.p) == (0.0, 0.0, 0.0, 1.0)
+    assert (found.wins, found.ties, found.losses) == (0, 2, 0)
+
+
+def test_the_order_of_the_two_turns_the_signs_round():
+    dice = np.random.default_rng(3)
+    before, after = dice.random(40), dice.random(40)
+    there, back = compare(before, after), compare(after, before)
+    assert there.difference == pytest.approx(-back.difference)
+    assert (there.wins, there.losses) == (back.losses, back.wins)
+    assert (there.low, there.high) == pytest.approx((-back.high, -back.low))
+    assert there.p == back.p
+
+
+def test_the_interval_of_a_mean_is_near_that_of_the_normal_distribution():
+    zeros_and_ones = np.array([0.0, 1.0] * 200)
+    half = 1.96 * 0.5 / math.sqrt(400)
+    low, high = bootstrap_interval(zeros_and_ones)
+    assert (low, high) == pytest.approx((0.5 - half, 0.5 + half), abs=0.006)
+
+
+def test_what_is_random_is_so_by_the_seed():
+    sample = np.random.default_rng(1).random(50)
+    assert bootstrap_interval(sample) == bootstrap_interval(sample, seed=0)
+    assert bootstrap_interval(sample) != bootstrap_interval(sample, seed=1)
+    assert bootstrap_interval(np.array([0.25])) == (0.25, 0.25)

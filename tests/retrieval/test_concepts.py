@@ -1,0 +1,192 @@
+import contextlib
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from notesearch.errors import SettingsError
+from notesearch.retrieval.concepts import (
+    DEFAULT_WEIGHT,
+    MOST_LINKED,
+    ConceptLink,
+    key_of,
+    parse_concepts,
+    read_concepts,
+)
+
+FILE = Path("/home/nora/concepts.toml")
+IDEAS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=8).filter(key_of)
+WEIGHTS = st.floats(min_value=0, max_value=1, exclude_min=True)
+
+
+def parse(text: str):
+    return parse_concepts(text, FILE)
+
+
+def quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def links(text: str) -> list[tuple[str, str, float]]:
+    return [(link.idea, link.linked, link.weight) for link in parse(text).links]
+
+
+@pytest.fixture
+def reader(make_reader):
+    return make_reader({"a.md": "anything"})
+
+
+def called(reader, text: str, query: str) -> list[tuple[str, str, float]]:
+    return [(link.idea, link.linked, link.weight) for link in parse(text).called_for(query, reader)]
+
+
+def test_a_list_has_the_weight_of_the_file_and_a_table_its_own():
+    text = """
+        weight = 0.4
+        [concepts]
+        "impermanence" = ["eventual consistency", "letting  go"]
+        "CAP theorem" = { "dining philosophers" = 0.3, "brewer" = 1 }
+        """
+    assert links(text) == [
+        ("impermanence", "eventual consistency", 0.4),
+        ("impermanence", "letting go", 0.4),
+        ("CAP theorem", "dining philosophers", 0.3),
+        ("CAP theorem", "brewer", 1.0),
+    ]
+    assert parse(text).keys == ("impermanence", "CAP theorem")
+    assert parse(text).ideas()[:3] == ["impermanence", "eventual consistency", "letting go"]
+
+
+def test_a_weight_is_not_needed():
+    assert links('[concepts]\na = ["b"]') == [("a", "b", DEFAULT_WEIGHT)]
+
+
+def test_a_file_may_be_empty():
+    assert parse("") == parse("weight = 0.2")
+    assert (parse("").links, parse("").keys) == ((), None)
+    assert (parse("[concepts]").links, parse("[concepts]").keys) == ((), ())
+
+
+def test_a_link_that_is_written_twice_counts_once_with_the_greater_weight():
+    text = (
+        '[concepts]\n"Impermanence" = {"raft" = 0.3}\n"Raft" = {"impermanence" = 0.6}\n"RAFT" = {"impermanence" = 0.1}'
+    )
+    assert links(text) == [("Impermanence", "raft", 0.6)]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("weigth = 0.4", "unknown key 'weigth'"),
+        ('"impermanence" = ["raft"]', "unknown key 'impermanence'"),
+        ("weight = 0", "weight should be a number above 0 and up to 1"),
+        ("weight = 1.01", "weight should be a number"),
+        ("weight = nan", "weight should be a number"),
+        ("weight = true", "weight should be a number"),
+        ('weight = "0.4"', "weight should be a number"),
+        ('concepts = ["a"]', "concepts should be a table"),
+        ('[concepts]\na = "b"', "'a' should have a list of ideas"),
+        ("[concepts]\na = 1", "'a' should have a list of ideas"),
+        ("[concepts]\na = [1]", "'a': an idea should be a text"),
+        ('[concepts]\na = [["b"]]', "'a': an idea should be a text"),
+        ('[concepts]\na = [""]', "'a': an idea should have words"),
+        ('[concepts]\n"" = ["a"]', "'': an idea should have words"),
+        ('[concepts]\n"?!" = ["a"]', "'?!': an idea should have words"),
+        ("[concepts]\na = { b = -1 }", "'a', 'b' should be a number"),
+        ('[concepts]\na = { b = "1" }', "'a', 'b' should be a number"),
+        ('[concepts]\n"Letting go" = ["letting  GO"]', "'Letting go' is linked to itself"),
+    ],
+)
+def test_what_is_wrong_is_named_with_the_file(text, told):
+    with pytest.raises(SettingsError) as caught:
+        parse(text)
+    assert caught.value.message.startswith(f"{FILE}: ")
+    assert told in caught.value.message
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("data", [b"[concepts", b'weight = "\xff"', b"a = 1\na = 2", None])
+def test_a_file_that_cannot_be_read_is_named(tmp_path, data):
+    path = tmp_path / "concepts.toml"
+    if data:
+        path.write_bytes(data)
+    with pytest.raises(SettingsError) as caught:
+        read_concepts(path)
+    assert caught.value.message.startswith(f"cannot read the concepts in {path}: ")
+
+
+@given(st.dictionaries(IDEAS, st.dictionaries(IDEAS, WEIGHTS, max_size=3), max_size=4))
+def test_whatever_is_written_is_read(table):
+    text = "[concepts]\n"
+    for idea, own in table.items():
+        values = ", ".join(f"{quoted(other)} = {weight!r}" for other, weight in own.items())
+        text += f"{quoted(idea)} = {{ {values} }}\n"
+    wanted = {}
+    for idea, own in table.items():
+        for other, weight in own.items():
+            pair = frozenset((key_of(idea), key_of(other)))
+            wanted[pair] = max(weight, wanted.get(pair, 0))
+    if any(len(pair) == 1 for pair in wanted):
+        with pytest.raises(SettingsError):
+            parse(text)
+    else:
+        assert {frozenset((key_of(a), key_of(b))): weight for a, b, weight in links(text)} == wanted
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_read_or_refused_with_a_typed_error(text):
+    with contextlib.suppress(SettingsError, tomllib.TOMLDecodeError):
+        parse(text)
+
+
+def test_links_go_both_ways_and_one_step_far(reader):
+    text = '[concepts]\na1 = ["b1"]\nb1 = ["c1"]\nc1 = ["a1"]\nx1 = ["y1"]'
+    weight = DEFAULT_WEIGHT
+    assert called(reader, text, "b1") == [("b1", "a1", weight), ("b1", "c1", weight)]
+    assert called(reader, text, "y1 alone") == [("y1", "x1", weight)]
+    assert called(reader, text, "z1") == []
+
+
+def test_an_idea_in_the_query_is_not_brought_along(reader):
+    assert called(reader, '[concepts]\nraft = ["paxos"]', "raft or paxos") == []
+
+
+@pytest.mark.parametrize(
+    ("idea", "query"),
+    [
+        ("eventual consistency", "Is EVENTUAL  consistency enough?"),
+        ("eventual consistency", "eventually consistent stores"),
+        ("São Tomé", "about sao tome"),
+        ("Dōgen", "reading dogen"),
+        ("to be", "to be or not"),
+        ("整合性", "最終的整合性とは"),
+        ("空", "般若の空とは"),
+        ("dining-philosophers", "the dining philosophers"),
+        ("last words", "filler " * 500 + "last words"),
+    ],
+)
+def test_an_idea_occurs_as_its_words_do_in_whatever_form(reader, idea, query):
+    text = f'[concepts]\n{json.dumps(idea)} = ["linked"]'
+    assert [link[1] for link in called(reader, text, query)] == ["linked"]
+
+
+@pytest.mark.parametrize("query", ["consistency, eventual", "eventual total consistency", "eventual", "inconsistency"])
+def test_an_idea_whose_words_stand_otherwise_does_not_occur(reader, query):
+    assert called(reader, '[concepts]\n"eventual consistency" = ["linked"]', query) == []
+
+
+def test_the_heaviest_ideas_are_brought_each_once(reader):
+    table = "{" + ", ".join(f"idea{n:02d} = {n / 20}" for n in range(1, 13)) + "}"
+    text = f"[concepts]\nraft = {table}\nleader = {{ idea12 = 0.9, IDEAS12 = 0.2 }}"
+    found = called(reader, text, "raft leader")
+    assert len(found) == MOST_LINKED
+    assert found[0] == ("leader", "idea12", 0.9)
+    assert [link[1] for link in found[1:]] == [f"idea{n:02d}" for n in range(11, 4, -1)]
+
+
+def test_both_ways_keep_the_weight():
+    link = ConceptLink("a", "b", 0.25)
+    assert parse("[concepts]\na = {b = 0.25}").links == (link,)
