@@ -12,12 +12,15 @@ import typer
 
 from notesearch import __version__
 from notesearch.cli import (
+    accept_command,
+    concepts_command,
     eval_command,
     index_command,
     rerank_command,
     search_command,
     tag_command,
     train_command,
+    tune_command,
 )
 from notesearch.cli.terminal import warn
 from notesearch.errors import NotesearchError
@@ -36,6 +39,9 @@ app.command("rerank")(rerank_command.rerank)
 app.command("tag")(tag_command.tag)
 app.command("train-classifier")(train_command.train_classifier)
 app.command("eval")(eval_command.evaluate)
+app.command("tune")(tune_command.tune)
+app.command("accept")(accept_command.accept)
+app.add_typer(concepts_command.app, name="concepts")
 
 
 def _print_version(asked: bool) -> None:

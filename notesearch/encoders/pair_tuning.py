@@ -25,7 +25,7 @@ _BATCH = 64
 # What is left over at the end of an epoch: too few wrong answers to learn from.
 _LEAST_BATCH = 8
 _EPOCHS = 3
-_RATE = 5e-5
+_RATE = 1e-4
 _TRAINED_LAYERS = 2
 _MAX_TOKENS = 128
 

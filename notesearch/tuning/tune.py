@@ -1,0 +1,159 @@
+"""Tuning the bi-encoder of an index to its notes; the new one is kept only if it is better."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from notesearch.encoders import EncoderConfig, absolute_name, find_model, forget_prepared, read_encoder_config
+from notesearch.encoders.checkpoint import Checkpoint
+from notesearch.errors import ModelError, UsageError
+from notesearch.evaluation.general import general_set
+from notesearch.evaluation.own_notes import read_notes
+from notesearch.evaluation_api import files_of_index
+from notesearch.notes import find_known_items
+from notesearch.private import make_private_folder
+from notesearch.records import Skipped
+from notesearch.settings import Settings
+from notesearch.storage import IndexReader, StoredChunk
+from notesearch.tuning.accepted import Accepted, read_accepted
+from notesearch.tuning.card import write_card
+from notesearch.tuning.material import Material, gather
+from notesearch.tuning.pair_file import read_pair_file
+from notesearch.tuning.pairs import TextPair, count_sources
+from notesearch.tuning.report import TuningReport
+from notesearch.tuning.trainer import Progress, Trainer, choose_share
+from notesearch.tuning.trial import Trial, hold_trial
+from notesearch.tuning.verdict import give_verdict
+
+_MODELS = "models"
+_CHECKPOINT = ".training.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class TuningOptions:
+    """How to tune.
+
+    Attributes:
+        pairs_file: Pairs that the owner has written down.
+        output: Where the tuned encoder is to be; `None` for a new folder beside the index.
+        seed: Of all that is random.
+    """
+
+    pairs_file: Path | None = None
+    output: Path | None = None
+    seed: int = 0
+
+
+def tune(
+    settings: Settings, options: TuningOptions, progress: Progress | None = None
+) -> tuple[TuningReport, list[Skipped]]:
+    """Tunes the encoder of an index to its notes.
+
+    A run that was interrupted is gone on with by the next one, if notes and options are the same.
+
+    Args:
+        settings: Which index; its model is tuned, unless the settings name another.
+        options: How to tune.
+        progress: Told what is being done, how much of it is done, and how much there is.
+
+    Returns:
+        What was found, and what could not be read.
+
+    Raises:
+        IndexMissing: Nothing has been indexed.
+        UsageError: There is too little to learn from, or the options make no sense.
+        ModelError: The encoder cannot be loaded, or the tuned one cannot be written.
+        StoreError: The index cannot be read.
+    """
+    started = time.monotonic()
+    tell = progress or (lambda what, done, total: None)
+    if options.output and options.output.exists():
+        raise UsageError(f"there is something at {options.output} already", "Name a folder that is not there yet.")
+    given, skipped = _given_pairs(settings, options)
+    notes, unreadable = read_notes(files_of_index(settings.index_dir))
+    model = absolute_name(settings.model or _model_of_index(settings))
+    material = gather(notes, find_known_items(notes), given, options.seed)
+    source = find_model(model)
+    config = read_encoder_config(model, source)
+    general = general_set()
+    folder = settings.index_dir / _MODELS
+    make_private_folder(folder)
+    checkpoint = Checkpoint(folder / _CHECKPOINT, _training_key(config, material, options.seed))
+    trainer = Trainer(source, config, material, general, seed=options.seed, progress=tell)
+    trainer.fit(checkpoint)
+    qualities = trainer.qualities()
+    share = choose_share(qualities)
+    trial: Trial | None = None
+    directory: Path | None = None
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".tuned-") as temporary:
+        candidate = Path(temporary) / "model"
+        if share:
+            trainer.save(share, candidate)
+            trial = hold_trial(settings, model, str(candidate), material, general, tell)
+        kept, verdict = give_verdict(trial)
+        report = TuningReport(
+            model=model,
+            notes=len(notes),
+            pairs=count_sources(material.pairs),
+            qualities=tuple(qualities),
+            share=share,
+            trial=trial,
+            kept=kept,
+            verdict=verdict,
+            seconds=time.monotonic() - started,
+        )
+        if kept:
+            directory = options.output or folder / f"tuned-{datetime.now():%Y%m%d-%H%M%S}"
+            _keep(candidate, directory, report)
+        elif share:
+            forget_prepared(read_encoder_config(str(candidate), candidate).fingerprint)
+    checkpoint.remove()
+    return report.at(directory), [*skipped, *unreadable]
+
+
+def _training_key(config: EncoderConfig, material: Material, seed: int) -> str:
+    return f"{config.fingerprint}-{material.digest()}-{seed}"
+
+
+def _keep(candidate: Path, directory: Path, report: TuningReport) -> None:
+    """Puts the tuned encoder where it is to be, complete or not at all."""
+    write_card(candidate, report)
+    try:
+        make_private_folder(directory.parent)
+        shutil.move(candidate, directory)
+    except OSError as error:
+        raise ModelError(
+            f"cannot write {directory}: {error.strerror or error}", "Name another: --output DIR"
+        ) from error
+
+
+def _model_of_index(settings: Settings) -> str:
+    with closing(IndexReader(settings.index_dir)) as reader:
+        return reader.fingerprint.model
+
+
+def _given_pairs(settings: Settings, options: TuningOptions) -> tuple[list[TextPair], list[Skipped]]:
+    """The pairs that the owner has given, and the accepted results that no passage was found for."""
+    pairs = read_pair_file(options.pairs_file) if options.pairs_file else []
+    accepted, skipped = read_accepted(settings.index_dir)
+    with closing(IndexReader(settings.index_dir)) as reader:
+        numbers = {path: note_id for note_id, (path, _) in reader.folders_of_notes().items()}
+        for result in accepted:
+            chunks = reader.chunks_of_notes([numbers[result.path]]) if result.path in numbers else []
+            if chunk := _accepted_chunk(chunks, result):
+                pairs.append(TextPair("accepted", result.query, chunk.text, notes=(result.path,)))
+            else:
+                skipped.append(Skipped(result.path, f"accepted for {result.query!r}, but no longer in the index"))
+    return pairs, skipped
+
+
+def _accepted_chunk(chunks: Sequence[StoredChunk], result: Accepted) -> StoredChunk | None:
+    within = (chunk for chunk in chunks if chunk.start_line <= result.line <= chunk.end_line)
+    return next(within, chunks[0] if chunks and not result.line else None)
