@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 _BATCH = 64
 # What is left over at the end of an epoch: too few wrong answers to learn from.
 _LEAST_BATCH = 8
-_EPOCHS = 3
+_EPOCHS = 4
+# Of many pairs, fewer epochs are enough; so that tuning takes minutes.
+_MOST_STEPS = 200
 _RATE = 1e-4
 _TRAINED_LAYERS = 2
 _MAX_TOKENS = 128
@@ -46,6 +48,11 @@ class Pair:
     passage: int
     negative: int | None
     groups: frozenset[str]
+
+
+def recipe() -> str:
+    """What a training depends on besides the encoder, the pairs and the seed."""
+    return repr((_BATCH, _LEAST_BATCH, _EPOCHS, _MOST_STEPS, _RATE, _TRAINED_LAYERS, _MAX_TOKENS))
 
 
 class PairTuning:
@@ -95,7 +102,7 @@ class PairTuning:
         self,
         pairs: Sequence[Pair],
         *,
-        epochs: int = _EPOCHS,
+        epochs: int | None = None,
         checkpoint: Checkpoint | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
@@ -103,13 +110,12 @@ class PairTuning:
 
         Args:
             pairs: What to learn, from the first to the last in an order of its own each epoch.
-            epochs: How often each pair is read.
+            epochs: How often each pair is read; by default 4 times, of many pairs less often.
             checkpoint: Written from time to time; where it has the state of this training, that is gone on with, and
                 ends in the same weights as without the interruption.
             progress: Told the batches done so far, and those to do.
         """
-        random = np.random.default_rng(self._seed)
-        plan = [batch for _ in range(epochs) for batch in batches_without_duplicates(pairs, _BATCH, random)]
+        plan = self._plan(pairs, epochs)
         with self._encoder.training():
             descent = Descent(len(plan))
             descent.add(self._encoder.parameters, _RATE)
@@ -147,6 +153,16 @@ class PairTuning:
             ModelError: The directory cannot be written.
         """
         self._encoder.save(directory, self._config.max_tokens)
+
+    def _plan(self, pairs: Sequence[Pair], epochs: int | None) -> list[list[int]]:
+        """The batches of all epochs."""
+        random = np.random.default_rng(self._seed)
+        plan = batches_without_duplicates(pairs, _BATCH, random)
+        if epochs is None:
+            epochs = max(1, min(_EPOCHS, _MOST_STEPS // max(1, len(plan))))
+        for _ in range(epochs - 1):
+            plan += batches_without_duplicates(pairs, _BATCH, random)
+        return plan
 
     def _loss(self, batch: Sequence[Pair]) -> torch.Tensor:
         queries = [pair.query for pair in batch]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,8 @@ class TuningReport:
         trial: What the decision was made by.
         kept: Whether the tuned encoder is kept.
         verdict: Why, or why not.
-        seconds: Wall-clock time.
         directory: Where it is, if it is kept.
+        seconds: Wall-clock time.
     """
 
     model: str
@@ -35,12 +35,8 @@ class TuningReport:
     trial: Trial | None
     kept: bool
     verdict: str
-    seconds: float
     directory: Path | None = None
-
-    def at(self, directory: Path | None) -> TuningReport:
-        """The same report, saying where the encoder is."""
-        return replace(self, directory=directory)
+    seconds: float = 0.0
 
 
 def report_as_json(report: TuningReport) -> dict[str, Any]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from notesearch.encoders import Encoder, open_encoder, prepare
+from notesearch.encoders import Encoder, forget_prepared, open_encoder, prepare, read_encoder_config
 from notesearch.evaluation.comparison import Comparison, compare
 from notesearch.evaluation.general import GeneralSet
 from notesearch.evaluation.own_notes import make_own_collection
@@ -62,14 +61,14 @@ class Trial:
 
 
 def hold_trial(
-    settings: Settings, before: str, after: str, material: Material, general: GeneralSet, progress: Progress
+    settings: Settings, before: str, folder: Path, material: Material, general: GeneralSet, progress: Progress
 ) -> Trial:
     """Compares two encoders.
 
     Args:
         settings: How notes are indexed and searched.
         before: The encoder, as the user named it.
-        after: The directory of the tuned one.
+        folder: Holds the tuned one in `model`; notes and indexes are put beside it.
         material: The notes, and the known items to decide by.
         general: The general set; its odd queries are used.
         progress: Told what is being done.
@@ -77,11 +76,14 @@ def hold_trial(
     Raises:
         ModelError: An encoder cannot be prepared.
     """
-    (dense, search), (tuned_dense, tuned_search) = (
-        _search(replace(settings, model=model, token_model="none"), material, who, progress)
-        for model, who in ((before, "as it was"), (after, "tuned"))
-    )
-    first, second = (_general(open_encoder(prepare(model)), general) for model in (before, after))
+    after = str(folder / "model")
+    dense, search = _search(replace(settings, model=before), folder / "before", material, progress)
+    first = _general(open_encoder(prepare(before)), general)
+    try:
+        tuned_dense, tuned_search = _search(replace(settings, model=after), folder / "after", material, progress)
+        second = _general(open_encoder(prepare(after)), general)
+    finally:
+        forget_prepared(read_encoder_config(after, Path(after)).fingerprint)  # it is prepared again when it is used
     return Trial(
         search=_outcome("search", search.by_query.ndcg_10, tuned_search.by_query.ndcg_10),
         dense=_outcome("vectors alone", dense.by_query.ndcg_10, tuned_dense.by_query.ndcg_10),
@@ -89,17 +91,16 @@ def hold_trial(
     )
 
 
-def _search(settings: Settings, material: Material, who: str, progress: Progress) -> list[StageScores]:
-    with tempfile.TemporaryDirectory(prefix="notesearch-tune-") as temporary:
-        names = [str(note.path) for note in material.notes]
-        collection = make_own_collection(material.notes, names, Path(temporary) / "notes", material.test)
-        return score_stages(
-            settings,
-            collection,
-            Path(temporary) / "index",
-            ("dense", "maxsim"),
-            progress=lambda what, done, total: progress(f"{what} ({who})", done, total),
-        )
+def _search(settings: Settings, folder: Path, material: Material, progress: Progress) -> list[StageScores]:
+    names = [str(note.path) for note in material.notes]
+    collection = make_own_collection(material.notes, names, folder / "notes", material.test)
+    return score_stages(
+        settings,
+        collection,
+        folder / "index",
+        ("dense", "maxsim"),
+        progress=lambda what, done, total: progress(f"{what} ({folder.name})", done, total),
+    )
 
 
 def _general(encoder: Encoder, general: GeneralSet) -> Values:

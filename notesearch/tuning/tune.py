@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from notesearch.encoders import EncoderConfig, absolute_name, find_model, forget_prepared, read_encoder_config
+from notesearch.encoders import EncoderConfig, absolute_name, find_model, read_encoder_config
 from notesearch.encoders.checkpoint import Checkpoint
+from notesearch.encoders.pair_tuning import recipe
 from notesearch.errors import ModelError, UsageError
 from notesearch.evaluation.general import general_set
 from notesearch.evaluation.own_notes import read_notes
@@ -29,7 +29,7 @@ from notesearch.tuning.pair_file import read_pair_file
 from notesearch.tuning.pairs import TextPair, count_sources
 from notesearch.tuning.report import TuningReport
 from notesearch.tuning.trainer import Progress, Trainer, choose_share
-from notesearch.tuning.trial import Trial, hold_trial
+from notesearch.tuning.trial import hold_trial
 from notesearch.tuning.verdict import give_verdict
 
 _MODELS = "models"
@@ -78,60 +78,60 @@ def tune(
         raise UsageError(f"there is something at {options.output} already", "Name a folder that is not there yet.")
     given, skipped = _given_pairs(settings, options)
     notes, unreadable = read_notes(files_of_index(settings.index_dir))
-    model = absolute_name(settings.model or _model_of_index(settings))
     material = gather(notes, find_known_items(notes), given, options.seed)
+    model = absolute_name(settings.model or _model_of_index(settings))
     source = find_model(model)
     config = read_encoder_config(model, source)
-    general = general_set()
     folder = settings.index_dir / _MODELS
     make_private_folder(folder)
     checkpoint = Checkpoint(folder / _CHECKPOINT, _training_key(config, material, options.seed))
-    trainer = Trainer(source, config, material, general, seed=options.seed, progress=tell)
+    trainer = Trainer(source, config, material, general_set(), seed=options.seed, progress=tell)
     trainer.fit(checkpoint)
+    report = _decide(settings, model, material, trainer, tell)
+    if report.kept:
+        target = options.output or folder / f"tuned-{datetime.now():%Y%m%d-%H%M%S}"
+        report = replace(report, directory=target)
+        _keep(trainer, report, target)
+    checkpoint.remove()
+    return replace(report, seconds=time.monotonic() - started), [*skipped, *unreadable]
+
+
+def _decide(settings: Settings, model: str, material: Material, trainer: Trainer, tell: Progress) -> TuningReport:
+    """Chooses a share of the training, tries it out, and says whether it is to be kept."""
     qualities = trainer.qualities()
     share = choose_share(qualities)
-    trial: Trial | None = None
-    directory: Path | None = None
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".tuned-") as temporary:
-        candidate = Path(temporary) / "model"
-        if share:
-            trainer.save(share, candidate)
-            trial = hold_trial(settings, model, str(candidate), material, general, tell)
-        kept, verdict = give_verdict(trial)
-        report = TuningReport(
-            model=model,
-            notes=len(notes),
-            pairs=count_sources(material.pairs),
-            qualities=tuple(qualities),
-            share=share,
-            trial=trial,
-            kept=kept,
-            verdict=verdict,
-            seconds=time.monotonic() - started,
-        )
-        if kept:
-            directory = options.output or folder / f"tuned-{datetime.now():%Y%m%d-%H%M%S}"
-            _keep(candidate, directory, report)
-        elif share:
-            forget_prepared(read_encoder_config(str(candidate), candidate).fingerprint)
-    checkpoint.remove()
-    return report.at(directory), [*skipped, *unreadable]
+    trial = None
+    if share:
+        with tempfile.TemporaryDirectory(prefix="notesearch-tune-") as temporary:
+            trainer.save(share, Path(temporary) / "model")
+            trial = hold_trial(settings, model, Path(temporary), material, general_set(), tell)
+    kept, verdict = give_verdict(trial)
+    return TuningReport(
+        model=model,
+        notes=len(material.notes),
+        pairs=count_sources(material.pairs),
+        qualities=tuple(qualities),
+        share=share,
+        trial=trial,
+        kept=kept,
+        verdict=verdict,
+    )
 
 
 def _training_key(config: EncoderConfig, material: Material, seed: int) -> str:
-    return f"{config.fingerprint}-{material.digest()}-{seed}"
+    return f"{config.fingerprint}-{recipe()}-{material.digest()}-{seed}"
 
 
-def _keep(candidate: Path, directory: Path, report: TuningReport) -> None:
-    """Puts the tuned encoder where it is to be, complete or not at all."""
-    write_card(candidate, report)
+def _keep(trainer: Trainer, report: TuningReport, target: Path) -> None:
+    """Puts the tuned encoder where it is to be: complete, with its card, or not at all."""
     try:
-        make_private_folder(directory.parent)
-        shutil.move(candidate, directory)
+        make_private_folder(target.parent)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".tuned-") as temporary:
+            trainer.save(report.share, Path(temporary) / "model")
+            write_card(Path(temporary) / "model", report)
+            (Path(temporary) / "model").rename(target)
     except OSError as error:
-        raise ModelError(
-            f"cannot write {directory}: {error.strerror or error}", "Name another: --output DIR"
-        ) from error
+        raise ModelError(f"cannot write {target}: {error.strerror or error}", "Name another: --output DIR") from error
 
 
 def _model_of_index(settings: Settings) -> str:
