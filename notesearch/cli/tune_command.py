@@ -74,7 +74,7 @@ def _table(report: dict[str, Any], columns: int) -> Iterator[str]:
     yield "\n"
     yield f"{'share of the training':<22} {'notes':>7} {'general':>8}   nDCG@10, vectors alone\n"
     for quality in report["shares"]:
-        chosen = " ← chosen" if quality["share"] == report["share"] else ""
+        chosen = " ← chosen" if quality["share"] == report["share"] > 0 else ""
         yield f"{quality['share']:<22.0%} {quality['own']:7.3f} {quality['general']:8.3f}{chosen}\n"
     if report["trial"]:
         yield "\n"
