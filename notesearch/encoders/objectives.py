@@ -24,6 +24,8 @@ _PROBE_ITERATIONS = 60
 _TEMPERATURE = 0.07
 # What cosines are multiplied by before the softmax, as is customary with sentence encoders.
 _RANKING_SCALE = 20.0
+# By how much a cosine with another passage must be greater for that one to be left out of the wrong answers.
+_CLEARLY_CLOSER = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +143,10 @@ def contrastive_loss(vectors: torch.Tensor, targets: Targets) -> torch.Tensor:
 
 
 def likely_answers(queries: Vectors, passages: Vectors) -> Targets:
-    """Passages that may answer a query though another was said to: those that are closer to it than that one.
+    """Passages that may answer a query though another was said to: those that are much closer to it than that one.
 
-    Guided filtering of false negatives (GISTEmbed, Solatorio, 2024), the guide being the encoder before training.
+    Guided filtering of false negatives (GISTEmbed, Solatorio, 2024), the guide being the encoder before training. With
+    a margin: what is just a little closer is what there is most to learn from (docs/decisions/0010-tuning.md).
 
     Args:
         queries: The guide's vectors, float32 `(n, dim)`, of length 1.
@@ -153,7 +156,7 @@ def likely_answers(queries: Vectors, passages: Vectors) -> Targets:
         bool `(n, m)`, false on the diagonal.
     """
     closeness = queries @ passages.T
-    closer: Targets = closeness > np.diagonal(closeness)[:, None]
+    closer: Targets = closeness > np.diagonal(closeness)[:, None] + np.float32(_CLEARLY_CLOSER)
     return closer & ~np.eye(*closeness.shape, dtype=np.bool_)
 
 

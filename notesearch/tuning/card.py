@@ -45,7 +45,7 @@ def model_card(report: TuningReport) -> str:
             "",
             f"- Notes: {report.notes:,}. Pairs of query and passage: {pairs}.",
             "- Trained: the two upper layers, by multiple negatives ranking loss in both directions; batches without "
-            "duplicates; passages that the untrained encoder finds closer to a query than its own were left out.",
+            "duplicates; passages that the untrained encoder finds much closer to a query than its own were left out.",
             f"- The weights lie {report.share:.0%} of the way from the encoder as it was to the trained one.",
             "",
             "| nDCG@10 | queries | before | after | difference (95 % interval) | p |",
