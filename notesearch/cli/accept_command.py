@@ -35,6 +35,7 @@ def accept(
     if not asked:
         raise UsageError("the query is empty", "Say what was asked, then what answers it.")
     found = list(read_places(lines_of_stdin() if places == ["-"] else places))
+    found = [_file_or_skipped(place) for place in found]
     accepted = [Accepted(asked, str(place.path), place.line or 0) for place in found if isinstance(place, Place)]
     if accepted:
         add_accepted(load_settings(index_dir=index_dir).index_dir, accepted)
@@ -43,3 +44,9 @@ def accept(
         warn(f"{len(accepted)} accepted.")
     if not accepted:
         raise typer.Exit(1)
+
+
+def _file_or_skipped(place: Place | Skipped) -> Place | Skipped:
+    if isinstance(place, Place) and not place.path.is_file():
+        return Skipped(str(place.path), "no file")
+    return place

@@ -41,5 +41,6 @@ AsVimgrep = Annotated[bool, typer.Option("--vimgrep", help="Short for --format v
 OnlyFiles = Annotated[bool, typer.Option("--files", help="Print paths only.")]
 OnlyFiles0 = Annotated[bool, typer.Option("-0", help="Print paths only, each ended by NUL.")]
 Explain = Annotated[bool, typer.Option("--explain", help="Show what each score is made of.")]
+MOST_SEED = 2**32 - 1
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors on stderr.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more on stderr; show tracebacks of errors.")]

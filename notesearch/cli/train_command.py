@@ -9,7 +9,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from notesearch.cli.options import IndexDir, Quiet, Verbose
+from notesearch.cli.options import MOST_SEED, IndexDir, Quiet, Verbose
 from notesearch.cli.progress import stage_progress
 from notesearch.cli.terminal import (
     columns_of,
@@ -59,7 +59,7 @@ def train_classifier(
     adapt: Annotated[
         bool, typer.Option("--adapt", help="First train the encoder on all notes' words; keep it if it wins. Minutes.")
     ] = False,
-    seed: Annotated[int, typer.Option(help="Of all that is random.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Of all that is random.", min=0, max=MOST_SEED)] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     index_dir: IndexDir = None,
     quiet: Quiet = False,

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from notesearch.cli.options import IndexDir, Quiet, Verbose
+from notesearch.cli.options import MOST_SEED, IndexDir, Quiet, Verbose
 from notesearch.cli.progress import stage_progress
 from notesearch.cli.terminal import is_terminal, warn, warn_of_skipped, width, wrapped, write
 
@@ -35,7 +35,7 @@ def tune(
             metavar="DIR", help="Where to put it. Default: a new folder beside the index.", show_default=False
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of all that is random.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Of all that is random.", min=0, max=MOST_SEED)] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     index_dir: IndexDir = None,
     quiet: Quiet = False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     Vectors = NDArray[np.float32]
 
+# Raise this when a training ends in other weights than before for a reason that is not below: another loss, say.
+_VERSION = 1
 _BATCH = 64
 # What is left over at the end of an epoch: too few wrong answers to learn from.
 _LEAST_BATCH = 8
@@ -41,7 +44,7 @@ class Pair:
         passage: Number of the passage.
         negative: Number of a passage that looks like an answer and is none; `None` where nobody said.
         groups: What the pair is about: pairs with a group in common are no wrong answers to each other, and are never
-            in the same batch.
+            in the same batch. The passage of one and the negative of another, if they are the same, must be one.
     """
 
     query: int
@@ -52,7 +55,8 @@ class Pair:
 
 def recipe() -> str:
     """What a training depends on besides the encoder, the pairs and the seed."""
-    return repr((_BATCH, _LEAST_BATCH, _EPOCHS, _MOST_STEPS, _RATE, _TRAINED_LAYERS, _MAX_TOKENS))
+    settings = (_BATCH, _LEAST_BATCH, _EPOCHS, _MOST_STEPS, _RATE, _TRAINED_LAYERS, _MAX_TOKENS)
+    return repr((_VERSION, version("torch"), settings))
 
 
 class PairTuning:
@@ -169,16 +173,16 @@ class PairTuning:
         passages = [pair.passage for pair in batch] + [p.negative for p in batch if p.negative is not None]
         rows = [self._queries + number for number in passages]
         ignored = likely_answers(self._encoder.untrained[queries], self._encoder.untrained[rows])
-        for place, pair in enumerate(pair for pair in batch if pair.negative is not None):
-            ignored[batch.index(pair), len(batch) + place] = False  # its owner says that it is none
-        vectors = self._encoder.vectors([*queries, *rows])
-        return ranking_loss(vectors[: len(batch)], vectors[len(batch) :], ignored)
+        told = [place for place, pair in enumerate(batch) if pair.negative is not None]
+        ignored[told, range(len(batch), len(passages))] = False  # their owner says that these are no answers
+        # Apart, since a query would be filled up to the length of the passages.
+        return ranking_loss(self._encoder.vectors(queries), self._encoder.vectors(rows), ignored)
 
     def _seed_dropout(self, step: int) -> None:
         """Makes what is random in a step depend on nothing that an interruption could change."""
         import torch
 
-        torch.default_generator.manual_seed(self._seed * 1_000_003 + step)
+        torch.default_generator.manual_seed((self._seed * 1_000_003 + step) % 2**63)
 
 
 def batches_without_duplicates(pairs: Sequence[Pair], size: int, random: np.random.Generator) -> list[list[int]]:

@@ -2,28 +2,50 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from notesearch.errors import ModelError
-from notesearch.tuning.report import TuningReport
+from notesearch.tuning.report import TuningReport, report_as_json
 from notesearch.tuning.trial import Outcome
 
-_FILE = "README.md"
+_CARD = "README.md"
+_RECORD = "tuning.json"
 
 
-def write_card(directory: Path, report: TuningReport) -> None:
-    """Writes the card of a tuned model into its directory, for its owner only.
+def write_card(directory: Path, report: TuningReport, learnt_from: Iterable[str]) -> None:
+    """Writes into the directory of a tuned model what it is, for people and for programs, for its owner only.
+
+    Args:
+        directory: The model's.
+        report: What came of the tuning.
+        learnt_from: Digests of the paths of the notes that it has learnt from.
 
     Raises:
         ModelError: It cannot be written.
     """
+    record = report_as_json(report) | {"learnt_from": sorted(learnt_from)}
+    for name, text in ((_CARD, model_card(report)), (_RECORD, json.dumps(record, indent=1))):
+        try:
+            descriptor = os.open(directory / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with open(descriptor, "w", encoding="utf-8", errors="replace") as file:  # noqa: PTH123 - from a descriptor
+                file.write(text)
+        except OSError as error:
+            raise ModelError(
+                f"cannot write {directory / name}: {error.strerror or error}", "Is the disk full?"
+            ) from error
+
+
+def read_learnt_from(directory: Path) -> frozenset[str]:
+    """Reads digests of the paths of the notes that a model has learnt from; none for one that was not tuned here."""
     try:
-        descriptor = os.open(directory / _FILE, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - from a descriptor
-            file.write(model_card(report))
-    except OSError as error:
-        raise ModelError(f"cannot write {directory / _FILE}: {error.strerror or error}", "Is the disk full?") from error
+        return frozenset(map(str, json.loads((directory / _RECORD).read_text(encoding="utf-8"))["learnt_from"]))
+    except FileNotFoundError:
+        return frozenset()
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"cannot read {directory / _RECORD}: {error!r}", "Tune the model anew.") from error
 
 
 def model_card(report: TuningReport) -> str:
@@ -48,7 +70,7 @@ def model_card(report: TuningReport) -> str:
             "duplicates; passages that the untrained encoder finds much closer to a query than its own were left out.",
             f"- The weights lie {report.share:.0%} of the way from the encoder as it was to the trained one.",
             "",
-            "| nDCG@10 | queries | before | after | difference (95 % interval) | p |",
+            "| nDCG@10, mean over notes | queries | before | after | difference (95 % interval) | p |",
             "|---|---|---|---|---|---|",
             *rows,
             "",

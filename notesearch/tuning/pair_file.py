@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from notesearch.errors import UsageError
+from notesearch.evaluation.lines import read_jsonl
 from notesearch.notes import storable
 from notesearch.tuning.pairs import TextPair
 
@@ -21,23 +21,11 @@ def read_pair_file(file: Path) -> list[TextPair]:
     Raises:
         UsageError: The file cannot be read, or a line is not as it should be.
     """
-    try:
-        lines = file.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read {file}: {error}", _LINE) from error
     pairs = []
-    for number, line in enumerate(lines, start=1):
-        if line.strip():
-            try:
-                pairs.append(_read_pair(json.loads(line)))
-            except (ValueError, TypeError, AttributeError, RecursionError) as error:
-                raise UsageError(f"{file}, line {number} is no pair: {error}", _LINE) from error
+    for record in read_jsonl(file, ("query", "positive"), _LINE):
+        texts = [record["query"], record["positive"], record.get("negative") or ""]
+        if not all(isinstance(text, str) for text in texts) or not texts[0].strip() or not texts[1].strip():
+            raise UsageError(f"{file}: {texts[0]!r} is no query with a positive: both should be texts", _LINE)
+        query, positive, negative = (storable(text).strip() for text in texts)
+        pairs.append(TextPair("file", query, positive, negative))
     return pairs
-
-
-def _read_pair(record: dict[str, object]) -> TextPair:
-    texts = [record.get("query"), record.get("positive"), record.get("negative", "")]
-    query, positive, negative = (storable(text).strip() for text in texts if isinstance(text, str))
-    if not query or not positive:
-        raise ValueError("its query or its positive is empty")
-    return TextPair("file", query, positive, negative)

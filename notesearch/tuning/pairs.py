@@ -39,20 +39,42 @@ class TextPair:
 
     @property
     def groups(self) -> frozenset[str]:
-        """What two pairs may not have in common if the one's passage is to be a wrong answer to the other's query."""
-        return frozenset((*self.notes, f"query: {self.query.casefold()}", f"passage: {self.passage}"))
+        """What two pairs may not have in common if the one's passages are to be wrong answers to the other's query."""
+        passages = (f"passage: {text}" for text in (self.passage, self.negative) if text)
+        return frozenset((*self.notes, f"query: {self.query.casefold()}", *passages))
 
 
-def answer(notes: Sequence[Note], item: KnownItem) -> str:
-    """The passage that answers a known item, as much of it as the encoder is given."""
-    return notes[item.target].text[item.answer_start : item.answer_end][:_MOST_PASSAGE_CHARS]
+class Answers:
+    """The passages that answer known items, without the words of any item.
+
+    Args:
+        notes: The notes.
+        items: All known items of theirs.
+    """
+
+    def __init__(self, notes: Sequence[Note], items: Iterable[KnownItem]) -> None:
+        self._notes = notes
+        self._said: dict[int, list[KnownItem]] = {}
+        for item in items:
+            self._said.setdefault(item.source, []).append(item)
+
+    def to(self, item: KnownItem) -> str:
+        """The passage that answers an item, as much of it as the encoder is given."""
+        text = self._notes[item.target].text
+        parts = []
+        position = item.answer_start
+        for said in sorted(self._said.get(item.target, ()), key=lambda said: said.start):
+            parts.append(text[position : min(said.start, item.answer_end)])
+            position = max(position, said.end)
+        parts.append(text[position : item.answer_end])
+        return "".join(parts).strip()[:_MOST_PASSAGE_CHARS]
 
 
-def pairs_of_items(notes: Sequence[Note], items: Iterable[KnownItem]) -> Iterator[TextPair]:
+def pairs_of_items(notes: Sequence[Note], items: Iterable[KnownItem], answers: Answers) -> Iterator[TextPair]:
     """Titles, headings and links, each with what it asks for."""
     for item in items:
-        about = str(notes[item.target].path)
-        yield TextPair(item.kind, item.query, answer(notes, item), notes=(about,))
+        if passage := answers.to(item):
+            yield TextPair(item.kind, item.query, passage, notes=(str(notes[item.target].path),))
 
 
 def pairs_of_tags(notes: Sequence[Note], numbers: Collection[int]) -> Iterator[TextPair]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,16 +13,14 @@ from notesearch.encoders import EncoderConfig
 from notesearch.encoders.checkpoint import Checkpoint
 from notesearch.encoders.pair_tuning import Pair, PairTuning
 from notesearch.evaluation.general import GeneralSet
+from notesearch.evaluation_api import Progress
 from notesearch.tuning.material import Material
-from notesearch.tuning.pairs import answer
 from notesearch.tuning.validation import ndcg_of_vectors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Values = NDArray[np.float64]
-
-Progress = Callable[[str, int, int], None]
 
 # Parts of the way from the weights as they were to those after training.
 SHARES = (0.25, 0.5, 0.75, 1.0)
@@ -81,7 +79,7 @@ class Trainer:
             for pair in material.pairs
         ]
         self._asked = [queries.of(item.query) for item in material.validation]
-        self._answers = [passages.of(answer(material.notes, item)) for item in material.items]
+        self._rivals = [passages.of(material.answers.to(item)) for item in material.rivals]
         self._general_asked = [queries.of(text) for text in general.queries[::2]]
         self._general_answers = [passages.of(text) for text in general.passages]
         self._tuning = PairTuning(
@@ -120,8 +118,8 @@ class Trainer:
     def _own(self) -> Values:
         return ndcg_of_vectors(
             self._tuning.embed_queries(self._asked),
-            self._tuning.embed_passages(self._answers),
-            [item.target for item in self._material.items],
+            self._tuning.embed_passages(self._rivals),
+            [item.target for item in self._material.rivals],
             [frozenset((item.target,)) for item in self._material.validation],
         )
 

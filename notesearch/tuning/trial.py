@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from notesearch.encoders import Encoder, forget_prepared, open_encoder, prepare, read_encoder_config
+from notesearch.encoders import (
+    Encoder,
+    forget_prepared,
+    load_prepared,
+    open_encoder,
+    prepare,
+    read_encoder_config,
+)
 from notesearch.evaluation.comparison import Comparison, compare
 from notesearch.evaluation.general import GeneralSet
 from notesearch.evaluation.own_notes import make_own_collection
 from notesearch.evaluation.scores import StageScores
-from notesearch.evaluation_api import score_stages
+from notesearch.evaluation_api import Progress, score_stages
 from notesearch.settings import Settings
 from notesearch.tuning.material import Material
 from notesearch.tuning.validation import ndcg_of_vectors
@@ -23,8 +30,6 @@ if TYPE_CHECKING:
 
     Values = NDArray[np.float64]
 
-Progress = Callable[[str, int, int], None]
-
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -32,10 +37,10 @@ class Outcome:
 
     Attributes:
         name: What was measured.
-        before: nDCG@10.
-        after: nDCG@10.
-        comparison: Query by query.
-        queries: How many.
+        before: nDCG@10; queries that ask for one note count together as much as one.
+        after: Likewise.
+        comparison: Note by note, since the queries that ask for one note are not independent.
+        queries: How many were asked.
     """
 
     name: str
@@ -77,17 +82,20 @@ def hold_trial(
         ModelError: An encoder cannot be prepared.
     """
     after = str(folder / "model")
+    notes = [item.target for item in material.test]
+    known = load_prepared(read_encoder_config(after, Path(after)).fingerprint)
     dense, search = _search(replace(settings, model=before), folder / "before", material, progress)
     first = _general(open_encoder(prepare(before)), general)
     try:
         tuned_dense, tuned_search = _search(replace(settings, model=after), folder / "after", material, progress)
         second = _general(open_encoder(prepare(after)), general)
     finally:
-        forget_prepared(read_encoder_config(after, Path(after)).fingerprint)  # it is prepared again when it is used
+        if known is None:  # else it is one that was kept before, and is used
+            forget_prepared(read_encoder_config(after, Path(after)).fingerprint)
     return Trial(
-        search=_outcome("search", search.by_query.ndcg_10, tuned_search.by_query.ndcg_10),
-        dense=_outcome("vectors alone", dense.by_query.ndcg_10, tuned_dense.by_query.ndcg_10),
-        general=_outcome("general English", first, second),
+        search=_outcome("search", search.by_query.ndcg_10, tuned_search.by_query.ndcg_10, notes),
+        dense=_outcome("vectors alone", dense.by_query.ndcg_10, tuned_dense.by_query.ndcg_10, notes),
+        general=_outcome("general English", first, second, range(len(first))),
     )
 
 
@@ -111,5 +119,16 @@ def _general(encoder: Encoder, general: GeneralSet) -> Values:
     return ndcg_of_vectors(queries, passages, range(len(passages)), general.relevant[1::2])
 
 
-def _outcome(name: str, before: Values, after: Values) -> Outcome:
-    return Outcome(name, float(before.mean()), float(after.mean()), compare(before, after), len(before))
+def _outcome(name: str, before: Values, after: Values, asked_for: Sequence[int]) -> Outcome:
+    """Compares the values of queries by what they ask for."""
+    first, second = _mean_by(asked_for, before), _mean_by(asked_for, after)
+    return Outcome(name, float(first.mean()), float(second.mean()), compare(first, second), len(before))
+
+
+def _mean_by(groups: Sequence[int], values: Values) -> Values:
+    """The mean value of each group."""
+    import numpy as np
+
+    _, places = np.unique(np.asarray(groups), return_inverse=True)
+    means: Values = np.bincount(places, weights=values) / np.bincount(places)
+    return means

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -13,27 +14,29 @@ from pathlib import Path
 from notesearch.encoders import EncoderConfig, absolute_name, find_model, read_encoder_config
 from notesearch.encoders.checkpoint import Checkpoint
 from notesearch.encoders.pair_tuning import recipe
-from notesearch.errors import ModelError, UsageError
+from notesearch.errors import IndexBusy, ModelError, UsageError
 from notesearch.evaluation.general import general_set
 from notesearch.evaluation.own_notes import read_notes
-from notesearch.evaluation_api import files_of_index
+from notesearch.evaluation_api import Progress, files_of_index
 from notesearch.notes import find_known_items
 from notesearch.private import make_private_folder
 from notesearch.records import Skipped
 from notesearch.settings import Settings
 from notesearch.storage import IndexReader, StoredChunk
 from notesearch.tuning.accepted import Accepted, read_accepted
-from notesearch.tuning.card import write_card
+from notesearch.tuning.card import read_learnt_from, write_card
 from notesearch.tuning.material import Material, gather
 from notesearch.tuning.pair_file import read_pair_file
 from notesearch.tuning.pairs import TextPair, count_sources
 from notesearch.tuning.report import TuningReport
-from notesearch.tuning.trainer import Progress, Trainer, choose_share
+from notesearch.tuning.trainer import Trainer, choose_share
 from notesearch.tuning.trial import hold_trial
-from notesearch.tuning.verdict import give_verdict
+from notesearch.tuning.verdict import decide
 
 _MODELS = "models"
 _CHECKPOINT = ".training.safetensors"
+_LOCK = ".lock"
+_GONE = "Is the disk mounted? Bring the index in step with what is there: notesearch index"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,30 +73,60 @@ def tune(
         IndexMissing: Nothing has been indexed.
         UsageError: There is too little to learn from, or the options make no sense.
         ModelError: The encoder cannot be loaded, or the tuned one cannot be written.
+        IndexBusy: Another process is tuning.
         StoreError: The index cannot be read.
     """
     started = time.monotonic()
     tell = progress or (lambda what, done, total: None)
-    if options.output and options.output.exists():
-        raise UsageError(f"there is something at {options.output} already", "Name a folder that is not there yet.")
-    given, skipped = _given_pairs(settings, options)
+    if options.output:
+        _require_free(options.output)
+    with closing(IndexReader(settings.index_dir)) as reader:
+        made_with = reader.fingerprint
+        given, skipped = _given_pairs(reader, settings, options)
+    settings = replace(settings, token_model=settings.token_model or made_with.token_model or "none")
     notes, unreadable = read_notes(files_of_index(settings.index_dir))
-    material = gather(notes, find_known_items(notes), given, options.seed)
-    model = absolute_name(settings.model or _model_of_index(settings))
+    if unreadable and not notes:
+        first = unreadable[0]
+        raise UsageError(f"none of the {len(unreadable):,} notes can be read: {first.path}: {first.reason}", _GONE)
+    model = absolute_name(settings.model or made_with.model)
     source = find_model(model)
     config = read_encoder_config(model, source)
+    learnt_before = read_learnt_from(source)
+    material = gather(notes, find_known_items(notes), given, learnt_before=learnt_before, seed=options.seed)
     folder = settings.index_dir / _MODELS
-    make_private_folder(folder)
-    checkpoint = Checkpoint(folder / _CHECKPOINT, _training_key(config, material, options.seed))
-    trainer = Trainer(source, config, material, general_set(), seed=options.seed, progress=tell)
-    trainer.fit(checkpoint)
-    report = _decide(settings, model, material, trainer, tell)
-    if report.kept:
-        target = options.output or folder / f"tuned-{datetime.now():%Y%m%d-%H%M%S}"
-        report = replace(report, directory=target)
-        _keep(trainer, report, target)
-    checkpoint.remove()
+    with _only_one(folder):
+        checkpoint = Checkpoint(folder / _CHECKPOINT, _training_key(config, material, options.seed))
+        trainer = Trainer(source, config, material, general_set(), seed=options.seed, progress=tell)
+        trainer.fit(checkpoint)
+        report = _decide(settings, model, material, trainer, tell)
+        if report.kept:
+            target = options.output or folder / f"tuned-{datetime.now():%Y%m%d-%H%M%S}"
+            report = replace(report, directory=target)
+            _keep(trainer, report, material, target)
+        checkpoint.remove()
     return replace(report, seconds=time.monotonic() - started), [*skipped, *unreadable]
+
+
+@contextmanager
+def _only_one(folder: Path) -> Iterator[None]:
+    """Makes the folder, and sees to it that nobody else tunes there meanwhile."""
+    from filelock import FileLock, Timeout
+
+    make_private_folder(folder)
+    try:
+        with FileLock(folder / _LOCK, timeout=0, mode=0o600):
+            yield
+    except Timeout as error:
+        raise IndexBusy(f"another process is tuning in {folder}", "Try again when it has finished.") from error
+
+
+def _require_free(output: Path) -> None:
+    """Says at once, and not after minutes, that nothing can be put in a place."""
+    if output.exists():
+        raise UsageError(f"there is something at {output} already", "Name a folder that is not there yet.")
+    existing = next(path for path in output.parents if path.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        raise UsageError(f"nothing can be written into {existing}", "Name another place: --output DIR")
 
 
 def _decide(settings: Settings, model: str, material: Material, trainer: Trainer, tell: Progress) -> TuningReport:
@@ -105,7 +138,7 @@ def _decide(settings: Settings, model: str, material: Material, trainer: Trainer
         with tempfile.TemporaryDirectory(prefix="notesearch-tune-") as temporary:
             trainer.save(share, Path(temporary) / "model")
             trial = hold_trial(settings, model, Path(temporary), material, general_set(), tell)
-    kept, verdict = give_verdict(trial)
+    kept, verdict = decide(trial)
     return TuningReport(
         model=model,
         notes=len(material.notes),
@@ -122,38 +155,34 @@ def _training_key(config: EncoderConfig, material: Material, seed: int) -> str:
     return f"{config.fingerprint}-{recipe()}-{material.digest()}-{seed}"
 
 
-def _keep(trainer: Trainer, report: TuningReport, target: Path) -> None:
+def _keep(trainer: Trainer, report: TuningReport, material: Material, target: Path) -> None:
     """Puts the tuned encoder where it is to be: complete, with its card, or not at all."""
     try:
         make_private_folder(target.parent)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".tuned-") as temporary:
             trainer.save(report.share, Path(temporary) / "model")
-            write_card(Path(temporary) / "model", report)
+            write_card(Path(temporary) / "model", report, material.learnt_from)
             (Path(temporary) / "model").rename(target)
     except OSError as error:
         raise ModelError(f"cannot write {target}: {error.strerror or error}", "Name another: --output DIR") from error
 
 
-def _model_of_index(settings: Settings) -> str:
-    with closing(IndexReader(settings.index_dir)) as reader:
-        return reader.fingerprint.model
-
-
-def _given_pairs(settings: Settings, options: TuningOptions) -> tuple[list[TextPair], list[Skipped]]:
+def _given_pairs(
+    reader: IndexReader, settings: Settings, options: TuningOptions
+) -> tuple[list[TextPair], list[Skipped]]:
     """The pairs that the owner has given, and the accepted results that no passage was found for."""
     pairs = read_pair_file(options.pairs_file) if options.pairs_file else []
     accepted, skipped = read_accepted(settings.index_dir)
-    with closing(IndexReader(settings.index_dir)) as reader:
-        numbers = {path: note_id for note_id, (path, _) in reader.folders_of_notes().items()}
-        for result in accepted:
-            chunks = reader.chunks_of_notes([numbers[result.path]]) if result.path in numbers else []
-            if chunk := _accepted_chunk(chunks, result):
-                pairs.append(TextPair("accepted", result.query, chunk.text, notes=(result.path,)))
-            else:
-                skipped.append(Skipped(result.path, f"accepted for {result.query!r}, but no longer in the index"))
+    numbers = {path: note_id for note_id, (path, _) in reader.folders_of_notes().items()}
+    for result in accepted:
+        if result.path in numbers:
+            chunk = _accepted_chunk(reader.chunks_of_notes([numbers[result.path]]), result)
+            pairs.append(TextPair("accepted", result.query, chunk.text, notes=(result.path,)))
+        else:
+            skipped.append(Skipped(result.path, f"accepted for {result.query!r}, but not in the index"))
     return pairs, skipped
 
 
-def _accepted_chunk(chunks: Sequence[StoredChunk], result: Accepted) -> StoredChunk | None:
-    within = (chunk for chunk in chunks if chunk.start_line <= result.line <= chunk.end_line)
-    return next(within, chunks[0] if chunks and not result.line else None)
+def _accepted_chunk(chunks: Sequence[StoredChunk], result: Accepted) -> StoredChunk:
+    """The chunk that a line is in, or the nearest one: a line may be of the front matter, or gone since."""
+    return min(chunks, key=lambda chunk: max(chunk.start_line - result.line, result.line - chunk.end_line, 0))

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -6,7 +7,7 @@ import pytest
 from notesearch.errors import UsageError
 from notesearch.notes import find_known_items, parse_note
 from notesearch.tuning import material
-from notesearch.tuning.material import gather
+from notesearch.tuning.material import gather, path_digest
 from notesearch.tuning.pairs import TextPair
 
 
@@ -21,36 +22,72 @@ def notes(count):
     ]
 
 
+def gathered(vault, given=(), **options):
+    return gather(vault, find_known_items(vault), given, **options)
+
+
+def targets(items):
+    return {f"/v/{item.target}.md" for item in items}
+
+
+def learnt(found):
+    return {path for pair in found.pairs for path in pair.notes}
+
+
 def test_no_note_is_both_learnt_from_and_judged_by():
-    found = gather(notes(100), find_known_items(notes(100)), [], seed=0)
-    judged = {f"/v/{item.target}.md" for item in (*found.validation, *found.test)}
-    assert len(judged) == 40
-    assert not judged & {path for pair in found.pairs for path in pair.notes}
-    assert not {item.target for item in found.validation} & {item.target for item in found.test}
+    found = gathered(notes(300))
+    assert 60 <= len(targets(found.test)) <= 90
+    assert 30 <= len(targets(found.validation)) <= 60
+    assert not targets(found.test) & targets(found.validation)
+    assert not learnt(found) & targets((*found.validation, *found.test))
     assert {pair.source for pair in found.pairs} == {"title", "link", "tag"}
-    assert len(found.items) == 200
+    assert targets(found.rivals) == {f"/v/{n}.md" for n in range(300)}
 
 
-def test_a_seed_says_which():
-    first, again, other = (gather(notes(100), find_known_items(notes(100)), [], seed=seed) for seed in (0, 0, 1))
-    assert first == again
-    assert first.digest() == again.digest() != other.digest()
-    assert first.test != other.test
+def test_what_the_owner_has_given_pairs_about_is_learnt_from():
+    before = gathered(notes(300))
+    judged = before.test[0]
+    path = f"/v/{judged.target}.md"
+    given = [TextPair("accepted", "some query", "text", notes=(path,)), TextPair("file", before.test[1].query, "text")]
+    found = gathered(notes(300), given)
+    assert path in learnt(found)
+    assert path not in targets((*found.validation, *found.test))
+    assert before.test[1] not in found.test
+    assert before.test[2] in found.test
+    assert list(found.pairs[-2:]) == given
+
+
+def test_what_was_learnt_from_before_never_judges():
+    first = gathered(notes(300))
+    other = gathered(notes(300), learnt_before={path_digest(notes(300)[first.test[0].target])})
+    assert first.test[0].target not in {item.target for item in other.test}
+    assert len(first.learnt_from) + 1 == len(other.learnt_from)
+    assert path_digest(notes(300)[first.test[0].target]) in other.learnt_from
+
+
+def test_a_note_stays_in_its_part_whatever_else_comes_or_moves():
+    test = targets(gathered(notes(200)).test)
+    assert test <= targets(gathered(notes(300)).test)
+    assert test == targets(gathered(notes(200), seed=7).test)
+    moved = [replace(own, path=Path("/elsewhere") / own.path.relative_to("/")) for own in notes(200)]
+    assert [item.target for item in gathered(moved).test] == [item.target for item in gathered(notes(200)).test]
 
 
 def test_of_many_pairs_some_are_taken_but_all_that_the_owner_gave(monkeypatch):
     monkeypatch.setattr(material, "_MOST_PAIRS", 25)
     monkeypatch.setattr(material, "_MOST_ITEMS_JUDGED", 12)
+    monkeypatch.setattr(material, "_MOST_RIVALS", 15)
     given = [TextPair("file", "asked", "answered")] * 3
-    found = gather(notes(100), find_known_items(notes(100)), given, seed=0)
-    assert (len(found.pairs), len(found.validation), len(found.test)) == (28, 12, 12)
+    found = gathered(notes(300), given)
+    assert (len(found.pairs), len(found.validation), len(found.test), len(found.rivals)) == (28, 12, 12, 27)
+    assert set(found.validation) <= set(found.rivals)
     assert list(found.pairs[-3:]) == given
+    assert found.digest() == gathered(notes(300), given).digest()
+    assert found.digest() != gathered(notes(300), given, seed=1).digest()
 
 
 def test_too_little_to_learn_from_or_to_judge_by_is_said():
-    with pytest.raises(UsageError, match="too few"):
-        gather([], [], [], seed=0)
-    with pytest.raises(UsageError, match="pairs to learn from: too few"):
-        gather(notes(12), find_known_items(notes(12)), [], seed=0)
+    with pytest.raises(UsageError, match=r"too few pairs .* \(0\)"):
+        gather([], [])
     with pytest.raises(UsageError, match="to judge"):
-        gather([], [], [TextPair("file", "asked", "answered")] * 20, seed=0)
+        gather([], [], [TextPair("file", "asked", "answered")] * 20)

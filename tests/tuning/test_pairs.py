@@ -2,7 +2,7 @@ from datetime import datetime
 from pathlib import Path
 
 from notesearch.notes import find_known_items, parse_note
-from notesearch.tuning.pairs import TextPair, answer, count_sources, pairs_of_items, pairs_of_tags
+from notesearch.tuning.pairs import Answers, TextPair, count_sources, pairs_of_items, pairs_of_tags
 
 BODY = "one two three four five"
 
@@ -20,17 +20,25 @@ NOTES = [
 
 def test_known_items_become_pairs_about_the_note_that_answers():
     items = find_known_items(NOTES)
-    pairs = list(pairs_of_items(NOTES, items))
+    pairs = list(pairs_of_items(NOTES, items, Answers(NOTES, items)))
     assert [(pair.source, pair.query, pair.notes) for pair in pairs] == [
         ("title", "Sourdough", ("/v/a.md",)),
         ("title", "Rye", ("/v/b.md",)),
         ("heading", "Feeding the starter", ("/v/a.md",)),
         ("link", "the usual white loaf", ("/v/a.md",)),
     ]
-    assert pairs[0].passage.startswith(f"{BODY} A\n\n## Feeding")
-    assert pairs[2].passage.startswith(f"{BODY} B")
+    # Nobody's query stands in a passage.
+    assert pairs[0].passage.split() == f"{BODY} A {BODY} B #bread #food".split()
+    assert pairs[1].passage.split() == f"{BODY} C #bread #food".split()
+    assert pairs[2].passage.split() == f"{BODY} B #bread #food".split()
+    assert pairs[3].passage == pairs[0].passage
     assert count_sources(pairs) == {"title": 2, "heading": 1, "link": 1}
-    assert pairs[3].passage == answer(NOTES, items[3])
+
+
+def test_a_title_that_stands_below_other_text_is_taken_out_too():
+    notes = [note("a", f"written in spring\n\n# Fermenting garlic\n\n{BODY}\n")]
+    (item,) = find_known_items(notes)
+    assert Answers(notes, [item]).to(item).split() == f"written in spring {BODY}".split()
 
 
 def test_notes_that_share_a_rare_tag_ask_for_each_other():
@@ -52,3 +60,6 @@ def test_pairs_with_a_note_a_query_or_a_passage_in_common_are_about_the_same():
     assert pair.groups & TextPair("file", "a query", "other").groups
     assert pair.groups & TextPair("file", "other", "text").groups
     assert not pair.groups & TextPair("file", "text", "A Query", notes=("/v/b.md",)).groups
+    # What one says is no answer is another's answer.
+    assert TextPair("file", "q", "p", negative="text").groups & pair.groups
+    assert not TextPair("file", "q", "p").groups & TextPair("file", "r", "s").groups

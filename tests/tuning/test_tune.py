@@ -8,14 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from notesearch.api import open_index, sync_index
 from notesearch.encoders import pair_tuning
-from notesearch.errors import UsageError
+from notesearch.errors import IndexBusy, ModelError, UsageError
 from notesearch.evaluation.general import GeneralSet, general_set
 from notesearch.settings import Settings
-from notesearch.tuning import material, trainer, tune
+from notesearch.tuning import trainer, tune
 from notesearch.tuning.accepted import Accepted, add_accepted
+from notesearch.tuning.card import read_learnt_from
 from notesearch.tuning.report import report_as_json
 from notesearch.tuning.tune import TuningOptions
 
@@ -23,7 +25,7 @@ from notesearch.tuning.tune import TuningOptions
 MEANS = {
     "apple": "violin", "river": "senate", "copper": "pillow", "winter": "ladder", "tiger": "invoice",
     "garden": "rocket", "bread": "glacier", "doctor": "guitar", "silver": "kitchen", "moon": "lawyer",
-    "horse": "battery", "cloud": "carpet",
+    "horse": "battery", "cloud": "carpet", "needle": "ocean",
 }  # fmt: skip
 
 
@@ -70,21 +72,21 @@ def test_a_model_that_learnt_the_code_is_kept(vault, monkeypatch):
     report, skipped = tune.tune(vault, TuningOptions(), lambda what, done, total: stages.append(what))
     assert report.kept, report.verdict
     assert skipped == []
-    assert report.pairs == {"title": 40}
+    assert report.pairs == {"title": 45}
     assert report.share > 0
     assert report.trial.search.after > report.trial.search.before + 0.1
-    assert report.trial.search.queries == 16
+    assert report.trial.search.queries == 21
     assert {"lower layers", "training", "choosing the strength"} <= set(stages)
     values = report_as_json(report)
     assert json.loads(json.dumps(values)) == values
     assert values["trial"][0]["after"] == round(report.trial.search.after, 4)
     # Nothing else is left, and it is its owner's only.
     models = vault.index_dir / "models"
-    assert list(models.iterdir()) == [report.directory]
+    assert {path.name for path in models.iterdir()} == {".lock", report.directory.name}
     assert {stat.S_IMODE(path.stat().st_mode) for path in report.directory.rglob("*")} <= {0o600, 0o700}
     card = (report.directory / "README.md").read_text()
     assert "library_name: sentence-transformers" in card
-    assert f"| search | 16 | {report.trial.search.before:.3f} | {report.trial.search.after:.3f} |" in card
+    assert f"| search | 21 | {report.trial.search.before:.3f} | {report.trial.search.after:.3f} |" in card
 
     # It is a model like any other.
     from sentence_transformers import SentenceTransformer
@@ -96,6 +98,32 @@ def test_a_model_that_learnt_the_code_is_kept(vault, monkeypatch):
     sync_index(tuned_index, [vault.index_dir.parent / "notes"])
     with open_index(tuned_index.index_dir) as index:
         assert len(index.search("apple", mode="dense", limit=3)) == 3
+
+
+def test_what_was_learnt_from_is_known_of_the_model_and_never_judges_it(vault, monkeypatch):
+    (directory,) = (path for path in (vault.index_dir / "models").iterdir() if path.name.startswith("tuned-"))
+    digests = json.loads((directory / "tuning.json").read_text())["learnt_from"]
+    assert len(digests) == 45
+    assert read_learnt_from(directory) == frozenset(digests)
+    assert read_learnt_from(vault.index_dir) == frozenset()
+    seen = {}
+
+    def stop(notes, items, given, **options):
+        seen.update(options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tune, "gather", stop)
+    with pytest.raises(KeyboardInterrupt):
+        tune.tune(replace(vault, model=str(directory)), TuningOptions())
+    assert seen["learnt_before"] == frozenset(digests)
+    (directory / "tuning.json").write_text("{")
+    with pytest.raises(ModelError, match=r"tuning\.json"):
+        read_learnt_from(directory)
+
+
+def test_two_do_not_tune_at_once(vault):
+    with FileLock(vault.index_dir / "models" / ".lock"), pytest.raises(IndexBusy, match="another process is tuning"):
+        tune.tune(vault, TuningOptions())
 
 
 def test_an_interrupted_run_is_gone_on_with(vault, monkeypatch):
@@ -138,7 +166,7 @@ def test_where_nothing_is_won_nothing_changes(vault, tmp_path, monkeypatch):
     assert not report.kept
     assert report.verdict.startswith("Not kept:")
     assert report.directory is None
-    assert everything_in(tmp_path) - before == {"index/models"}
+    assert everything_in(tmp_path) - before == {"index/models", "index/models/.lock"}
 
 
 def test_pairs_of_the_owners_count_and_so_do_accepted_results(vault, tmp_path, monkeypatch):
@@ -147,14 +175,14 @@ def test_pairs_of_the_owners_count_and_so_do_accepted_results(vault, tmp_path, m
     class Stop(Exception):
         pass
 
-    def stop(notes, items, given, seed):
+    def stop(notes, items, given, **options):
         seen.extend(given)
         raise Stop
 
     monkeypatch.setattr(tune, "gather", stop)
     (tmp_path / "pairs.jsonl").write_text('{"query": "q", "positive": "p", "negative": "n"}\n')
     note = vault.index_dir.parent / "notes" / "apple-river.md"
-    add_accepted(vault.index_dir, [Accepted("fruit by the water", str(note), 3), Accepted("gone", "/v/gone.md")])
+    add_accepted(vault.index_dir, [Accepted("fruit by the water", str(note), 99), Accepted("gone", "/v/gone.md")])
     try:
         with pytest.raises(Stop):
             tune.tune(vault, TuningOptions(pairs_file=tmp_path / "pairs.jsonl"))
@@ -171,6 +199,9 @@ def test_pairs_of_the_owners_count_and_so_do_accepted_results(vault, tmp_path, m
 def test_what_makes_no_sense_is_refused_before_anything_is_done(vault, tmp_path):
     with pytest.raises(UsageError, match="something at"):
         tune.tune(vault, TuningOptions(output=tmp_path))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="nothing can be written"):
+        tune.tune(vault, TuningOptions(output=tmp_path / "file" / "model"))
     with pytest.raises(UsageError, match="cannot read"):
         tune.tune(vault, TuningOptions(pairs_file=tmp_path / "missing.jsonl"))
 
@@ -181,9 +212,3 @@ def test_the_general_set_is_whole():
     assert all(numbers and max(numbers) < 320 for numbers in general.relevant)
     assert len(set(general.passages)) == 320
     assert np.mean([len(numbers) for numbers in general.relevant]) < 1.5
-
-
-def test_material_is_divided_alike_in_each_run(vault):
-    notes, _ = tune.read_notes(tune.files_of_index(vault.index_dir))
-    items = tune.find_known_items(notes)
-    assert material.gather(notes, items, [], 0).digest() == material.gather(notes, items, [], 0).digest()
