@@ -23,7 +23,7 @@ _TEST, _VALIDATION = 25, 15
 # More would take longer than they are worth: so many are taken at random.
 _MOST_PAIRS = 6_000
 _MOST_ITEMS_JUDGED = 600
-_MOST_RIVALS = 2_400
+_MOST_RIVALS = 1_000
 _LEAST_PAIRS, _LEAST_NOTES_JUDGED = 20, 10
 _TOO_FEW = "Tune again when there are more notes, or give pairs of your own: --pairs FILE"
 

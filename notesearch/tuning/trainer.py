@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Values = NDArray[np.float64]
 
 # Parts of the way from the weights as they were to those after training.
-SHARES = (0.25, 0.5, 0.75, 1.0)
+SHARES = (0.33, 0.67, 1.0)
 # What tuning may cost on the general set, in nDCG@10: about what one query in a hundred is worth.
 GENERAL_LOSS = 0.005
 

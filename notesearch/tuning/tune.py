@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -36,6 +37,7 @@ from notesearch.tuning.verdict import decide
 _MODELS = "models"
 _CHECKPOINT = ".training.safetensors"
 _LOCK = ".lock"
+_UNFINISHED = ".tuned-"
 _GONE = "Is the disk mounted? Bring the index in step with what is there: notesearch index"
 
 
@@ -115,6 +117,8 @@ def _only_one(folder: Path) -> Iterator[None]:
     make_private_folder(folder)
     try:
         with FileLock(folder / _LOCK, timeout=0, mode=0o600):
+            for left in folder.glob(f"{_UNFINISHED}*"):  # by a run that was killed
+                shutil.rmtree(left, ignore_errors=True)
             yield
     except Timeout as error:
         raise IndexBusy(f"another process is tuning in {folder}", "Try again when it has finished.") from error
@@ -159,7 +163,7 @@ def _keep(trainer: Trainer, report: TuningReport, material: Material, target: Pa
     """Puts the tuned encoder where it is to be: complete, with its card, or not at all."""
     try:
         make_private_folder(target.parent)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".tuned-") as temporary:
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=_UNFINISHED) as temporary:
             trainer.save(report.share, Path(temporary) / "model")
             write_card(Path(temporary) / "model", report, material.learnt_from)
             (Path(temporary) / "model").rename(target)

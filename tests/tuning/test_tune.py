@@ -135,8 +135,11 @@ def test_an_interrupted_run_is_gone_on_with(vault, monkeypatch):
         if (what, done) == ("training", 7):
             raise KeyboardInterrupt
 
+    left = vault.index_dir / "models" / ".tuned-of-a-killed-run"
+    left.mkdir()
     with pytest.raises(KeyboardInterrupt):
         tune.tune(vault, TuningOptions(seed=1), interrupt)
+    assert not left.exists()
     before = everything_in(vault.index_dir / "models")
     assert ".training.safetensors" in before
     steps.clear()
