@@ -2,7 +2,7 @@
 
     python benchmarks/encoding_paths.py NOTES_DIR [--collection BEIR_DIR --index-dir INDEX]
 
-With a collection and its index (made by `notesearch eval BEIR_DIR --index-dir INDEX`), it also says what dense nDCG@10
+With a collection and its index (made by `notesearch eval BEIR_DIR --work-dir INDEX`), it also says what dense nDCG@10
 is with int8 and with float32 queries.
 """
 

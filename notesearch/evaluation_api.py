@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from notesearch.api import Index, sync_index
+from notesearch.encoders import find_model
 from notesearch.errors import UsageError
 from notesearch.evaluation import (
     Collection,
@@ -26,8 +27,9 @@ from notesearch.evaluation import (
 from notesearch.notes import NoteFile, find_notes
 from notesearch.records import Skipped
 from notesearch.retrieval import Mode, Rerank
-from notesearch.settings import Settings
+from notesearch.settings import DEFAULT_MODEL, Settings
 from notesearch.storage import IndexReader
+from notesearch.storage.database import database_file
 
 Stage = Literal["lexical", "dense", "hybrid", "maxsim", "cross-encoder"]
 Progress = Callable[[str, int, int], None]
@@ -41,7 +43,7 @@ _SEARCHES: dict[Stage, tuple[str, Mode, Rerank]] = {
     "maxsim": ("hybrid + maxsim", "hybrid", "maxsim"),
     "cross-encoder": ("cross-encoder", "hybrid", "cross-encoder"),
 }
-# Notes made for an evaluation, within its index directory.
+# Notes made for an evaluation, within its work directory.
 _EVALUATED_NOTES = "evaluated-notes"
 _MEASURED_HITS = 100
 # Of so many queries at most the time is taken.
@@ -60,7 +62,7 @@ class EvaluationOptions:
         stages: The stages to score; none for the usual ones.
         max_queries: Where there are more queries, so many are taken; 0 for all (of one's own notes: 300 of a kind).
         worst: How many of the queries that a stage hurts most to show.
-        index_dir: Where to keep the index (and the notes made for it) for the next time.
+        work_dir: Where to keep the index (and the notes made for it) for the next time.
     """
 
     directory: Path | None = None
@@ -70,7 +72,7 @@ class EvaluationOptions:
     stages: tuple[Stage, ...] = ()
     max_queries: int = 0
     worst: int = 0
-    index_dir: Path | None = None
+    work_dir: Path | None = None
 
 
 def evaluate(settings: Settings, options: EvaluationOptions, *, progress: Progress | None = None) -> Evaluation:
@@ -79,7 +81,8 @@ def evaluate(settings: Settings, options: EvaluationOptions, *, progress: Progre
     Without judgements, the collection is made of the notes themselves: see `evaluation.own_notes`.
 
     Args:
-        settings: The models to use; the settings' own index is not touched.
+        settings: The index whose notes are taken where no directory is given, with its models unless others are named;
+            it is not touched. The models to use.
         options: What to measure, and on what.
         progress: Told how far it is.
 
@@ -87,12 +90,16 @@ def evaluate(settings: Settings, options: EvaluationOptions, *, progress: Progre
         UsageError: The options do not go together, a file cannot be read, or the index kept is one of other notes.
         FolderUnreadable: The folder is missing, is no folder, or may not be read.
         ModelError: A model cannot be had.
+        StoreError: No directory was given, and there is no index; or an index cannot be used.
     """
+    judged = _has_judgements(options)
+    if not judged and options.directory is None:
+        settings = _with_models_of_index(settings)
     stages = _stages(settings, options)
     with tempfile.TemporaryDirectory(prefix="notesearch-eval-") as temporary:
-        work_dir = (options.index_dir or Path(temporary)).absolute()
+        work_dir = (options.work_dir or Path(temporary)).absolute()
         skipped: list[Skipped] = []
-        if _has_judgements(options):
+        if judged:
             collection = _read_judged(options, only_runs=not stages)
         else:
             collection = _make_own(settings, options, work_dir, skipped)
@@ -147,6 +154,17 @@ def files_of_index(index_dir: Path) -> Iterator[NoteFile | Skipped]:
             yield Skipped(path, (error.strerror or "cannot be read").lower(), for_now=True)
 
 
+def _with_models_of_index(settings: Settings) -> Settings:
+    """The settings with the models that their index was made with, where they name none."""
+    with closing(IndexReader(settings.index_dir)) as reader:
+        made_with = reader.fingerprint
+    return replace(
+        settings,
+        model=settings.model or made_with.model,
+        token_model=settings.token_model or made_with.token_model or None,
+    )
+
+
 def _stages(settings: Settings, options: EvaluationOptions) -> tuple[Stage, ...]:
     """The stages to score, in the order in which they build on each other."""
     if options.run_files and not options.stages:
@@ -185,17 +203,23 @@ def _read_judged(options: EvaluationOptions, *, only_runs: bool) -> Collection:
 
 
 def _make_own(settings: Settings, options: EvaluationOptions, work_dir: Path, skipped: list[Skipped]) -> Collection:
-    """A collection of the notes themselves; what cannot be read is added to `skipped`."""
-    from notesearch.evaluation.own_notes import choose_items, make_own_collection, read_notes
+    """A collection of the notes themselves; what is left out is added to `skipped`."""
+    from notesearch.evaluation.own_notes import choose_items, find_learnt, make_own_collection, read_notes
 
     folder = work_dir / _EVALUATED_NOTES
     _require_no_other_notes(work_dir, folder)
-    root = options.directory
+    # As an index names them, and so a model that was tuned on them.
+    root = options.directory and Path(os.path.realpath(options.directory))
     files = files_of_index(settings.index_dir) if root is None else _files_below(settings, root)
     notes, unreadable = read_notes(files)
+    model = find_model(settings.model or DEFAULT_MODEL)
+    learnt = find_learnt(notes, model)
+    items = choose_items(notes, options.max_queries, learnt=learnt, unreadable=unreadable)
+    if learnt:
+        skipped.append(Skipped(str(model), f"no query asks for {len(learnt):,} of the notes: it was tuned on them"))
     skipped += unreadable
     names = [str(note.path) if root is None else os.path.relpath(note.path, root) for note in notes]
-    return make_own_collection(notes, names, folder, choose_items(notes, options.max_queries))
+    return make_own_collection(notes, names, folder, items)
 
 
 def _files_below(settings: Settings, folder: Path) -> Iterator[NoteFile | Skipped]:
@@ -235,10 +259,15 @@ def _score(
     _require_no_other_notes(work_dir, notes_dir)
     if collection.corpus_file:
         names = write_corpus_as_notes(collection.corpus_file, notes_dir)
+    find_model(settings.model or DEFAULT_MODEL)
+    no_notes = UsageError(f"there are no notes in {notes_dir}", "Give the folder that holds the documents.")
+    # Both raise before an index is made that nothing would be in.
+    if not any(isinstance(file, NoteFile) for file in _files_below(settings, notes_dir)):
+        raise no_notes
     own_settings = replace(settings, index_dir=work_dir)
     report = sync_index(own_settings, [notes_dir], progress=lambda done, total: tell("Indexing", done, total))
-    if not report.notes:
-        raise UsageError(f"there are no notes in {notes_dir}", "Give the folder that holds the documents.")
+    if not report.notes:  # none could be read
+        raise no_notes
     root = Path(os.path.realpath(notes_dir))
     skipped += (
         replace(entry, path=names.get(os.path.relpath(entry.path, root), entry.path)) for entry in report.skipped
@@ -271,11 +300,13 @@ def _original(path: str, root: Path, names: Mapping[str, str]) -> str:
     return names.get(below, below)
 
 
-def _require_no_other_notes(index_dir: Path, folder: Path) -> None:
+def _require_no_other_notes(work_dir: Path, folder: Path) -> None:
     from notesearch.storage.writer import IndexWriter
 
-    with IndexWriter(index_dir) as writer:
+    if not database_file(work_dir).exists():
+        return
+    with IndexWriter(work_dir) as writer:
         if {path for _, path in writer.folders()} - {Path(os.path.realpath(folder))}:
             raise UsageError(
-                f"the index in {index_dir} holds other notes than {folder}", "Give eval an --index-dir of its own."
+                f"the index in {work_dir} holds other notes than {folder}", "Give eval a --work-dir of its own."
             )

@@ -1,4 +1,7 @@
+import hashlib
 import json
+import os
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -6,10 +9,11 @@ import numpy as np
 import pytest
 
 from notesearch.api import sync_index
-from notesearch.errors import FolderUnreadable, IndexMissing, UsageError
+from notesearch.errors import FolderUnreadable, IndexMissing, ModelError, UsageError
 from notesearch.evaluation import read_collection
 from notesearch.evaluation_api import EvaluationOptions, evaluate, score_stages
-from notesearch.settings import Settings
+from notesearch.settings import DEFAULT_MODEL, Settings
+from notesearch.storage import IndexReader
 
 WORDS = "amber birch cedar dune ember fjord grove heath islet jetty knoll lagoon".split()
 
@@ -39,6 +43,19 @@ def beir(tmp_path) -> Path:
     qrels = "".join(f"q{number}\t{word}\t1\n" for number, word in enumerate(WORDS))
     (folder / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\n" + qrels)
     return folder
+
+
+@pytest.fixture
+def model(tmp_path) -> Path:
+    """A model that is there, for the fake encoder."""
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "model.safetensors").touch()
+    return tmp_path / "model"
+
+
+def model_of(index_dir: Path) -> tuple[str, str]:
+    with closing(IndexReader(index_dir)) as reader:
+        return reader.fingerprint.model, reader.fingerprint.token_model
 
 
 def write(path: Path, *records: dict) -> None:
@@ -80,6 +97,35 @@ def test_by_default_the_notes_are_those_of_the_index(settings, vault):
     assert found.stages[0].run["title-1"] == [str(vault / "trees/amber.md")]
     assert [Path(entry.path).name for entry in found.skipped] == ["dune.md"]
     assert not (settings.index_dir / "evaluated-notes").exists()
+
+
+def test_the_notes_of_the_index_are_judged_with_its_models(settings, vault, model, tmp_path):
+    sync_index(replace(settings, model=str(model)), [vault])
+    options = EvaluationOptions(stages=("lexical",), work_dir=tmp_path / "work")
+    evaluate(settings, options)
+    assert model_of(tmp_path / "work") == (str(model), "")
+    evaluate(settings, EvaluationOptions(vault, stages=("lexical",), work_dir=tmp_path / "other"))
+    assert model_of(tmp_path / "other") == (DEFAULT_MODEL, "")
+    evaluate(replace(settings, model=DEFAULT_MODEL), replace(options, work_dir=tmp_path / "named"))
+    assert model_of(tmp_path / "named") == (DEFAULT_MODEL, "")
+
+
+@pytest.mark.parametrize("of_index", [True, False])
+def test_what_the_model_was_tuned_on_is_not_asked_for(settings, vault, model, tmp_path, of_index):
+    sync_index(replace(settings, model=str(model)), [vault])
+    (tmp_path / "link").symlink_to(vault)
+    learnt = [vault / f"trees/{word}.md" for word in WORDS[:2]]
+    digests = [hashlib.blake2b(os.fsencode(path), digest_size=16).hexdigest() for path in learnt]
+    (model / "tuning.json").write_text(json.dumps({"learnt_from": digests}))
+    options = EvaluationOptions(None if of_index else tmp_path / "link", stages=("lexical",))
+    found = evaluate(replace(settings, model=str(model)), options)
+    assert found.queries == 10
+    assert [(entry.path, entry.reason) for entry in found.skipped] == [
+        (str(model), "no query asks for 2 of the notes: it was tuned on them")
+    ]
+    (vault / "trees/dune.md").unlink()
+    with pytest.raises(UsageError, match="only 9 queries: too few"):
+        evaluate(replace(settings, model=str(model)), options)
 
 
 def test_documents_that_are_not_there_are_told(settings, beir):
@@ -166,5 +212,31 @@ def test_the_index_of_other_notes_is_left_alone(settings, vault):
     sync_index(settings, [vault])
     before = sorted(path.name for path in settings.index_dir.iterdir())
     with pytest.raises(UsageError, match="other notes"):
-        evaluate(settings, EvaluationOptions(vault, index_dir=settings.index_dir))
+        evaluate(settings, EvaluationOptions(vault, work_dir=settings.index_dir))
     assert sorted(path.name for path in settings.index_dir.iterdir()) == before
+
+
+def test_an_evaluation_that_fails_leaves_no_index(settings, vault, beir, tmp_path):
+    work_dir = tmp_path / "work"
+    few = tmp_path / "few"
+    few.mkdir()
+    (few / "a.md").write_text("# About one\n\nToo few notes for an evaluation.")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    write(empty / "queries.jsonl", {"_id": "1", "text": "cap", "relevant": ["cap.md"]})
+    for folder in (few, empty):
+        with pytest.raises(UsageError):
+            evaluate(settings, EvaluationOptions(folder, work_dir=work_dir))
+    for folder in (vault, beir):
+        with pytest.raises(ModelError):
+            evaluate(replace(settings, model="/nowhere"), EvaluationOptions(folder, work_dir=work_dir))
+    assert not (work_dir / "notes.db").exists()
+
+
+def test_where_all_notes_of_an_index_are_gone_it_is_said(settings, vault):
+    sync_index(settings, [vault])
+    vault.rename(vault.with_name("elsewhere"))
+    with pytest.raises(
+        UsageError, match=r"only 0 queries: too few; 12 could not be read, .*amber\.md for one: no such"
+    ):
+        evaluate(settings, EvaluationOptions())

@@ -23,6 +23,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 _INDENT = "  "
+_ELSEWHERE = "# Not at the end of this file: these lines belong among the ideas of its table concepts.\n"
 
 
 @app.command("list")
@@ -87,25 +88,33 @@ def _lines_of_concepts(concepts: Concepts, unmentioned: set[str], columns: int) 
         yield from (line + "\n" for line in wrapped(harmless(text), columns, _INDENT, 2 * _INDENT))
 
 
-def _toml_of_proposals(proposals: Sequence[ConceptProposal], concepts: Concepts | None) -> Iterator[str]:
+def _toml_of_proposals(proposals: Sequence[ConceptProposal], concepts: Concepts | None) -> list[str]:
     """Lines that can be put at the end of the file of concepts as they are, with a heading where it has none yet.
 
     TOML allows a key once. So proposals for one idea share a line, and one for an idea that the file has a line for is
-    written the other way round; where both have one, it is a comment.
+    written the other way round; where both have one, it is a comment. All are where the file does not end with the
+    table of ideas.
     """
+    from notesearch.retrieval.concepts import can_be_appended
+
     taken = set((concepts and concepts.keys) or ())
-    lines: dict[str, list[tuple[str, str]]] = {}
+    groups: dict[str, list[tuple[str, str]]] = {}
     for proposal in proposals:
         key, linked = proposal.idea, proposal.linked
         if key in taken:
             key, linked = linked, key
-        lines.setdefault(key, []).append((linked, proposal.why))
-    if concepts is None or concepts.keys is None:
-        yield "[concepts]\n"
-    for key, entries in lines.items():
-        yield from (f"# {harmless(why)}\n" for _, why in entries)
+        groups.setdefault(key, []).append((linked, proposal.why))
+    lines = [] if concepts and concepts.keys is not None else ["[concepts]\n"]
+    for key, entries in groups.items():
+        lines += [f"# {harmless(why)}\n" for _, why in entries]
         values = ", ".join(_toml_string(linked) for linked, _ in entries)
-        yield f"{'# ' if key in taken else ''}{_toml_string(key)} = [{values}]\n"
+        lines.append(f"{'# ' if key in taken else ''}{_toml_string(key)} = [{values}]\n")
+    new = {harmless(key): [harmless(linked) for linked, _ in of] for key, of in groups.items() if key not in taken}
+    if concepts is None or can_be_appended(concepts.path, "".join(lines), new):
+        return lines
+    if can_be_appended(concepts.path, "\n" + "".join(lines), new):  # the file's last line is not ended
+        return ["\n", *lines]
+    return ["\n", _ELSEWHERE, *(line if line.startswith("# ") else f"# {line}" for line in lines)]
 
 
 def _toml_string(text: str) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from notesearch.cli.options import Quiet, Verbose
+from notesearch.cli.options import IndexDir, Quiet, Verbose
 from notesearch.cli.progress import stage_progress
 from notesearch.cli.terminal import is_terminal, uses_colour, warn, warn_of_skipped, width, write
 
@@ -59,15 +59,18 @@ def evaluate(
         typer.Option(metavar="MODEL", help="Score it too: a local directory or a hub id.", show_default=False),
     ] = None,
     worst: Annotated[int, typer.Option(metavar="N", help="Show the N queries that each stage hurts most.", min=0)] = 0,
-    index_dir: Annotated[
+    work_dir: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(
-            "--index-dir", metavar="DIR", help="Keep the index here. Default: a temporary one.", show_default=False
+            metavar="DIR", help="Keep the index here for the next time. Default: a temporary one.", show_default=False
         ),
     ] = None,
     model: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option(help="Bi-encoder: a local directory or a hub id. Default: all-MiniLM-L6-v2.", show_default=False),
+        typer.Option(
+            help="Bi-encoder: a local directory or a hub id. Default: all-MiniLM-L6-v2; without DIR, the index's.",
+            show_default=False,
+        ),
     ] = None,
     max_queries: Annotated[
         int, typer.Option(help="Take at most so many queries; 0: all, or 300 of a kind from your notes.", min=0)
@@ -77,6 +80,7 @@ def evaluate(
         typer.Option(metavar="FILE", help="Also write a page with charts.", show_default=False),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the measures as JSON.")] = False,
+    index_dir: IndexDir = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -98,7 +102,7 @@ def evaluate(
     from notesearch.pages import check_writable, write_page
     from notesearch.settings import load_settings
 
-    settings = load_settings(model=model, cross_encoder=cross_encoder)
+    settings = load_settings(index_dir=index_dir, model=model, cross_encoder=cross_encoder)
     options = EvaluationOptions(
         directory=directory,
         qrels_file=qrels,
@@ -107,7 +111,7 @@ def evaluate(
         stages=tuple(stage.value for stage in stages or ()),
         max_queries=max_queries,
         worst=worst,
-        index_dir=index_dir,
+        work_dir=work_dir,
     )
     if html:
         check_writable(html)

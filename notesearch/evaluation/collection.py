@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,12 @@ from urllib.parse import unquote
 from notesearch.errors import UsageError
 from notesearch.evaluation.lines import LAYOUTS, read_jsonl
 from notesearch.evaluation.trec import read_qrels, read_run, read_topics
+from notesearch.private import make_private_folder
 from notesearch.records import Skipped
 
 # As BEIR names its judgements; the first that is there is taken.
 _QRELS_FILES = ("qrels.tsv", "qrels/test.tsv", "qrels/dev.tsv", "qrels/train.tsv")
+_COPY = re.compile(r"\d{6,}\.\w+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +97,13 @@ def read_collection(
         raise UsageError(f"no qrels.tsv in {directory}", LAYOUTS)
     records = read_topics(topics_file) if topics_file else []
     judged = read_qrels(qrels_file) if qrels_file else {str(r["_id"]): _relevant(r) for r in records}
-    texts = {str(r["_id"]): str(r["text"]).strip() for r in records}
+    texts = {str(r["_id"]): _text(r) for r in records}
     if only_runs:
         texts |= {query_id: query_id for query_id in judged if not texts.get(query_id)}
     relevant = {query_id: {doc: gain for doc, gain in gains.items() if gain > 0} for query_id, gains in judged.items()}
+    if directory and not corpus_file:
+        named = _NamesBelow(directory)
+        relevant = {query_id: {named(doc): gain for doc, gain in gains.items()} for query_id, gains in relevant.items()}
     queries = {query_id: text for query_id, text in texts.items() if text and relevant.get(query_id)}
     source = qrels_file or topics_file
     if not queries:
@@ -125,7 +130,8 @@ def read_run_for(collection: Collection, path: Path) -> tuple[dict[str, list[str
     run = read_run(path)
     known = {query_id: documents for query_id, documents in run.items() if query_id in collection.qrels}
     if collection.notes_dir:
-        known = {query_id: _below(collection.notes_dir, documents) for query_id, documents in known.items()}
+        named = _NamesBelow(collection.notes_dir)
+        known = {query_id: _each_once(map(named.of_run, documents)) for query_id, documents in known.items()}
     skipped = _counted(path, len(run) - len(known), "query", "queries", "not among those judged")
     absent = len(collection.qrels) - len(known)
     skipped += _counted(path, absent, "judged query", "judged queries", "not in the run: 0 for each")
@@ -135,23 +141,52 @@ def read_run_for(collection: Collection, path: Path) -> tuple[dict[str, list[str
 
 
 def write_corpus_as_notes(corpus_file: Path, folder: Path) -> dict[str, str]:
-    """Writes each document of a BEIR corpus as a Markdown note, in the place of what was written there before.
+    """Writes each document of a BEIR corpus as a Markdown note; see `write_copies`.
 
     Returns:
         File name → document id.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    names = {}
-    for number, record in enumerate(read_jsonl(corpus_file, ("_id", "text"))):
-        title = re.sub(r"\s+", " ", str(record.get("title") or "")).strip()
-        name = f"{number:06d}.md"
-        heading = f"# {title}\n\n" if title else ""
-        (folder / name).write_text(f"{heading}{record['text']}\n", encoding="utf-8", errors="replace")
-        names[name] = str(record["_id"])
-    surplus = len(names)
-    while (left := folder / f"{surplus:06d}.md").exists():  # of a larger corpus, the last time
-        left.unlink()
-        surplus += 1
+    ids: list[str] = []
+
+    def texts() -> Iterator[tuple[str, str]]:
+        for record in read_jsonl(corpus_file, ("_id", "text")):
+            ids.append(str(record["_id"]))
+            title = re.sub(r"\s+", " ", str(record.get("title") or "")).strip()
+            heading = f"# {title}\n\n" if title else ""
+            yield ".md", f"{heading}{record['text']}\n"
+
+    return dict(zip(write_copies(folder, texts()), ids, strict=True))
+
+
+def write_copies(folder: Path, texts: Iterable[tuple[str, str]]) -> list[str]:
+    """Writes notes under numbers for names, in the place of all that were written there before, for their owner only.
+
+    Args:
+        folder: Where; what else is in it stays.
+        texts: The suffix of each, with its dot, and its text.
+
+    Returns:
+        The names of the files.
+
+    Raises:
+        UsageError: They cannot be written.
+    """
+    try:
+        return _write_copies(folder, texts)
+    except OSError as error:
+        raise UsageError(f"cannot write to {folder}: {error.strerror or error}", "Is the disk full?") from error
+
+
+def _write_copies(folder: Path, texts: Iterable[tuple[str, str]]) -> list[str]:
+    make_private_folder(folder)
+    names = []
+    for number, (suffix, text) in enumerate(texts):
+        names.append(f"{number:06d}{suffix}")
+        (folder / names[-1]).write_text(text, encoding="utf-8", errors="replace", newline="")
+    written = set(names)
+    for path in folder.iterdir():
+        if _COPY.fullmatch(path.name) and path.name not in written:
+            path.unlink()
     return names
 
 
@@ -168,11 +203,19 @@ def _relevant(record: dict[str, Any]) -> dict[str, float]:
     return {str(path): 1.0 for path in relevant}
 
 
+def _text(record: Mapping[str, Any]) -> str:
+    """A query's text; empty where it leaves nothing to ask for, as quotation marks do and what cannot be encoded."""
+    text = str(record["text"]).strip()
+    readable = text.encode("utf-8", "ignore").decode("utf-8")
+    return text if readable.replace('"', " ").replace("\0", " ").strip() else ""
+
+
 def _left_out(source: str, texts: dict[str, str], relevant: dict[str, dict[str, float]]) -> Iterable[Skipped]:
     """The queries that cannot be asked or judged."""
-    without_text = sum(1 for query_id, gains in relevant.items() if gains and not texts.get(query_id))
+    without_text = [query_id for query_id, gains in relevant.items() if gains and not texts.get(query_id)]
     irrelevant = sum(1 for gains in relevant.values() if not gains)
-    yield from _counted(source, without_text, "judged query", "judged queries", "without a text")
+    named = f"without a text, {without_text[0]} for one" if without_text else ""
+    yield from _counted(source, len(without_text), "judged query", "judged queries", named)
     yield from _counted(source, irrelevant, "query", "queries", "without a relevant document")
 
 
@@ -187,8 +230,24 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _below(folder: Path, documents: Sequence[str]) -> list[str]:
-    """Notes by their paths below a folder, where a run of `search --format trec` has absolute ones, without spaces."""
-    prefix = os.path.realpath(folder) + os.sep
-    paths = {document: unquote(document) for document in documents}
-    return [path.removeprefix(prefix) if path.startswith(prefix) else document for document, path in paths.items()]
+def _each_once(documents: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(documents))
+
+
+class _NamesBelow:
+    """Names notes by their paths below a folder, however somebody else names them.
+
+    Args:
+        folder: The folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._prefixes = [path + os.sep for path in (os.path.normpath(folder.absolute()), os.path.realpath(folder))]
+
+    def __call__(self, name: str) -> str:
+        path = os.path.normpath(name)
+        return next((path.removeprefix(prefix) for prefix in self._prefixes if path.startswith(prefix)), path)
+
+    def of_run(self, name: str) -> str:
+        """As for any name; but a run of `search --format trec` has absolute ones, without spaces."""
+        return self(unquote(name) if name.startswith("/") else name)

@@ -34,7 +34,12 @@ def read_lines(path: Path, hint: str = LAYOUTS) -> Iterator[tuple[int, str]]:
 
 
 def read_jsonl(path: Path, keys: tuple[str, ...], hint: str = LAYOUTS) -> Iterator[dict[str, Any]]:
-    """The objects of a file of JSON lines.
+    """The objects of a file of JSON lines; see `read_numbered_jsonl`."""
+    return (record for _, record in read_numbered_jsonl(path, keys, hint))
+
+
+def read_numbered_jsonl(path: Path, keys: tuple[str, ...], hint: str = LAYOUTS) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The objects of a file of JSON lines, with the numbers of their lines.
 
     Raises:
         UsageError: The file cannot be read, or a line is no object with these keys.
@@ -46,4 +51,4 @@ def read_jsonl(path: Path, keys: tuple[str, ...], hint: str = LAYOUTS) -> Iterat
             raise UsageError(f"{path}, line {number} is not JSON: {error}", hint) from error
         if not isinstance(record, dict) or any(key not in record for key in keys):
             raise UsageError(f"{path}, line {number} lacks {' or '.join(keys)}", hint)
-        yield record
+        yield number, record

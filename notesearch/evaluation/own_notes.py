@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import random
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from itertools import chain, zip_longest
 from pathlib import Path
 
-from notesearch.errors import NoteUnreadable, UsageError
-from notesearch.evaluation.collection import Collection
+from notesearch.errors import ModelError, NoteUnreadable, UsageError
+from notesearch.evaluation.collection import Collection, write_copies
 from notesearch.notes import NoteFile, read_note
 from notesearch.notes.known_items import KnownItem, find_known_items, without_items
-from notesearch.private import make_private_folder
 from notesearch.records import Note, Skipped
 
 _QUERIES_A_KIND = 300
@@ -21,7 +21,11 @@ _TOO_FEW = (
     "Add to the folder, if there are more notes; or write a queries.jsonl into it, with lines like "
     '{"_id": "1", "text": "…", "relevant": ["folder/note.md"]}.'
 )
-_COPY = re.compile(r"\d{6}\.\w+")
+
+
+_UNREADABLE = "Make them readable: is the disk there that they are on?"
+# What a tuned model says about its tuning.
+_TUNING_RECORD = "tuning.json"
 
 
 def read_notes(files: Iterable[NoteFile | Skipped]) -> tuple[list[Note], list[Skipped]]:
@@ -39,20 +43,47 @@ def read_notes(files: Iterable[NoteFile | Skipped]) -> tuple[list[Note], list[Sk
     return notes, skipped
 
 
-def choose_items(notes: Sequence[Note], most: int = 0) -> list[KnownItem]:
+def find_learnt(notes: Sequence[Note], model: Path) -> frozenset[int]:
+    """The numbers of the notes that a model was tuned on: queries that ask for them would flatter it.
+
+    Args:
+        notes: The notes.
+        model: The model's directory; `tuning.json` in it has digests of the notes' paths under `learnt_from`.
+
+    Raises:
+        ModelError: That file cannot be read.
+    """
+    record = model / _TUNING_RECORD
+    try:
+        digests = frozenset(map(str, json.loads(record.read_text(encoding="utf-8"))["learnt_from"]))
+    except FileNotFoundError:
+        return frozenset()
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"cannot read {record}: {error!r}", "Tune the model anew.") from error
+    return frozenset(number for number, note in enumerate(notes) if _digest(note.path) in digests)
+
+
+def choose_items(
+    notes: Sequence[Note], most: int = 0, *, learnt: Set[int] = frozenset(), unreadable: Sequence[Skipped] = ()
+) -> list[KnownItem]:
     """Chooses queries that notes make: some of each kind, taken at random, always the same.
 
     Args:
         notes: The notes.
         most: How many queries at most; 0 for 300 of each kind.
+        learnt: Numbers of notes that no query is to ask for.
+        unreadable: What else could not be read, for messages.
 
     Raises:
         UsageError: The notes make too few queries to measure by.
     """
-    items = _sample(find_known_items(notes), most)
+    items = _sample([item for item in find_known_items(notes) if item.target not in learnt], most)
     if len(items) < min(most or _LEAST_QUERIES, _LEAST_QUERIES):
         queries = "1 query" if len(items) == 1 else f"{len(items)} queries"
-        raise UsageError(f"the titles, headings and links of these notes make only {queries}: too few", _TOO_FEW)
+        raise UsageError(
+            f"the titles, headings and links of these notes make only {queries}: too few{_told(unreadable)}",
+            _UNREADABLE if unreadable and not notes else _TOO_FEW,
+        )
     return items
 
 
@@ -80,6 +111,17 @@ def make_own_collection(
     )
 
 
+def _told(unreadable: Sequence[Skipped]) -> str:
+    if not unreadable:
+        return ""
+    first = unreadable[0]
+    return f"; {len(unreadable):,} could not be read, {first.path} for one: {first.reason}"
+
+
+def _digest(path: Path) -> str:
+    return hashlib.blake2b(str(path).encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
+
+
 def _sample(items: Sequence[KnownItem], most: int) -> list[KnownItem]:
     """As many of each kind, in the order in which they were."""
     dice = random.Random(0)
@@ -99,18 +141,9 @@ def _sample(items: Sequence[KnownItem], most: int) -> list[KnownItem]:
 def _write_copies(
     notes: Sequence[Note], names: Sequence[str], items: Sequence[KnownItem], folder: Path
 ) -> dict[str, str]:
-    """Writes the copies, in the place of those of the last time; returns their names, and those of the notes."""
-    make_private_folder(folder)
+    """Writes the copies; returns their names, and those of the notes."""
     said: dict[int, list[KnownItem]] = {}
     for item in items:
         said.setdefault(item.source, []).append(item)
-    copies = {}
-    for number, (note, name) in enumerate(zip(notes, names, strict=True)):
-        copy = f"{number:06d}{note.path.suffix.lower()}"
-        text = without_items(note, said.get(number, ()))
-        (folder / copy).write_text(text, encoding="utf-8", errors="replace", newline="")
-        copies[copy] = name
-    for path in folder.iterdir():
-        if _COPY.fullmatch(path.name) and path.name not in copies:
-            path.unlink()
-    return copies
+    texts = ((note.path.suffix.lower(), without_items(note, said.get(number, ()))) for number, note in enumerate(notes))
+    return dict(zip(write_copies(folder, texts), names, strict=True))

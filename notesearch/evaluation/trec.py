@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from notesearch.errors import UsageError
-from notesearch.evaluation.lines import read_jsonl, read_lines
+from notesearch.evaluation.lines import read_lines, read_numbered_jsonl
 
 _QRELS = "A line is: query, iteration, document, relevance (TREC); or query, document, relevance, tabs between (BEIR)."
 _TOPICS = 'It should hold TREC topics (<top>), lines of id, tab and text, or lines like {"_id": "1", "text": "…"}.'
@@ -51,20 +52,15 @@ def read_topics(path: Path) -> list[dict[str, Any]]:
         Records with `_id` and `text`, and whatever else JSON lines say.
 
     Raises:
-        UsageError: The file cannot be read, or something in it is no query.
+        UsageError: The file cannot be read, something in it is no query, or two queries have the same id.
     """
-    lines = list(read_lines(path, _TOPICS))
-    if not lines or lines[0][1].lstrip().startswith("{"):
-        return list(read_jsonl(path, ("_id", "text"), _TOPICS))
-    if any("<top>" in line.lower() for _, line in lines):
-        return _parse_topics(path, "\n".join(line for _, line in lines))
-    records = []
-    for number, line in lines:
-        query_id, tab, text = line.partition("\t")
-        if not tab:
-            raise UsageError(f"{path}, line {number} is no query", _TOPICS)
-        records.append({"_id": query_id.strip(), "text": text.strip()})
-    return records
+    records: dict[str, dict[str, Any]] = {}
+    for place, record in _read_topics(path):
+        query_id = str(record["_id"])
+        if query_id in records:
+            raise UsageError(f"{path}, {place} has the id {query_id} again", "Give each query an id of its own.")
+        records[query_id] = record
+    return list(records.values())
 
 
 def read_run(path: Path) -> dict[str, list[str]]:
@@ -100,6 +96,22 @@ def read_run(path: Path) -> dict[str, list[str]]:
     return {query_id: _ranked(of_query) for query_id, of_query in scores.items()}
 
 
+def _read_topics(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Records, and where in the file each is."""
+    lines = list(read_lines(path, _TOPICS))
+    if not lines or lines[0][1].lstrip().startswith("{"):
+        for number, record in read_numbered_jsonl(path, ("_id", "text"), _TOPICS):
+            yield f"line {number}", record
+    elif any("<top>" in line.lower() for _, line in lines):
+        yield from _parse_topics(path, "\n".join(line for _, line in lines))
+    else:
+        for number, line in lines:
+            query_id, tab, text = line.partition("\t")
+            if not tab:
+                raise UsageError(f"{path}, line {number} is no query", _TOPICS)
+            yield f"line {number}", {"_id": query_id.strip(), "text": text.strip()}
+
+
 def _judgement(line: str) -> tuple[str, str, float] | None:
     """Query, document and gain."""
     columns = _columns(line, 3) or _columns(line, 4) or line.split()
@@ -118,14 +130,12 @@ def _columns(line: str, count: int) -> list[str]:
     return columns if len(columns) == count else []
 
 
-def _parse_topics(path: Path, text: str) -> list[dict[str, Any]]:
-    records = []
+def _parse_topics(path: Path, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
     for number, topic in enumerate(_TOPIC.findall(text), start=1):
         fields = {name.lower(): " ".join(value.split()) for name, value in _FIELD.findall(topic)}
         if not fields.get("num"):
             raise UsageError(f"{path}: topic {number} has no <num>", _TOPICS)
-        records.append({"_id": fields["num"], "text": fields.get("title") or fields.get("desc", "")})
-    return records
+        yield f"topic {number}", {"_id": fields["num"], "text": fields.get("title") or fields.get("desc", "")}
 
 
 def _ranked(scores: dict[str, float]) -> list[str]:

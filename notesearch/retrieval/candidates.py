@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,9 +12,6 @@ from notesearch.retrieval.dense import DenseScores
 from notesearch.retrieval.fusion import fuse
 from notesearch.retrieval.lexical import NOTHING_MATCHED, LexicalScores
 from notesearch.storage import IndexReader
-
-if TYPE_CHECKING:
-    pass
 
 # More chunks are looked at than notes wanted, since a note has several.
 _CHUNKS_A_NOTE = 2

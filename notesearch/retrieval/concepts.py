@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -76,7 +77,7 @@ def read_concepts(path: Path) -> Concepts:
         SettingsError: There is none, it is not valid TOML, or something in it is not as it should be.
     """
     try:
-        return parse_concepts(path.read_text(encoding="utf-8"), path)
+        return parse_concepts(_read_text(path), path)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"cannot read the concepts in {path}: {error}", _EXAMPLE) from error
 
@@ -104,9 +105,30 @@ def parse_concepts(text: str, path: Path) -> Concepts:
     return Concepts(path, tuple(_distinct(_read_links(table, weight, path))), keys)
 
 
+def can_be_appended(path: Path, lines: str, table: Mapping[str, Sequence[str]]) -> bool:
+    """Whether a file of concepts, with lines put at its end, is valid and says the same and what they say.
+
+    Args:
+        path: The file; it can be read.
+        lines: TOML.
+        table: What the lines are to add to the table of ideas.
+    """
+    text = _read_text(path)
+    wanted = tomllib.loads(text)
+    wanted["concepts"] = wanted.get("concepts", {}) | {idea: list(linked) for idea, linked in table.items()}
+    try:
+        return tomllib.loads(text + lines) == wanted
+    except tomllib.TOMLDecodeError:
+        return False
+
+
 def key_of(idea: str) -> tuple[str, ...]:
     """An idea's words, by which two spellings of it are the same."""
     return tuple(word for _, _, word in find_words(idea))
+
+
+def _read_text(path: Path) -> str:
+    return path.read_text(encoding="utf-8-sig")  # some editors begin a file with a byte order mark
 
 
 def _read_links(table: Mapping[str, Any], weight: float, path: Path) -> Iterator[ConceptLink]:
@@ -133,6 +155,8 @@ def _checked_idea(value: object, where: str) -> str:
     if not isinstance(value, str):
         raise SettingsError(f"{where}: an idea should be a text", f"It is {value!r}.")
     idea = " ".join(value.split())
+    if any(unicodedata.category(char) == "Cc" for char in idea):
+        raise SettingsError(f"{where}: an idea should have no control characters", f"It is {value!r}.")
     if not key_of(idea):
         raise SettingsError(f"{where}: an idea should have words", f"It is {value!r}.")
     return idea

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from notesearch.retrieval.candidates import Candidate
 from notesearch.retrieval.passages import RankChunks
@@ -50,7 +51,8 @@ def rank_with_expansions(
     """Counts each note for what the query makes of it, or for what an idea does, whichever is more.
 
     An idea's best note counts its weight times what the query's best one does, at most: so the query's best note stays
-    first, and the notes of the query stay in their order, those of ideas between and below them.
+    first, and the notes of the query stay in their order, those of ideas between and below them. Where the query finds
+    nothing, each of its notes being worth 0, there is no best one, and ideas count as they are.
 
     Args:
         candidates: Of the query, the notes of the ideas among them.
@@ -61,28 +63,32 @@ def rank_with_expansions(
     """
     if not expansions:
         return list(candidates), {}
-    best = max((candidate.score for candidate in candidates), default=0.0)
     scores = {candidate.note_id: candidate.score for candidate in candidates}
+    most = max(scores.values(), default=0.0) if any(scores.values()) else math.inf
     raised: dict[int, Ranking] = {}
     for expansion in expansions:
-        factor = expansion.weight * _levelling(best, expansion.ranking)
-        for found in expansion.ranking.candidates:
-            if factor * found.score > scores[found.note_id]:
-                scores[found.note_id] = factor * found.score
-                raised[found.note_id] = expansion.ranking
+        for note_id, score in _scores_of_idea(expansion, most).items():
+            if score > scores[note_id]:
+                scores[note_id] = score
+                raised[note_id] = expansion.ranking
     ranked = [_counting(candidate, scores[candidate.note_id]) for candidate in candidates]
     ranked.sort(key=lambda candidate: -candidate.score)
     return ranked, raised
 
 
-def _levelling(best: float, ranking: Ranking) -> float:
-    """What brings an idea's scores down to the query's; 1 where there is nothing to bring them down to."""
-    highest = max((candidate.score for candidate in ranking.candidates), default=0.0)
-    return min(1.0, best / highest) if best > 0 and highest > 0 else 1.0
+def _scores_of_idea(expansion: Expansion, most: float) -> dict[int, float]:
+    """What an idea makes of the notes that answer it: its best one counts its weight times so much, at most."""
+    own = {found.note_id: found.score for found in expansion.ranking.candidates if found.score > 0}
+    if not own or most <= 0:
+        return {}
+    factor = expansion.weight * min(1.0, most / max(own.values()))
+    # Rounded, a product may be a little more.
+    return {note_id: min(most, factor * score) for note_id, score in own.items()}
 
 
 def _counting(candidate: Candidate, score: float) -> Candidate:
     """A candidate with what it counts for an idea."""
     if score <= candidate.score:
         return candidate
-    return candidate.with_part("concepts", score, score - candidate.score)
+    # The sum of the parts may differ from the score by rounding, and so pass the query's best note.
+    return replace(candidate.with_part("concepts", score, score - candidate.score), score=score)

@@ -30,7 +30,7 @@ def concepts_file(tmp_path) -> Path:
 
 def test_list_says_what_is_in_force_from_which_file_and_what_no_note_mentions(run, linked, concepts_file):
     concepts_file.write_text(
-        '[concepts]\nimpermanence = ["eventual consistency"]\n"CAP \\u001b" = {impermanence = 0.3}'
+        '[concepts]\nimpermanence = ["eventual consistency"]\n"CAP \\u200e" = {impermanence = 0.3}'
     )
     done = run("concepts", "list")
     assert (done.code, done.err) == (0, "")
@@ -78,6 +78,31 @@ def test_what_suggest_prints_can_be_put_at_the_end_of_the_file(run, linked, conc
     done = run("concepts", "suggest")
     assert (done.code, done.out, done.err) == (1, "", "Nothing to propose.\n")
     assert run("concepts", "suggest", "--quiet").err == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[concepts]\n"Impermanence" = ["x"]',
+        "[concepts.Impermanence]\nx = 0.5\n",
+        'concepts = { "Impermanence" = ["x"] }',
+        'concepts."Impermanence" = ["x"]\n',
+        '[concepts]\n"Impermanence" = ["x"]\n"Eventual consistency" = ["y"]',
+        "weight = 0.2",
+        "",
+    ],
+)
+def test_what_suggest_prints_never_breaks_the_file(run, linked, concepts_file, text):
+    concepts_file.write_text(text)
+    before = tomllib.loads(text).get("concepts", {})
+    out = run("concepts", "suggest").out
+    assert out
+    concepts_file.write_text(text + out)
+    assert run("concepts", "list").code == 0 or not before
+    after = tomllib.loads(text + out)["concepts"]
+    assert {idea: after[idea] for idea in before} == before
+    if after == before:
+        assert "# Not at the end of this file: " in out
 
 
 def test_a_link_between_two_ideas_that_have_lines_already_is_a_comment(run, linked, concepts_file):

@@ -98,9 +98,9 @@ def test_ones_own_index_is_not_touched(run, indexed, beir):
 
 
 def test_an_index_can_be_kept_for_the_next_time(run, fake_encoder, beir, tmp_path):
-    first = run("eval", beir, "--json", "--index-dir", tmp_path / "kept")
+    first = run("eval", beir, "--json", "--work-dir", tmp_path / "kept")
     encoded = len(fake_encoder.encoded)
-    second = run("eval", beir, "--json", "--index-dir", tmp_path / "kept")
+    second = run("eval", beir, "--json", "--work-dir", tmp_path / "kept")
     assert len(fake_encoder.encoded) == encoded
     assert without_times(second) == without_times(first)
 
@@ -112,21 +112,21 @@ def without_times(done):
 
 
 def test_a_kept_index_follows_a_corpus_that_shrinks(run, fake_encoder, beir, tmp_path):
-    run("eval", beir, "--index-dir", tmp_path / "kept")
+    run("eval", beir, "--work-dir", tmp_path / "kept")
     write(beir / "corpus.jsonl", {"_id": "d1", "text": "Lentils and turmeric"})
-    done = run("eval", beir, "--json", "--index-dir", tmp_path / "kept")
+    done = run("eval", beir, "--json", "--work-dir", tmp_path / "kept")
     assert done.code == 0
     assert without_times(done) == without_times(run("eval", beir, "--json"))
 
 
 def test_a_kept_index_of_another_collection_is_refused(run, indexed, beir, tmp_path):
     write(indexed / "queries.jsonl", {"_id": "1", "text": "salt", "relevant": ["cap.md"]})
-    assert run("eval", indexed, "--index-dir", tmp_path / "kept").code == 0
-    done = run("eval", beir, "--index-dir", tmp_path / "kept")
+    assert run("eval", indexed, "--work-dir", tmp_path / "kept").code == 0
+    done = run("eval", beir, "--work-dir", tmp_path / "kept")
     assert (done.code, done.out) == (2, "")
     first, second = done.err.splitlines()
     assert "other notes" in first
-    assert "--index-dir" in second
+    assert "--work-dir" in second
 
 
 @pytest.mark.parametrize(
@@ -170,6 +170,28 @@ def test_without_judgements_the_notes_ask_for_themselves(run, fake_encoder, writ
     of_index = json.loads(run("eval", "--stage", "lexical", "--json", "--max-queries", "4").out)
     assert of_index["queries"] == 4
     assert run("eval", folder, "--stage", "lexical", "--quiet").err == ""
+
+
+def test_the_index_whose_notes_are_judged_can_be_named(run, fake_encoder, write_notes, tmp_path):
+    folder = write_notes({f"{word}.md": f"# The {word} walk\n\nOne two three four {word} six." for word in TITLES})
+    assert run("index", folder, "--quiet", "--index-dir", tmp_path / "named").code == 0
+    assert run("eval", "--stage", "lexical").code == 2
+    done = run("eval", "--stage", "lexical", "--json", "--index-dir", tmp_path / "named")
+    assert (done.code, json.loads(done.out)["queries"]) == (0, 10)
+
+
+def test_a_query_that_cannot_be_asked_is_told_before_the_work(run, fake_encoder, write_notes):
+    folder = write_notes({"a.md": "Lentils and turmeric"})
+    (folder / "queries.jsonl").write_text('{"_id": "1", "text": "\\"\\"", "relevant": ["a.md"]}\n')
+    done = run("eval", folder)
+    assert (done.code, done.out, fake_encoder.encoded) == (2, "", [])
+    assert "no judged query" in done.err
+    write(folder / "more.jsonl", {"_id": "2", "text": "lentils", "relevant": ["./a.md"]})
+    with (folder / "queries.jsonl").open("a") as file:
+        file.write((folder / "more.jsonl").read_text())
+    done = run("eval", folder, "--stage", "lexical", "--json")
+    assert json.loads(done.out)["stages"][0]["hit_1"] == 1.0
+    assert done.err == f"skipped  {folder / 'queries.jsonl'}: 1 judged query without a text, 1 for one\n"
 
 
 def test_runs_alone_need_no_documents(run, tmp_path):

@@ -1,11 +1,16 @@
+import contextlib
 import json
+import stat
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from notesearch.errors import UsageError
 from notesearch.evaluation import Collection, read_collection, read_run_for, write_corpus_as_notes
+from notesearch.retrieval.query import parse_query
 
 SAMPLE_NOTES = Path(__file__).parents[2] / "sample_notes"
 
@@ -97,6 +102,22 @@ def test_a_text_that_cannot_be_written_as_utf8_becomes_a_note_too(write, tmp_pat
     assert (tmp_path / "notes" / "000000.md").read_text(encoding="utf-8").startswith("broken ")
 
 
+def test_what_a_corpus_leaves_in_its_folder(write, tmp_path):
+    folder = tmp_path / "deep" / "notes"
+    write_corpus_as_notes(write(corpus=CORPUS) / "corpus.jsonl", folder)
+    for name in ("000001.org", "000003.md", "000007.txt", "1000000.md", "keep.md"):
+        (folder / name).write_text("of the last time")
+    write_corpus_as_notes(tmp_path / "corpus.jsonl", folder)
+    assert sorted(path.name for path in folder.iterdir()) == ["000000.md", "000001.md", "keep.md"]
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_a_folder_that_cannot_be_written_is_named(write, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(UsageError, match=r"cannot write to .*file/notes"):
+        write_corpus_as_notes(write(corpus=CORPUS) / "corpus.jsonl", tmp_path / "file" / "notes")
+
+
 BAD = [
     ({"queries": QUERIES + "{not json}\n"}, "queries.jsonl, line 4"),
     ({"queries": "\n" + '{"_id": "1"}\n'}, "queries.jsonl, line 2"),
@@ -104,6 +125,7 @@ BAD = [
     ({"queries": '{"_id": "1", "text": "cap", "relevant": "a.md"}\n'}, "relevant"),
     ({"queries": '{"_id": "1", "text": "cap", "relevant": 5}\n'}, "relevant"),
     ({"queries": '{"_id": "1", "text": "cap", "relevant": null}\n'}, "relevant"),
+    ({"queries": '{"_id": 1, "text": "a"}\n\n{"_id": "1", "text": "b"}\n'}, "queries.jsonl, line 3 has the id 1 again"),
     ({"queries": ""}, "no judged query"),
     ({"queries": QUERIES}, "no judged query"),
     ({"corpus": CORPUS, "queries": QUERIES, "qrels": QRELS + "1\td1\n"}, "qrels.tsv, line 6"),
@@ -169,9 +191,51 @@ def test_what_cannot_be_asked_or_judged_is_counted(write):
     collection = read_collection(write(corpus=CORPUS, queries=queries, qrels=qrels))
     assert list(collection.queries) == ["1", "2"]
     assert [entry.reason for entry in collection.skipped] == [
-        "2 judged queries without a text",
+        "2 judged queries without a text, 9 for one",
         "1 query without a relevant document",
     ]
+
+
+@pytest.mark.parametrize("text", ['"', "\ud800", "", " \0 "])
+def test_a_query_that_asks_for_nothing_counts_as_one_without_a_text(write, text):
+    queries = [{"_id": name, "text": text, "relevant": ["a.md"]} for name, text in (("1", text), ("2", "cap"))]
+    collection = read_collection(write(queries="".join(json.dumps(query) + "\n" for query in queries)))
+    assert list(collection.queries) == ["2"]
+    assert [entry.reason for entry in collection.skipped] == ["1 judged query without a text, 1 for one"]
+
+
+@given(st.lists(st.text(alphabet=st.characters() | st.sampled_from('" \0\ud800\n'), max_size=4), max_size=8))
+@example(['"\ud800"', "\0", "\x1f", "\x85", "?"])
+def test_what_is_read_can_be_asked(tmp_path_factory, texts):
+    folder = tmp_path_factory.getbasetemp()
+    queries = [{"_id": number, "text": text, "relevant": ["a"]} for number, text in enumerate([*texts, "cap"])]
+    (folder / "queries.jsonl").write_text("".join(json.dumps(query) + "\n" for query in queries))
+    read = read_collection(folder).queries.values()
+    assert all(parse_query(text).text for text in read)
+    asked = []
+    for text in [*texts, "cap"]:
+        with contextlib.suppress(UsageError):
+            parse_query(text)
+            asked.append(text.strip())
+    assert list(read) == asked
+
+
+@pytest.mark.parametrize("name", ["./b.md", "a/../b.md", ".//b.md", "{folder}/b.md", "{link}/b.md"])
+def test_a_note_may_be_named_in_any_way(write, tmp_path, name):
+    folder = tmp_path / "real"
+    folder.mkdir()
+    (tmp_path / "link").symlink_to(folder)
+    (folder / "b.md").write_text("bread")
+    note = name.format(folder=folder, link=tmp_path / "link")
+    (folder / "queries.jsonl").write_text(jsonl({"_id": "1", "text": "cap", "relevant": [note]}))
+    (tmp_path / "qrels").write_text(f"1 0 {note} 1\n")
+    (tmp_path / "run").write_text(f"1 Q0 {note} 1 2 me\n1 Q0 b.md 2 1 me\n")
+    for collection in (
+        read_collection(tmp_path / "link"),
+        read_collection(tmp_path / "link", qrels_file=tmp_path / "qrels"),
+    ):
+        assert collection.qrels == {"1": {"b.md": 1.0}}
+        assert read_run_for(collection, tmp_path / "run") == ({"1": ["b.md"]}, [])
 
 
 def test_documents_that_are_not_there(write, tmp_path):

@@ -93,7 +93,13 @@ def test_topics_as_lines(file):
 
 @pytest.mark.parametrize(
     ("text", "told"),
-    [("1\tcap\n2 dal\n", "line 2 is no query"), ("<top><title>x</top>", "topic 1 has no"), ("{1}\n", "line 1 is not")],
+    [
+        ("1\tcap\n2 dal\n", "line 2 is no query"),
+        ("<top><title>x</top>", "topic 1 has no"),
+        ("{1}\n", "line 1 is not"),
+        ("1\tcap\n\n1\tdal\n", "line 3 has the id 1 again"),
+        ("<top><num>1<title>x</top><top><num>1<title>y</top>", "topic 2 has the id 1 again"),
+    ],
 )
 def test_what_is_no_topic(file, text, told):
     with pytest.raises(UsageError, match=told):

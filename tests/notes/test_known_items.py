@@ -1,6 +1,8 @@
+import time
 from datetime import datetime
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -67,6 +69,73 @@ def test_only_queries_that_say_something_and_ask_for_one_note_count():
     assert items_of(linking, target) == [("title", "One", 0, 0), ("title", "Two things", 1, 1)]
     twice = note(f"# One\n\n{FIVE_WORDS} [[b|some other words]] [[b|Some other words]] [[a|my own words]]\n")
     assert [kind for kind, *_ in items_of(twice, target)] == ["title", "title"]
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        *(
+            "16 February 2025",
+            "21 July 2024 #journal #sleep",
+            "2024-05-19 Sunday",
+            "Sun, 19 May",
+            "On the 3rd of March",
+        ),
+        *("#journal", "Tuesday"),
+    ],
+)
+def test_a_date_is_no_query(title):
+    assert items_of(note(f"---\ntitle: '{title}'\n---\n{FIVE_WORDS}\n\n## {title}\n\n{FIVE_WORDS}\n")) == []
+
+
+@pytest.mark.parametrize("title", ["Sunday lunch", "C# in March", "B12", "16 ways to sleep #health"])
+def test_a_title_that_says_more_than_a_date_is_a_query(title):
+    assert items_of(note(f"---\ntitle: '{title}'\n---\n{FIVE_WORDS}\n")) == [("title", title, 0, 0)]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "- [Alpha beta gamma](#alpha-beta-gamma)",
+        "[[#Alpha beta gamma]]",
+        "1. Alpha *beta* gamma ... 3",
+        "We come to ALPHA\nbeta gamma below.",
+    ],
+)
+def test_what_a_note_says_once_more_is_no_query(said):
+    repeating = note(f"# Own words\n\n{FIVE_WORDS}\n\n{said}\n\n## Alpha beta gamma\n\n{FIVE_WORDS}\n")
+    assert items_of(repeating) == [("title", "Own words", 0, 0)]
+    titled = note(f"---\ntitle: Alpha beta gamma\n---\n{FIVE_WORDS}\n\n{said}\n")
+    assert items_of(titled) == []
+
+
+@pytest.mark.parametrize("said", ["- [Alpha beta](#alpha-beta)", "[[#Alpha beta]]", "2. Alpha beta", "| Alpha beta |"])
+def test_a_short_one_is_none_where_a_line_or_a_link_says_just_that(said):
+    assert items_of(note(f"# Bread\n\n{said}\n\n## Alpha beta\n\n{FIVE_WORDS}\n")) == [("title", "Bread", 0, 0)]
+
+
+def test_prose_may_hold_a_short_one():
+    prose = note(f"# Bread\n\nHere alpha beta is meant, our own way.\n\n## 1. Alpha beta\n\n{FIVE_WORDS}\n")
+    assert [kind for kind, *_ in items_of(prose)] == ["title", "heading"]
+
+
+def test_what_another_note_says_does_not_matter():
+    notes = [
+        note(f"# Bread\n\n## Alpha beta gamma\n\n{FIVE_WORDS}\n"),
+        note(f"# Two\n\nAlpha beta gamma, {FIVE_WORDS}\n", "/v/b.md"),
+    ]
+    assert [query for _, query, *_ in items_of(*notes)] == ["Bread", "Two", "Alpha beta gamma"]
+
+
+def test_a_long_note_takes_no_longer_than_its_length():
+    paragraphs = "word\n\n" * 40_000
+    headings = "".join(f"## Heading number{number}\n\n{FIVE_WORDS}\n\n" for number in range(40_000))
+    long = note(f"{paragraphs}{headings}[[b|one more link]]\n" + "[[b|one more link]]\n" * 1_000)
+    started = time.process_time()
+    items = find_known_items([long, note(f"# Two\n\n{FIVE_WORDS * 20_000}\n", "/v/b.md")])
+    assert len(items) > 40_000
+    without_items(long, items)
+    assert time.process_time() - started < 15
 
 
 def test_without_items_neither_title_nor_query_can_be_read():

@@ -12,13 +12,14 @@ from notesearch.retrieval.concepts import (
     DEFAULT_WEIGHT,
     MOST_LINKED,
     ConceptLink,
+    can_be_appended,
     key_of,
     parse_concepts,
     read_concepts,
 )
 
 FILE = Path("/home/nora/concepts.toml")
-IDEAS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=8).filter(key_of)
+IDEAS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1, max_size=8).filter(key_of)
 WEIGHTS = st.floats(min_value=0, max_value=1, exclude_min=True)
 
 
@@ -95,6 +96,8 @@ def test_a_link_that_is_written_twice_counts_once_with_the_greater_weight():
         ('[concepts]\na = [""]', "'a': an idea should have words"),
         ('[concepts]\n"" = ["a"]', "'': an idea should have words"),
         ('[concepts]\n"?!" = ["a"]', "'?!': an idea should have words"),
+        ('[concepts]\na = ["b\\u0000c"]', "'a': an idea should have no control characters"),
+        ('[concepts]\n"a\\u001b" = ["b"]', "an idea should have no control characters"),
         ("[concepts]\na = { b = -1 }", "'a', 'b' should be a number"),
         ('[concepts]\na = { b = "1" }', "'a', 'b' should be a number"),
         ('[concepts]\n"Letting go" = ["letting  GO"]', "'Letting go' is linked to itself"),
@@ -116,6 +119,30 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path, data):
     with pytest.raises(SettingsError) as caught:
         read_concepts(path)
     assert caught.value.message.startswith(f"cannot read the concepts in {path}: ")
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path):
+    (tmp_path / "concepts.toml").write_text('[concepts]\na = ["b"]', encoding="utf-8-sig")
+    assert read_concepts(tmp_path / "concepts.toml").keys == ("a",)
+
+
+@pytest.mark.parametrize(
+    ("text", "can"),
+    [
+        ("", False),
+        ("weight = 0.2\n[concepts]\n", True),
+        ('[concepts]\r\na = ["b"]\r\n', True),
+        ('[concepts]\na = ["b"]', False),  # the last line is not ended
+        ("[concepts.impermanence]\nraft = 0.5\n", False),
+        ('concepts = { a = ["b"] }\n', False),
+        ('concepts.a = ["b"]\n', False),
+        ('[concepts]\nx = ["b"]\n', False),  # twice
+    ],
+)
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_lines_are_appended_only_where_they_say_what_they_should(tmp_path, text, can, mark):
+    (tmp_path / "concepts.toml").write_bytes((mark + text).encode())
+    assert can_be_appended(tmp_path / "concepts.toml", 'x = ["y"]\n', {"x": ["y"]}) is can
 
 
 @given(st.dictionaries(IDEAS, st.dictionaries(IDEAS, WEIGHTS, max_size=3), max_size=4))

@@ -57,12 +57,31 @@ def test_what_an_idea_adds_is_a_part_of_the_sum():
     assert note.contributions == {"dense": 0.3, "concepts": pytest.approx(0.2)}
 
 
-SCORES = st.floats(min_value=-0.5, max_value=5)
+@pytest.mark.parametrize("idea", [-0.1, 0.0])
+def test_an_idea_that_a_note_does_not_answer_raises_nothing(idea):
+    own = found(n1=1.0, n2=-0.5)
+    assert rank_with_expansions(own, [expansion(0.5, n2=idea)]) == (own, {})
+
+
+@pytest.mark.parametrize("best", [0.0, -0.2])
+def test_nothing_passes_a_best_note_that_counts_nothing(best):
+    own = found(n1=best, n2=-0.5)
+    assert rank_with_expansions(own, [expansion(0.5, n2=3.0)]) == (own, {})
+
+
+@pytest.mark.parametrize(("best", "own", "idea"), [(0.1, 0.0, 5.5), (0.3, 0.03, 0.3)])
+def test_rounding_lifts_nothing_above_the_best_note(best, own, idea):
+    ranked, _ = rank_with_expansions(found(n1=best, n2=own), [expansion(1.0, n2=idea)])
+    assert [(candidate.note_id, candidate.score) for candidate in ranked] == [(1, best), (2, best)]
+
+
+SCORES = st.floats(min_value=-5, max_value=5)
+WEIGHTS = st.floats(min_value=0, max_value=1, exclude_min=True)
 
 
 @given(
-    st.lists(SCORES, min_size=1, max_size=8).filter(lambda own: max(own) > 0),
-    st.lists(st.tuples(st.floats(min_value=0.01, max_value=0.99), st.lists(SCORES, max_size=8)), max_size=3),
+    st.lists(SCORES, min_size=1, max_size=8).filter(any),
+    st.lists(st.tuples(WEIGHTS | st.just(1.0), st.lists(SCORES, max_size=8)), max_size=3),
 )
 def test_the_best_note_of_a_query_stays_first_and_its_others_in_order(own, ideas):
     candidates = found(**{f"n{i}": score for i, score in enumerate(own)})
@@ -73,5 +92,5 @@ def test_the_best_note_of_a_query_stays_first_and_its_others_in_order(own, ideas
     assert ranked[0] == candidates[0]
     assert [c for c in ranked if c.note_id not in raised] == [c for c in candidates if c.note_id not in raised]
     for candidate in ranked:
-        assert sum(candidate.contributions.values()) == pytest.approx(candidate.score)
+        assert sum(candidate.contributions.values()) == pytest.approx(candidate.score, abs=1e-9)
         assert candidate.score <= max(own)
