@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from notesearch import passages
-from notesearch.api import _EVALUATED_NOTES, Index, sync_index
+from notesearch.api import Index, sync_index
 from notesearch.evaluation import Collection, read_collection, write_corpus_as_notes
 from notesearch.evaluation.measures import ndcg
 from notesearch.retrieval import feedback, fusion, lexical, pipeline, query, reranking
@@ -29,6 +29,8 @@ from notesearch.retrieval.late_interaction import LateQuery
 from notesearch.settings import Settings
 
 _RESAMPLES = 2_000
+# As `notesearch eval --index-dir` names it, so that it can use the same indexes.
+_EVALUATED_NOTES = "evaluated-notes"
 Scores = NDArray[np.float64]
 
 
