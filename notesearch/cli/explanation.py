@@ -13,7 +13,13 @@ if TYPE_CHECKING:
 
 _INDENT = "    "
 # What the parts of a sum are called, and scores as they are.
-_PARTS = {"lexical": "words", "dense": "meaning", "late": "words in context", "concepts": "concepts"}
+_PARTS = {
+    "lexical": "words",
+    "dense": "meaning",
+    "late": "words in context",
+    "feedback": "feedback",
+    "concepts": "concepts",
+}
 _SCORES = {
     "cross_encoder": "cross-encoder",
     "lexical": "BM25",

@@ -164,7 +164,7 @@ class Searcher:
         late_contributions: dict[int, float] = {}
         if scope.rerank != "none":
             late_query = weigh_by_index(encoded, self._reader)
-            late = LateStage(self._reader, self._encoder, query.text, late_query, dense)
+            late = LateStage(self._reader, self._encoder, query.text, late_query, encoded.vector, dense)
             candidates, late_contributions = late.rerank(candidates, pool, also)
 
         def rank_chunks(lexical_shares: Scores, chunk_ids: NDArray[np.int64]) -> Scores:

@@ -14,6 +14,7 @@ _MOST_WORDS = 128
 _MOST_WORDS_BESIDE_PHRASES = 8
 
 _PHRASE = re.compile(r'"([^"]+)"')
+_ENDS = " .,;!?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,4 +54,5 @@ def _phrases(text: str) -> tuple[str, ...]:
     beside = [word for _, _, word in find_words(_PHRASE.sub(" ", text)) if word.casefold() not in STOPWORDS]
     if len(beside) > _MOST_WORDS_BESIDE_PHRASES:
         return ()
-    return tuple(phrase.strip() for phrase in _PHRASE.findall(text) if any(find_words(phrase)))
+    # A question mark may stand inside the marks and belong to the question: Who wrote "Walking in Fresno?"
+    return tuple(phrase.rstrip(_ENDS).strip() for phrase in _PHRASE.findall(text) if any(find_words(phrase)))

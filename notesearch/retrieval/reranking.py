@@ -14,6 +14,7 @@ from notesearch.records import Evidence
 from notesearch.retrieval.candidates import Candidate, closest_chunks, continue_below
 from notesearch.retrieval.dense import DenseScores
 from notesearch.retrieval.evidence import find_passage_evidence
+from notesearch.retrieval.feedback import BACKGROUND_PASSAGES, Background
 from notesearch.retrieval.fusion import late_contributions
 from notesearch.retrieval.late_interaction import LateQuery, score_note
 from notesearch.retrieval.passages import ChosenPassage
@@ -42,6 +43,7 @@ class LateStage:
         encoder: Its encoder.
         text: The query, as it was encoded.
         query: The query, made ready.
+        vector: Its vector, float32 `(dim,)` of length 1.
         dense: How close the chunks are to it.
     """
 
@@ -49,6 +51,7 @@ class LateStage:
     encoder: Encoder
     text: str
     query: LateQuery
+    vector: Scores
     dense: DenseScores
 
     def rerank(
@@ -62,8 +65,9 @@ class LateStage:
             also: Notes to score besides, wherever they come.
 
         Returns:
-            All of them, best first, and what late interaction adds to the score of each chunk that it looked at. Notes
-            without token codes (an index that an older notesearch made) stay behind those that have them.
+            All of them, best first, and what late interaction and feedback add to the score of each chunk that they
+            looked at. Notes without token codes (an index that an older notesearch made) stay behind those that have
+            them.
         """
         first = [*candidates[:pool], *(candidate for candidate in candidates[pool:] if candidate.note_id in also)]
         others = [candidate for candidate in candidates[pool:] if candidate.note_id not in also]
@@ -73,16 +77,42 @@ class LateStage:
         late = self.query.score(list(codes.values()))
         scores = dict(zip(codes, late.tolist(), strict=True))
         added = dict(zip(codes, late_contributions(late, self.encoder.late_scale).tolist(), strict=True))
-        ranked, rest = [], []
+        ranked, rest, chunks = [], [], []
         for candidate in first:
             own = [chunk_id for chunk_id in closest[candidate.note_id][0] if chunk_id in scores]
             if own:
                 score, contribution = (score_note([values[chunk_id] for chunk_id in own]) for values in (scores, added))
                 ranked.append(candidate.with_part("late", score, contribution))
+                chunks.append(own)
             else:
                 rest.append(candidate)
+        if ranked and "dense" in ranked[0].contributions:
+            ranked = self._feed_back(ranked, chunks, added)
         ranked.sort(key=lambda candidate: -candidate.score)
         return continue_below(ranked, [*rest, *others]), added
+
+    def _feed_back(
+        self, ranked: Sequence[Candidate], chunks: Sequence[Sequence[int]], added: dict[int, float]
+    ) -> list[Candidate]:
+        """Adds feedback to the scores of notes, and to what is added to those of their chunks."""
+        closest = self.dense.best(BACKGROUND_PASSAGES).tolist()
+        chunk_ids = [chunk_id for own in chunks for chunk_id in own]
+        vectors = self.reader.vectors_of_chunks([*closest, *chunk_ids])
+        background = Background.of(self.vector, np.stack([vectors[chunk_id] for chunk_id in closest]))
+        if background is None:
+            return list(ranked)
+        notes, passages = background.feed_back(
+            np.stack([vectors[chunk_id] for chunk_id in chunk_ids]),
+            self.dense.of(np.array(chunk_ids, dtype=np.int64)),
+            np.cumsum([0, *(len(own) for own in chunks[:-1])]),
+            np.array([candidate.score for candidate in ranked], dtype=np.float32),
+            self.encoder.scale,
+        )
+        for chunk_id, contribution in zip(chunk_ids, passages.tolist(), strict=True):
+            added[chunk_id] += contribution
+        return [
+            candidate.with_part("feedback", part, part) for candidate, part in zip(ranked, notes.tolist(), strict=True)
+        ]
 
     def find_evidence(self, note: StoredNote, chunk: StoredChunk) -> tuple[tuple[Evidence, ...], list[Match]]:
         """See `passages.FindEvidence`."""

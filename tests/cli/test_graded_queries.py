@@ -31,7 +31,8 @@ def test_all_queries_together(run_of_hybrid, collection):
 
 
 @pytest.mark.parametrize(
-    ("grade", "floor"), [("exact", 0.95), ("paraphrase", 0.95), ("long-note", 0.95), ("rare-name", 0.85)]
+    ("grade", "floor"),
+    [("exact", 0.95), ("paraphrase", 0.92), ("long-note", 0.95), ("rare-name", 0.85), ("no-shared-words", 0.5)],
 )
 def test_queries_of_a_grade(run_of_hybrid, collection, grade, floor):
     qrels = collection.qrels_of(grade)

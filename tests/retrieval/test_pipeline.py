@@ -244,13 +244,18 @@ CONCEPTS = parse_concepts(
 
 
 @pytest.fixture
-def linked_searcher(make_reader, fake_encoder) -> Searcher:
-    return Searcher(make_reader(LINKED_NOTES), lambda: fake_encoder, CONCEPTS)
+def linked_reader(make_reader):
+    return make_reader(LINKED_NOTES)  # one for both, since the notes' dates are those of their making
 
 
 @pytest.fixture
-def plain_searcher(make_reader, fake_encoder) -> Searcher:
-    return Searcher(make_reader(LINKED_NOTES), lambda: fake_encoder)
+def linked_searcher(linked_reader, fake_encoder) -> Searcher:
+    return Searcher(linked_reader, lambda: fake_encoder, CONCEPTS)
+
+
+@pytest.fixture
+def plain_searcher(linked_reader, fake_encoder) -> Searcher:
+    return Searcher(linked_reader, lambda: fake_encoder)
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -33,6 +33,9 @@ def test_the_encoder_gets_what_was_typed_without_quotation_marks_on_one_line():
         ('"" cats', ()),
         ('"!?" cats', ()),
         ("'single quotes' are none", ()),
+        ('Who wrote "Walking in Fresno?"', ("Walking in Fresno",)),
+        ('"so it goes.", he wrote', ("so it goes",)),
+        ('where is ".bashrc" read', (".bashrc",)),
     ],
 )
 def test_phrases_are_what_stands_in_double_quotes(typed, phrases):

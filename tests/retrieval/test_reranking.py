@@ -13,6 +13,7 @@ from notesearch.records import Filters
 from notesearch.retrieval import Searcher
 from notesearch.retrieval.candidates import Candidate, propose_dense
 from notesearch.retrieval.dense import ExactScan
+from notesearch.retrieval.feedback import BACKGROUND_PASSAGES, Background
 from notesearch.retrieval.fusion import LATE_WEIGHT
 from notesearch.retrieval.late_interaction import LateQuery, score_note
 from notesearch.retrieval.reranking import PASSAGES_A_NOTE, POOL_NOTES, LateStage
@@ -158,7 +159,7 @@ def stage_of(reader, encoder, typed: str) -> tuple[LateStage, list[Candidate]]:
     """Late interaction for a query, and what dense retrieval proposes."""
     encoded = encoder.encode_query(typed)
     dense = ExactScan(reader).score(encoded.vector, Filters())
-    stage = LateStage(reader, encoder, typed, LateQuery.of(encoded, {}, 10), dense)
+    stage = LateStage(reader, encoder, typed, LateQuery.of(encoded, {}, 10), encoded.vector, dense)
     return stage, propose_dense(reader, dense, encoder.scale, 300)
 
 
@@ -216,7 +217,7 @@ class TestPool:
         before = {candidate.note_id: candidate.score for candidate in candidates}
         for candidate in ranked[:20]:
             late = LATE_WEIGHT * candidate.parts["late"]
-            assert candidate.score == pytest.approx(before[candidate.note_id] + late)
+            assert candidate.score == pytest.approx(before[candidate.note_id] + late + candidate.parts["feedback"])
         assert [candidate.note_id for candidate in ranked[:20]] != [c.note_id for c in candidates[:20]]
 
     def test_notes_are_scored_again_besides(self, make_reader, fake_encoder):
@@ -225,6 +226,37 @@ class TestPool:
         ranked, _ = stage.rerank(candidates, 1, {last})
         assert {found.note_id for found in ranked if "late" in found.parts} == {candidates[0].note_id, last}
         assert len(ranked) == len(candidates)
+
+    @pytest.mark.parametrize("mode", MODES)
+    def test_feedback_is_a_part_where_similarity_is(self, make_searcher, notes, mode):
+        hits = search(make_searcher(notes), "quorum lease", mode)
+        check_scores(hits)
+        for hit in hits:
+            assert ("feedback" in hit.scores) == (mode != "lexical")
+            assert hit.contributions.keys() == hit.scores.keys()
+        assert not any(
+            "feedback" in hit.scores for hit in search(make_searcher({}), "quorum lease", mode, rerank="none")
+        )
+
+    def test_feedback_is_what_the_vectors_of_the_notes_give(self, make_reader, fake_encoder, notes):
+        reader = make_reader(notes)
+        stage, candidates = stage_of(reader, fake_encoder, "quorum lease")
+        ranked, _ = stage.rerank(candidates, POOL_NOTES)
+        note_ids = [candidate.note_id for candidate in candidates[:POOL_NOTES]]
+        chunks = {note_id: chunk_id for chunk_id, note_id in reader.chunk_ids_of_notes(note_ids).items()}
+        every = reader.vectors_of_chunks(stage.dense.chunk_ids.tolist())
+        background = Background.of(stage.vector, np.stack(list(every.values())))
+        assert background and background.strength == pytest.approx(self.COUNT / BACKGROUND_PASSAGES)
+        late = {candidate.note_id: LATE_WEIGHT * candidate.parts["late"] for candidate in ranked[:POOL_NOTES]}
+        expected, _ = background.feed_back(
+            np.stack([every[chunks[note_id]] for note_id in note_ids]),
+            np.array([candidate.parts["dense"] for candidate in candidates[:POOL_NOTES]], dtype=np.float32),
+            np.arange(POOL_NOTES),
+            np.array([c.score + late[c.note_id] for c in candidates[:POOL_NOTES]], dtype=np.float32),
+            fake_encoder.scale,
+        )
+        found = {candidate.note_id: candidate.parts["feedback"] for candidate in ranked[:POOL_NOTES]}
+        np.testing.assert_allclose([found[note_id] for note_id in note_ids], expected, atol=1e-4)
 
     def test_nothing_to_rank(self, make_reader, fake_encoder):
         stage, _ = stage_of(make_reader(NOTES), fake_encoder, "quorum")
