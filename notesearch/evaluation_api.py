@@ -204,7 +204,8 @@ def _read_judged(options: EvaluationOptions, *, only_runs: bool) -> Collection:
 
 def _make_own(settings: Settings, options: EvaluationOptions, work_dir: Path, skipped: list[Skipped]) -> Collection:
     """A collection of the notes themselves; what is left out is added to `skipped`."""
-    from notesearch.evaluation.own_notes import choose_items, find_learnt, make_own_collection, read_notes
+    from notesearch.evaluation.learnt import find_learnt
+    from notesearch.evaluation.own_notes import choose_items, make_own_collection, read_notes
 
     folder = work_dir / _EVALUATED_NOTES
     _require_no_other_notes(work_dir, folder)

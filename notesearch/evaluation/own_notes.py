@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import random
 from collections.abc import Iterable, Sequence, Set
 from itertools import chain, zip_longest
 from pathlib import Path
 
-from notesearch.errors import ModelError, NoteUnreadable, UsageError
+from notesearch.errors import NoteUnreadable, UsageError
 from notesearch.evaluation.collection import Collection, write_copies
 from notesearch.notes import NoteFile, read_note
 from notesearch.notes.known_items import KnownItem, find_known_items, without_items
@@ -24,8 +22,6 @@ _TOO_FEW = (
 
 
 _UNREADABLE = "Make them readable: is the disk there that they are on?"
-# What a tuned model says about its tuning.
-_TUNING_RECORD = "tuning.json"
 
 
 def read_notes(files: Iterable[NoteFile | Skipped]) -> tuple[list[Note], list[Skipped]]:
@@ -41,26 +37,6 @@ def read_notes(files: Iterable[NoteFile | Skipped]) -> tuple[list[Note], list[Sk
         except NoteUnreadable as error:
             skipped.append(Skipped(str(file.path), error.message, error.for_now))
     return notes, skipped
-
-
-def find_learnt(notes: Sequence[Note], model: Path) -> frozenset[int]:
-    """The numbers of the notes that a model was tuned on: queries that ask for them would flatter it.
-
-    Args:
-        notes: The notes.
-        model: The model's directory; `tuning.json` in it has digests of the notes' paths under `learnt_from`.
-
-    Raises:
-        ModelError: That file cannot be read.
-    """
-    record = model / _TUNING_RECORD
-    try:
-        digests = frozenset(map(str, json.loads(record.read_text(encoding="utf-8"))["learnt_from"]))
-    except FileNotFoundError:
-        return frozenset()
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"cannot read {record}: {error!r}", "Tune the model anew.") from error
-    return frozenset(number for number, note in enumerate(notes) if _digest(note.path) in digests)
 
 
 def choose_items(
@@ -116,10 +92,6 @@ def _told(unreadable: Sequence[Skipped]) -> str:
         return ""
     first = unreadable[0]
     return f"; {len(unreadable):,} could not be read, {first.path} for one: {first.reason}"
-
-
-def _digest(path: Path) -> str:
-    return hashlib.blake2b(str(path).encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
 
 
 def _sample(items: Sequence[KnownItem], most: int) -> list[KnownItem]:

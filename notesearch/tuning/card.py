@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from notesearch.errors import ModelError
+from notesearch.evaluation.learnt import TUNING_RECORD
 from notesearch.tuning.report import TuningReport, report_as_json
 from notesearch.tuning.trial import Outcome
 
 _CARD = "README.md"
-_RECORD = "tuning.json"
 
 
 def write_card(directory: Path, report: TuningReport, learnt_from: Iterable[str]) -> None:
@@ -27,7 +27,7 @@ def write_card(directory: Path, report: TuningReport, learnt_from: Iterable[str]
         ModelError: It cannot be written.
     """
     record = report_as_json(report) | {"learnt_from": sorted(learnt_from)}
-    for name, text in ((_CARD, model_card(report)), (_RECORD, json.dumps(record, indent=1))):
+    for name, text in ((_CARD, model_card(report)), (TUNING_RECORD, json.dumps(record, indent=1))):
         try:
             descriptor = os.open(directory / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with open(descriptor, "w", encoding="utf-8", errors="replace") as file:  # noqa: PTH123 - from a descriptor
@@ -36,16 +36,6 @@ def write_card(directory: Path, report: TuningReport, learnt_from: Iterable[str]
             raise ModelError(
                 f"cannot write {directory / name}: {error.strerror or error}", "Is the disk full?"
             ) from error
-
-
-def read_learnt_from(directory: Path) -> frozenset[str]:
-    """Reads digests of the paths of the notes that a model has learnt from; none for one that was not tuned here."""
-    try:
-        return frozenset(map(str, json.loads((directory / _RECORD).read_text(encoding="utf-8"))["learnt_from"]))
-    except FileNotFoundError:
-        return frozenset()
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"cannot read {directory / _RECORD}: {error!r}", "Tune the model anew.") from error
 
 
 def model_card(report: TuningReport) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TypeVar
 import numpy as np
 
 from notesearch.errors import UsageError
+from notesearch.evaluation.learnt import path_digest
 from notesearch.notes import KnownItem
 from notesearch.records import Note
 from notesearch.tuning.pairs import Answers, TextPair, pairs_of_items, pairs_of_tags
@@ -79,9 +79,9 @@ def gather(
     Raises:
         UsageError: There is too little to learn from or to judge by.
     """
-    digests = [path_digest(note) for note in notes]
+    digests = [path_digest(note.path) for note in notes]
     about = {path for pair in given for path in pair.notes}
-    settled = learnt_before | {path_digest(note) for note in notes if str(note.path) in about}
+    settled = learnt_before | {path_digest(note.path) for note in notes if str(note.path) in about}
     parts = [100 if digest in settled else _part(note) for note, digest in zip(notes, digests, strict=True)]
     learnt = {number for number, part in enumerate(parts) if part >= _TEST + _VALIDATION}
     asked = {pair.query.casefold() for pair in given}
@@ -106,17 +106,8 @@ def gather(
     return material
 
 
-def path_digest(note: Note) -> str:
-    """32 hex digits of a note's path, by which it is known again and does not give its name away."""
-    return _digest(note.path)
-
-
 def _part(note: Note) -> int:
-    return int(_digest(Path(*note.path.parts[-2:])), 16) % 100
-
-
-def _digest(path: Path) -> str:
-    return hashlib.blake2b(os.fsencode(path), digest_size=16).hexdigest()
+    return int(path_digest(Path(*note.path.parts[-2:])), 16) % 100
 
 
 def _sample(values: Sequence[Kind], most: int, random: np.random.Generator) -> list[Kind]:

@@ -17,6 +17,7 @@ from notesearch.encoders.checkpoint import Checkpoint
 from notesearch.encoders.pair_tuning import recipe
 from notesearch.errors import IndexBusy, ModelError, UsageError
 from notesearch.evaluation.general import general_set
+from notesearch.evaluation.learnt import read_learnt_from
 from notesearch.evaluation.own_notes import read_notes
 from notesearch.evaluation_api import Progress, files_of_index
 from notesearch.notes import find_known_items
@@ -25,7 +26,7 @@ from notesearch.records import Skipped
 from notesearch.settings import Settings
 from notesearch.storage import IndexReader, StoredChunk
 from notesearch.tuning.accepted import Accepted, read_accepted
-from notesearch.tuning.card import read_learnt_from, write_card
+from notesearch.tuning.card import write_card
 from notesearch.tuning.material import Material, gather
 from notesearch.tuning.pair_file import read_pair_file
 from notesearch.tuning.pairs import TextPair, count_sources

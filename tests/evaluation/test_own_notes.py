@@ -1,13 +1,10 @@
-import hashlib
-import json
-import os
 import stat
 from pathlib import Path
 
 import pytest
 
-from notesearch.errors import ModelError, UsageError
-from notesearch.evaluation.own_notes import choose_items, find_learnt, make_own_collection, read_notes
+from notesearch.errors import UsageError
+from notesearch.evaluation.own_notes import choose_items, make_own_collection, read_notes
 from notesearch.notes import find_notes
 from notesearch.records import Skipped
 
@@ -137,23 +134,12 @@ def test_where_notes_are_gone_it_is_said_how_many_and_why():
     assert "disk" in caught.value.hint
 
 
-def test_notes_that_the_model_was_tuned_on_are_not_asked_for(read, tmp_path):
+def test_notes_that_the_model_was_tuned_on_are_not_asked_for(read):
     notes, _ = read(vault())
-    digests = [hashlib.blake2b(os.fsencode(note.path), digest_size=16).hexdigest() for note in notes]
-    (tmp_path / "tuning.json").write_text(json.dumps({"learnt_from": [*digests[:3], "0" * 32]}))
-    assert find_learnt(notes, tmp_path) == {0, 1, 2}
-    assert find_learnt(notes, tmp_path / "vault") == frozenset()
     items = choose_items(notes, learnt=frozenset({0, 1, 2}))
     assert {item.target for item in items} == set(range(3, 13))
     with pytest.raises(UsageError, match="only 0 queries"):
         choose_items(notes, learnt=frozenset(range(13)))
-
-
-@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"learnt_from": 1}'])
-def test_a_record_of_tuning_that_is_damaged_is_told(tmp_path, text):
-    (tmp_path / "tuning.json").write_text(text)
-    with pytest.raises(ModelError, match=r"tuning\.json"):
-        find_learnt([], tmp_path)
 
 
 def test_notes_that_cannot_be_read_are_named(tmp_path):

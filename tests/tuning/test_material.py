@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from notesearch.errors import UsageError
+from notesearch.evaluation.learnt import path_digest
 from notesearch.notes import find_known_items, parse_note
 from notesearch.tuning import material
-from notesearch.tuning.material import gather, path_digest
+from notesearch.tuning.material import gather
 from notesearch.tuning.pairs import TextPair
 
 
@@ -59,10 +60,10 @@ def test_what_the_owner_has_given_pairs_about_is_learnt_from():
 
 def test_what_was_learnt_from_before_never_judges():
     first = gathered(notes(300))
-    other = gathered(notes(300), learnt_before={path_digest(notes(300)[first.test[0].target])})
+    other = gathered(notes(300), learnt_before={path_digest(Path(f"/v/{first.test[0].target}.md"))})
     assert first.test[0].target not in {item.target for item in other.test}
     assert len(first.learnt_from) + 1 == len(other.learnt_from)
-    assert path_digest(notes(300)[first.test[0].target]) in other.learnt_from
+    assert path_digest(Path(f"/v/{first.test[0].target}.md")) in other.learnt_from
 
 
 def test_a_note_stays_in_its_part_whatever_else_comes_or_moves():

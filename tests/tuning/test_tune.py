@@ -14,10 +14,10 @@ from notesearch.api import open_index, sync_index
 from notesearch.encoders import pair_tuning
 from notesearch.errors import IndexBusy, ModelError, UsageError
 from notesearch.evaluation.general import GeneralSet, general_set
+from notesearch.evaluation.learnt import read_learnt_from
 from notesearch.settings import Settings
 from notesearch.tuning import trainer, tune
 from notesearch.tuning.accepted import Accepted, add_accepted
-from notesearch.tuning.card import read_learnt_from
 from notesearch.tuning.report import report_as_json
 from notesearch.tuning.tune import TuningOptions
 

@@ -1,0 +1,48 @@
+"""Which notes a model was tuned on: queries that ask for them would flatter it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from notesearch.errors import ModelError
+from notesearch.records import Note
+
+# What a tuned model's directory says about its tuning; under `learnt_from`, digests of paths.
+TUNING_RECORD = "tuning.json"
+
+
+def path_digest(path: Path) -> str:
+    """32 hex digits of a path, by which it is known again and does not give its name away."""
+    return hashlib.blake2b(os.fsencode(path), digest_size=16).hexdigest()
+
+
+def read_learnt_from(model: Path) -> frozenset[str]:
+    """Reads digests of the paths of the notes that a model has learnt from; none for one that was not tuned here.
+
+    Args:
+        model: The model's directory.
+
+    Raises:
+        ModelError: What it says about its tuning cannot be read.
+    """
+    record = model / TUNING_RECORD
+    try:
+        return frozenset(map(str, json.loads(record.read_text(encoding="utf-8"))["learnt_from"]))
+    except FileNotFoundError:
+        return frozenset()
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"cannot read {record}: {error!r}", "Tune the model anew.") from error
+
+
+def find_learnt(notes: Sequence[Note], model: Path) -> frozenset[int]:
+    """The numbers of the notes that a model was tuned on.
+
+    Raises:
+        ModelError: See `read_learnt_from`.
+    """
+    digests = read_learnt_from(model)
+    return frozenset(number for number, note in enumerate(notes) if path_digest(note.path) in digests)
