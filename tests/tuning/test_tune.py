@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from notesearch.api import open_index, sync_index
+from notesearch.api import sync_index
 from notesearch.encoders import pair_tuning
 from notesearch.errors import IndexBusy, ModelError, UsageError
 from notesearch.evaluation.general import GeneralSet, general_set
@@ -94,10 +94,6 @@ def test_a_model_that_learnt_the_code_is_kept(vault, monkeypatch):
     model = SentenceTransformer(str(report.directory), device="cpu")
     query, right, wrong = model.encode(["The apple of river", "the violin and the senate", "the pillow and the ladder"])
     assert query @ right > query @ wrong
-    tuned_index = replace(vault, index_dir=vault.index_dir.parent / "tuned-index", model=str(report.directory))
-    sync_index(tuned_index, [vault.index_dir.parent / "notes"])
-    with open_index(tuned_index.index_dir) as index:
-        assert len(index.search("apple", mode="dense", limit=3)) == 3
 
 
 def test_what_was_learnt_from_is_known_of_the_model_and_never_judges_it(vault, monkeypatch):
