@@ -2,13 +2,12 @@ import re
 from dataclasses import replace
 
 import pytest
+from html_page import Page
 
 from notesearch.evaluation import Collection, Evaluation, score_run, sum_up
 from notesearch.evaluation.charts import bar_chart, difference_chart
 from notesearch.evaluation.report_page import report_page
 from notesearch.records import Skipped
-
-from .page import Page
 
 
 def evaluation(text: str = "plain") -> Evaluation:

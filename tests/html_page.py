@@ -2,7 +2,7 @@
 
 from html.parser import HTMLParser
 
-_VOID = {"meta", "rect", "path"}
+_VOID = {"meta", "link", "img", "br", "hr", "input", "rect", "path"}
 
 
 class Page(HTMLParser):
