@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -176,15 +177,19 @@ class TinyModels:
         _save_with_sentence_transformers(directory, model, tokenizer, "mean", 48, prompts)
 
     def _wordpiece(self, *, lowercase: bool) -> Any:
-        from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+        from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
         from transformers import PreTrainedTokenizerFast
 
-        specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-        tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-        tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
-        tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-        trainer = trainers.WordPieceTrainer(vocab_size=600, special_tokens=specials, limit_alphabet=200)
-        tokenizer.train_from_iterator(self._corpus, trainer)
+        normalizer, splitter = normalizers.BertNormalizer(lowercase=lowercase), pre_tokenizers.BertPreTokenizer()
+        # Not by the package's trainer, which breaks ties at random: each run of the tests had another vocabulary.
+        texts = (normalizer.normalize_str(text) for text in self._corpus)
+        words = Counter(word for text in texts for word, _ in splitter.pre_tokenize_str(text))
+        characters = sorted({char for word in words for char in word})[:100]
+        frequent = sorted((word for word in words if len(word) > 1), key=lambda word: (-words[word], word))
+        pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *characters, *(f"##{char}" for char in characters)]
+        vocabulary = {piece: number for number, piece in enumerate([*pieces, *frequent][:600])}
+        tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+        tokenizer.normalizer, tokenizer.pre_tokenizer = normalizer, splitter
         tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
         return PreTrainedTokenizerFast(
             tokenizer_object=tokenizer,

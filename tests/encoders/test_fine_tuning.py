@@ -69,10 +69,8 @@ def test_exclusive_labels_are_learnt(tuning: FineTuning) -> None:
     head = tuning.fit_classifier(rows, ONE_OF_THREE[rows], exclusive=True, epochs=20)
     assert (head.weights.shape, head.bias.shape) == ((32, 3), (3,))
     assert head.weights.dtype == head.bias.dtype == np.float32
-    right = logits(tuning, list(range(30)), head).argmax(axis=1) == np.arange(30) % 3
-    assert right[rows].all()
-    # What was not learnt from may hold a word whose pieces this vocabulary has seen in other subjects only.
-    assert right.sum() >= 28
+    everything = logits(tuning, list(range(30)), head)
+    np.testing.assert_array_equal(everything.argmax(axis=1), np.arange(30) % 3)
 
 
 def test_other_labels_are_learnt(tuning: FineTuning) -> None:
