@@ -59,7 +59,7 @@ def write_index(index_dir: Path, paragraphs: list[str], chunks: int) -> None:
     with IndexWriter(index_dir) as writer:
         chunking = Chunking()
         with writer.transaction():
-            writer.start_over(
+            writer.set_fingerprint(
                 Fingerprint(
                     DEFAULT_MODEL, config.fingerprint, config.dim, chunking.budget_tokens, chunking.overlap_sentences, 1
                 )

@@ -235,6 +235,8 @@ def sync_index(
     *,
     chunking: Chunking | None = None,
     rebuild: bool = False,
+    wait_s: float = 0.0,
+    waiting: Callable[[], None] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> IndexReport:
     """Brings an index in step with folders of notes.
@@ -243,7 +245,9 @@ def sync_index(
         settings: Which index, and how to make it.
         folders: Folders of notes; with none, those that the index covers already.
         chunking: How notes are cut; by default in chunks that the model can read.
-        rebuild: Whether to forget what is there and index everything again.
+        rebuild: Whether to index everything again; searches find what is there until that is done.
+        wait_s: How long to wait for another process that is writing to the index.
+        waiting: Called once where there is one to wait for.
         progress: Told the notes done so far and the notes to do.
 
     Returns:
@@ -252,7 +256,9 @@ def sync_index(
     Raises:
         FolderUnreadable: A folder is missing, is no folder, or may not be read.
         ModelError: The model cannot be had.
-        StoreError: The index cannot be written, or was made with another model.
+        IndexBusy: Another process is writing to the index, and did not finish in time.
+        IndexMismatch: The index was made with another model.
+        StoreError: The index cannot be written.
     """
     from notesearch.indexing import Synchronizer, chunking_for
     from notesearch.notes import find_notes
@@ -260,7 +266,7 @@ def sync_index(
 
     for folder in folders:
         find_notes(folder, max_bytes=settings.max_file_bytes)  # raises before anything is made
-    with IndexWriter(settings.index_dir) as writer:
+    with IndexWriter(settings.index_dir, wait_s=wait_s, waiting=waiting) as writer:
         fingerprint = writer.fingerprint()
         model = prepare(settings.model or (fingerprint.model if fingerprint else DEFAULT_MODEL))
         synchronizer = Synchronizer(
@@ -270,25 +276,35 @@ def sync_index(
             max_bytes=settings.max_file_bytes,
             token_model=_token_model(settings, fingerprint),
             follow_symlinks=settings.follow_symlinks,
+            threads=settings.threads,
             progress=progress,
         )
         return synchronizer.run(folders, rebuild=rebuild)
 
 
-def forget_folder(settings: Settings, folder: Path) -> int:
+def forget_folder(
+    settings: Settings, folder: Path, *, wait_s: float = 0.0, waiting: Callable[[], None] | None = None
+) -> int:
     """Takes a folder and its notes out of an index; the notes themselves are not touched.
+
+    Args:
+        settings: Which index.
+        folder: The folder.
+        wait_s: See `sync_index`.
+        waiting: See `sync_index`.
 
     Returns:
         How many notes the index forgot.
 
     Raises:
         UsageError: The index does not cover this folder.
+        IndexBusy: Another process is writing to the index, and did not finish in time.
         StoreError: The index cannot be written.
     """
     from notesearch.storage.writer import IndexWriter
 
     IndexReader(settings.index_dir).close()  # raises where there is no index, rather than make one
-    with IndexWriter(settings.index_dir) as writer:
+    with IndexWriter(settings.index_dir, wait_s=wait_s, waiting=waiting) as writer:
         covered = {path: folder_id for folder_id, path in writer.folders()}
         if folder not in covered:
             known = ", ".join(map(str, covered)) or "none"

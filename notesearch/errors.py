@@ -17,6 +17,12 @@ NotesearchError               message, hint, exit code; printed in one place, `c
 
 from __future__ import annotations
 
+# Exit statuses, with 0 for done or found, 130 for Ctrl-C and 143 for SIGTERM.
+NOTHING_FOUND = 1  # or, of a check: something is wrong
+ERROR = 2
+NOTES_UNREAD = 3  # `index` is done, but some notes could not be read
+BUSY = 4
+
 
 class NotesearchError(Exception):
     """Base of all errors shown to a user.
@@ -27,7 +33,7 @@ class NotesearchError(Exception):
         exit_code: Exit status of the command.
     """
 
-    exit_code = 2
+    exit_code = ERROR
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -85,6 +91,8 @@ class IndexMismatch(StoreError):
 
 class IndexBusy(StoreError):
     """Another process is writing to the index."""
+
+    exit_code = BUSY
 
 
 class IndexDamaged(StoreError):

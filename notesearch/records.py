@@ -121,11 +121,13 @@ class Skipped:
         reason: A short clause, e.g. `binary file`.
         for_now: Whether it may be readable another time (a permission, an I/O error), so that what the index knows of
             it is kept.
+        by_rule: Whether it was left out on purpose (too large, a link out of the folder); else it could not be read.
     """
 
     path: str
     reason: str
     for_now: bool = False
+    by_rule: bool = False
 
 
 @dataclass(frozen=True, slots=True)

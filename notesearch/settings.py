@@ -29,6 +29,7 @@ class Settings:
             bi-encoder's own; `None` for what the index was made with, and for a new index the bi-encoder's own.
         cross_encoder: The cross-encoder for those who want one: a local directory or a hub id.
         follow_symlinks: Whether links that leave an indexed folder are followed.
+        threads: The most cores that `index` takes; `None` for all.
         concepts: The file of the owner's links between ideas; `None` where none was named and the usual one,
             `concepts.toml` beside the settings file, does not exist.
     """
@@ -39,6 +40,7 @@ class Settings:
     cross_encoder: str | None = None
     max_file_bytes: int = 2_000_000
     follow_symlinks: bool = False
+    threads: int | None = None
     concepts: Path | None = None
 
 
@@ -50,6 +52,7 @@ def load_settings(
     cross_encoder: str | None = None,
     max_file_bytes: int | None = None,
     follow_symlinks: bool | None = None,
+    threads: int | None = None,
     concepts: Path | None = None,
 ) -> Settings:
     """Resolves the settings of a command.
@@ -61,6 +64,7 @@ def load_settings(
         cross_encoder: See `Settings`.
         max_file_bytes: See `Settings`.
         follow_symlinks: See `Settings`.
+        threads: See `Settings`.
         concepts: See `Settings`.
 
     Raises:
@@ -81,6 +85,7 @@ def load_settings(
         "cross_encoder": cross_encoder,
         "max_file_bytes": max_file_bytes,
         "follow_symlinks": follow_symlinks,
+        "threads": threads,
         "concepts": concepts,
     }
     values |= {name: value for name, value in flags.items() if value is not None}
@@ -107,7 +112,7 @@ def _read_settings_file(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"cannot read {path}: {error}", "Mend the file, or move it away.") from error
     kinds: dict[str, type] = dict.fromkeys(("index_dir", "model", "token_model", "cross_encoder", "concepts"), str)
-    kinds |= {"max_file_bytes": int, "follow_symlinks": bool}
+    kinds |= {"max_file_bytes": int, "follow_symlinks": bool, "threads": int}
     for name, value in values.items():
         if name not in kinds:
             known = ", ".join(field.name for field in fields(Settings))

@@ -14,14 +14,17 @@ from notesearch import __version__
 from notesearch.cli import (
     accept_command,
     concepts_command,
+    doctor_command,
     eval_command,
     index_command,
     rerank_command,
     search_command,
+    status_command,
     tag_command,
     train_command,
     tune_command,
 )
+from notesearch.cli.signals import ending_at_sigterm
 from notesearch.cli.terminal import warn
 from notesearch.errors import NotesearchError
 
@@ -41,6 +44,8 @@ app.command("train-classifier")(train_command.train_classifier)
 app.command("eval")(eval_command.evaluate)
 app.command("tune")(tune_command.tune)
 app.command("accept")(accept_command.accept)
+app.command("status")(status_command.status)
+app.command("doctor")(doctor_command.doctor)
 app.add_typer(concepts_command.app, name="concepts")
 
 
@@ -65,7 +70,8 @@ def main() -> None:
         # Not every stream can take every character; and a lone surrogate's \\ud800 is what JSON writes for it.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        app(prog_name="notesearch")
+        with ending_at_sigterm():
+            app(prog_name="notesearch")
     except NotesearchError as error:
         warn(f"notesearch: {error.message}")
         if error.hint:

@@ -11,11 +11,14 @@ from typing import Annotated, Optional
 
 import typer
 
+from notesearch.cli.durations import parse_duration
 from notesearch.cli.options import IndexDir, Quiet, Verbose
 from notesearch.cli.progress import progress_bar
 from notesearch.cli.terminal import is_terminal, warn, warn_of_skipped, write
-from notesearch.errors import UsageError
+from notesearch.errors import NOTES_UNREAD, UsageError
 from notesearch.records import IndexReport
+
+_NICENESS = 10
 
 
 def index(
@@ -46,8 +49,23 @@ def index(
         Optional[bool],  # noqa: UP045
         typer.Option("--follow-symlinks", help="Follow symbolic links that leave a folder.", show_default=False),
     ] = None,
-    rebuild: Annotated[bool, typer.Option("--rebuild", help="Forget what is indexed and index it all again.")] = False,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Index everything again; searches find the old index meanwhile.")
+    ] = False,
     forget: Annotated[bool, typer.Option("--forget", help="Take these folders out of the index.")] = False,
+    wait: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            metavar="TIME",
+            help="Wait so long (90s, 10m) while another process writes. Default: 0 at a terminal, else 10m.",
+            show_default=False,
+        ),
+    ] = None,
+    nice: Annotated[bool, typer.Option("--nice", help="Leave the processor to other programs first.")] = False,
+    threads: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(help="Take so many cores at most. Default: all.", min=1, show_default=False),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -56,6 +74,8 @@ def index(
 
     Reads .md, .markdown, .txt, .org and .rst files; what has not changed since the last run is not read again. With
     no folder, the folders that the index covers already are brought up to date.
+
+    Exits with 3 where all is done but for notes that could not be read, with 4 where another process is writing.
 
     Example: notesearch index ~/notes
     """
@@ -68,23 +88,38 @@ def index(
         token_model=token_model,
         max_file_bytes=max_file_bytes,
         follow_symlinks=follow_symlinks,
+        threads=threads,
     )
+    unattended = not is_terminal(sys.stderr)
+    wait_s = parse_duration(wait if wait is not None else "10m" if unattended else "0").total_seconds()
+    if nice:
+        os.nice(_NICENESS)
     # os.path's leaves the name of an unknown user as it is; Path's raises.
     paths = [Path(os.path.expanduser(folder)).absolute() for folder in folders or []]  # noqa: PTH111
+
+    def waiting() -> None:
+        if not quiet:
+            warn("Another process is writing to the index; waiting for it…")
+
     if forget and not paths:
         raise UsageError("--forget was given without a folder", "Name it: notesearch index --forget FOLDER")
     if forget:
         for path in paths:
-            count = forget_folder(settings, path.resolve())
+            count = forget_folder(settings, path.resolve(), wait_s=wait_s, waiting=waiting)
             if not quiet:
                 warn(f"Forgot {path}: {_counted(count, 'note')}. The files themselves are untouched.")
         return
     with progress_bar("Indexing", shown=not quiet and is_terminal(sys.stderr)) as progress:
-        report = sync_index(settings, paths, rebuild=rebuild, progress=progress)
+        report = sync_index(settings, paths, rebuild=rebuild, wait_s=wait_s, waiting=waiting, progress=progress)
     if as_json:
         write([json.dumps(_as_json(report), ensure_ascii=False) + "\n"])
-    if not quiet:
+    unread = [entry for entry in report.skipped if not entry.by_rule]
+    if quiet:
+        warn_of_skipped(unread, everything=verbose)
+    else:
         _tell(report, verbose=verbose, in_words=not as_json)
+    if unread:
+        raise typer.Exit(NOTES_UNREAD)
 
 
 def _tell(report: IndexReport, *, verbose: bool, in_words: bool) -> None:
@@ -110,8 +145,8 @@ def _tell(report: IndexReport, *, verbose: bool, in_words: bool) -> None:
 def _as_json(report: IndexReport) -> dict[str, object]:
     values = asdict(report)
     values["seconds"] = round(report.seconds, 3)
-    for kind in ("skipped", "problems"):
-        values[kind] = [{"path": entry["path"], "reason": entry["reason"]} for entry in values[kind]]
+    for kind, keys in (("skipped", ("path", "reason", "by_rule")), ("problems", ("path", "reason"))):
+        values[kind] = [{name: entry[name] for name in keys} for entry in values[kind]]
     return values
 
 

@@ -21,8 +21,8 @@ class OnnxForward:
 
     batch_tokens = 1
 
-    def __init__(self, model_file: Path) -> None:
-        self.concurrency = available_cores()
+    def __init__(self, model_file: Path, threads: int | None = None) -> None:
+        self.concurrency = min(threads or available_cores(), available_cores())
         self._session = open_session(model_file)
 
     def __call__(self, input_ids: TokenIds, attention_mask: TokenIds) -> Vectors:

@@ -15,29 +15,33 @@ from notesearch.encoders.torch_forward import Device, TorchForward
 _LARGE_BATCH_PASSAGES = 1000
 
 
-def open_encoder(prepared: PreparedModel, token_model: str = "") -> Encoder:
+def open_encoder(prepared: PreparedModel, token_model: str = "", *, threads: int | None = None) -> Encoder:
     """Opens the encoder for queries and small updates: ONNX Runtime, ready in about 0.1 s.
 
     Args:
         prepared: The bi-encoder.
         token_model: A ColBERT model for late interaction, which takes seconds; empty for the bi-encoder's own.
+        threads: The most cores to take; `None` for all.
     """
-    forward = OnnxForward(prepared.directory / "model.onnx")
+    forward = OnnxForward(prepared.directory / "model.onnx", threads)
     return _encoder(prepared, forward, token_model)
 
 
-def open_fastest_encoder(prepared: PreparedModel, passages: int, token_model: str = "") -> Encoder:
-    """Opens the encoder that is fastest on this machine for a number of passages.
+def open_fastest_encoder(
+    prepared: PreparedModel, passages: int, token_model: str = "", *, threads: int | None = None
+) -> Encoder:
+    """Opens the encoder that is fastest on this machine for a number of passages, on so many cores at most.
 
     That is an accelerator where there is one, else bf16 torch where this CPU computes it faster than int8, else
     ONNX Runtime; measured in docs/decisions/0002-encoding-paths.md.
     """
     if passages < _LARGE_BATCH_PASSAGES:
-        return open_encoder(prepared, token_model)
+        return open_encoder(prepared, token_model, threads=threads)
     device = _accelerator()
     if device is None and not bf16_beats_int8(cpu_flags(), fused=prepared.fused):
-        return open_encoder(prepared, token_model)
-    forward = TorchForward(find_model(prepared.config.name), device or "cpu", bf16=device is None)
+        return open_encoder(prepared, token_model, threads=threads)
+    source = find_model(prepared.config.name)
+    forward = TorchForward(source, device or "cpu", bf16=device is None, threads=threads)
     return _encoder(prepared, forward, token_model)
 
 

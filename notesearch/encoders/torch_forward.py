@@ -23,9 +23,11 @@ class TorchForward:
     batch_tokens = 2048
     concurrency = 1
 
-    def __init__(self, source: Path, device: Device, *, bf16: bool) -> None:
+    def __init__(self, source: Path, device: Device, *, bf16: bool, threads: int | None = None) -> None:
         import torch
 
+        if threads:
+            torch.set_num_threads(threads)
         self._device = device
         self._model = load_model(source).to(device=device, dtype=torch.bfloat16 if bf16 else torch.float32)
 
@@ -148,9 +150,21 @@ def load_model(source: Path, kind: str = "AutoModel", *, optional: tuple[str, ..
         model, report = getattr(transformers, kind).from_pretrained(
             source, use_safetensors=True, trust_remote_code=False, local_files_only=True, output_loading_info=True
         )
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        ImportError,
+        RuntimeError,
+        ArithmeticError,
+        SafetensorError,
+    ) as error:
         reason = (str(error) or repr(error)).splitlines()[0]
         raise ModelError(f"cannot load {source}: {reason}", "Is it an encoder model?") from error
+    if not all(value.isfinite().all() for value in model.parameters()):
+        raise ModelError(f"cannot load {source}: some weights are no numbers", "Fetch or make the model again.")
     # What the file lacks, transformers fills in at random.
     if missing := sorted(key for key in report["missing_keys"] if not key.startswith(optional)):
         raise ModelError(

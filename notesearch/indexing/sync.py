@@ -6,12 +6,13 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from notesearch.encoders import Encoder, PreparedModel, open_fastest_encoder
-from notesearch.encoders.token_model import token_model_fingerprint
-from notesearch.errors import FolderUnreadable, IndexMismatch, NoteUnreadable, UsageError
+from notesearch.errors import FolderUnreadable, NoteUnreadable, UsageError
+from notesearch.indexing.fingerprints import fingerprint_of, require_same_vectors
 from notesearch.notes import (
     NO_TEXT,
     NoteFile,
@@ -20,9 +21,10 @@ from notesearch.notes import (
     note_from_bytes,
     read_bytes,
 )
-from notesearch.passages import PASSAGES_VERSION, passage_text
+from notesearch.passages import passage_text
 from notesearch.records import Chunk, Chunking, IndexReport, Note, Skipped
 from notesearch.storage import Fingerprint
+from notesearch.storage.rebuild import forget_rebuilt, rebuilding
 from notesearch.storage.vectors import pack
 from notesearch.storage.writer import EncodedChunk, EncodedNote, IndexWriter, KnownNote
 
@@ -32,6 +34,9 @@ _BATCH_CHUNKS = 256
 _TITLE_TOKENS = 64
 # For choosing an encoder before the notes are read.
 _BYTES_A_CHUNK = 600
+# A file may be written again within one tick of its file system's clock, of 2 s on FAT, and have the time it had.
+_TICK_NS = 2_000_000_000
+_NO_TIME = -1
 
 _Walk = Iterator[NoteFile | Skipped]
 Progress = Callable[[int, int], None]
@@ -98,6 +103,7 @@ class Synchronizer:
         token_model: A ColBERT model for the token codes; empty for the bi-encoder's own token vectors.
         max_bytes: Larger files are skipped.
         follow_symlinks: Whether links that leave a folder are followed.
+        threads: The most cores to take; `None` for all.
         progress: Told about the progress, if given.
     """
 
@@ -110,19 +116,27 @@ class Synchronizer:
         max_bytes: int,
         token_model: str = "",
         follow_symlinks: bool = False,
+        threads: int | None = None,
         progress: Progress | None = None,
     ) -> None:
+        self._index = writer
         self._writer = writer
         self._model = model
         self._chunking = chunking
         self._token_model = token_model
         self._max_bytes = max_bytes
         self._follow_symlinks = follow_symlinks
+        self._threads = threads
         self._progress = progress or (lambda done, total: None)
         self._tally = _Tally()
+        self._unreached: set[Path] = set()
 
     def run(self, paths: Sequence[Path], *, rebuild: bool = False) -> IndexReport:
         """Brings the index in step with folders; without any, with those it covers already.
+
+        Args:
+            paths: The folders.
+            rebuild: Whether to make the index anew, of all folders; searches find the old one until it is done.
 
         Raises:
             FolderUnreadable: A folder is missing, is no folder, or may not be read; the index is as it was.
@@ -132,18 +146,17 @@ class Synchronizer:
         """
         started = time.monotonic()
         walks = self._walks(paths, rebuild)
-        self._settle_fingerprint(rebuild)
-        changed: list[_ChangedFile] = []
-        gone: dict[str, KnownNote] = {}
-        for root, walk in walks:
-            changed += self._scan(root, walk, gone, named=bool(paths))
-        self._write_changed(changed, gone)
-        self._remove(list(gone.values()))
-        self._add_missing_codes()
-        if self._tally.encoded > _BATCH_CHUNKS:
-            self._writer.tidy()
-        self._writer.update_vector_file()
-        notes, chunks = self._writer.counts()
+        fingerprint = fingerprint_of(self._model.config, self._chunking, self._token_model)
+        if rebuild:
+            with rebuilding(self._index, fingerprint) as self._writer:
+                self._bring_in_step(walks, named=bool(paths))
+            self._writer = self._index
+        else:
+            forget_rebuilt(self._index)
+            self._settle_fingerprint(fingerprint)
+            self._bring_in_step(walks, named=bool(paths))
+        self._index.update_vector_file(self._threads)
+        notes, chunks = self._index.counts()
         tally = self._tally
         return IndexReport(
             added=tally.added,
@@ -160,29 +173,27 @@ class Synchronizer:
             coded=tally.coded,
         )
 
-    def _settle_fingerprint(self, rebuild: bool) -> None:
-        """Makes sure that the vectors to come belong with those that are there."""
-        config = self._model.config
-        wanted = Fingerprint(
-            model=config.name,
-            encoder=config.fingerprint,
-            dim=config.dim,
-            budget_tokens=self._chunking.budget_tokens,
-            overlap_sentences=self._chunking.overlap_sentences,
-            passages=PASSAGES_VERSION,
-            token_model=self._token_model,
-            token_encoder=token_model_fingerprint(self._token_model) if self._token_model else "",
-        )
+    def _bring_in_step(self, walks: Sequence[tuple[Path, _Walk]], *, named: bool) -> None:
+        begun = datetime.now(UTC)
+        changed: list[_ChangedFile] = []
+        gone: dict[str, KnownNote] = {}
+        for root, walk in walks:
+            changed += self._scan(root, walk, gone, named=named)
+        self._write_changed(changed, gone)
+        self._remove(list(gone.values()))
+        self._add_missing_codes()
+        if self._tally.encoded > _BATCH_CHUNKS:
+            self._writer.tidy()
+        with self._writer.transaction():
+            self._writer.set_synced([root for root, _ in walks if root not in self._unreached], begun)
+
+    def _settle_fingerprint(self, wanted: Fingerprint) -> None:
         found = self._writer.fingerprint()
-        if found is not None and not rebuild and _vectors_differ(found, wanted):
-            made_with, options = _difference(found, wanted)
-            raise IndexMismatch(
-                f"this index was made with {made_with}; vectors of two kinds cannot be mixed",
-                f"Go on with {options}, or make the index anew as asked for: notesearch index --rebuild",
-            )
-        if found is None or rebuild:
+        if found is not None:
+            require_same_vectors(found, wanted)
+        else:
             with self._writer.transaction():
-                self._writer.start_over(wanted)
+                self._writer.set_fingerprint(wanted)
 
     def _walks(self, paths: Sequence[Path], rebuild: bool) -> list[tuple[Path, _Walk]]:
         """Begins the walk through each folder; one that was asked for and cannot be read raises FolderUnreadable."""
@@ -223,6 +234,7 @@ class Synchronizer:
             # Nothing is left of it, and nobody said so: more likely its disk is not mounted.
             reason = f"empty; its notes are kept until it is named: notesearch index {root}"
             self._tally.skipped.append(Skipped(str(root), reason, for_now=True))
+            self._unreached.add(root)
             return []
         changed = []
         skipped = []
@@ -250,7 +262,7 @@ class Synchronizer:
         batch: list[_CutNote] = []
         for done, entry in enumerate(changed, start=1):
             if read := self._read(entry, gone, moved):
-                encoder = encoder or open_fastest_encoder(self._model, expected_chunks, self._token_model)
+                encoder = encoder or self._open_encoder(expected_chunks)
                 batch.append(self._cut(read, encoder))
                 if sum(len(note.chunks) for note in batch) >= _BATCH_CHUNKS:
                     self._write_batch(batch, encoder)
@@ -279,7 +291,7 @@ class Synchronizer:
         if known and known.content_hash == content_hash:
             self._tally.unchanged += 1
             with self._writer.transaction():
-                self._writer.note_stays(known.id, file.size, file.mtime_ns, note.date)
+                self._writer.note_stays(known.id, file.size, _settled(file.mtime_ns), note.date)
             return None
         if known is not None:
             self._tally.updated += 1
@@ -319,7 +331,7 @@ class Synchronizer:
         chunks = self._writer.chunks_without_codes()
         if not chunks:
             return
-        encoder = open_fastest_encoder(self._model, len(chunks), self._token_model)
+        encoder = self._open_encoder(len(chunks))
         for done in range(0, len(chunks), _BATCH_CHUNKS):
             batch = chunks[done : done + _BATCH_CHUNKS]
             encoded = encoder.encode_passages([passage_text(part.title, part.heading, part.text) for part in batch])
@@ -328,6 +340,9 @@ class Synchronizer:
             self._tally.encoded += len(batch)
             self._tally.coded += len(batch)
             self._progress(done + len(batch), len(chunks))
+
+    def _open_encoder(self, passages: int) -> Encoder:
+        return open_fastest_encoder(self._model, passages, self._token_model, threads=self._threads)
 
     def _remove(self, gone: Sequence[KnownNote]) -> None:
         if gone:
@@ -341,12 +356,17 @@ def _encoded(cut: _CutNote, passages: dict[bytes, tuple[bytes, bytes]]) -> Encod
     return EncodedNote(
         note=read.note,
         size=read.file.size,
-        mtime_ns=read.file.mtime_ns,
+        mtime_ns=_settled(read.file.mtime_ns),
         content_hash=read.content_hash,
         chunks=tuple(
             EncodedChunk(chunk, hash, *passages[hash]) for chunk, hash in zip(cut.chunks, cut.hashes, strict=True)
         ),
     )
+
+
+def _settled(mtime_ns: int) -> int:
+    """A file's time, unless it is so recent that it does not tell whether the file changes once more."""
+    return mtime_ns if time.time_ns() - mtime_ns > _TICK_NS else _NO_TIME
 
 
 def _hash(data: bytes) -> bytes:
@@ -359,21 +379,6 @@ def _paths_by_content(notes: dict[str, KnownNote]) -> dict[bytes, list[str]]:
     for path in reversed(notes):
         paths.setdefault(notes[path].content_hash, []).append(path)
     return paths
-
-
-def _vectors_differ(found: Fingerprint, wanted: Fingerprint) -> bool:
-    """Says whether two fingerprints differ in more than the names by which the user calls the models."""
-    return replace(found, model=wanted.model, token_model=wanted.token_model) != wanted
-
-
-def _difference(found: Fingerprint, wanted: Fingerprint) -> tuple[str, str]:
-    """What an index was made with that is not wanted now, and the options that would go on with it."""
-    if found.encoder != wanted.encoder:
-        return f"the model {found.model}", f"--model {found.model}"
-    if found.token_encoder != wanted.token_encoder:
-        made_with = f"the token model {found.token_model}" if found.token_model else "no token model"
-        return made_with, f"--token-model {found.token_model or 'none'}"
-    return "other chunk settings", "those"
 
 
 def _is_below_any(path: str, folders: Sequence[str]) -> bool:

@@ -141,9 +141,10 @@ class _Walk:
 
     def _judge(self, path: str, status: os.stat_result) -> NoteFile | Skipped:
         if not stat.S_ISREG(status.st_mode):
-            return Skipped(path, "special file")
+            return Skipped(path, "special file", by_rule=True)
         if status.st_size > self.max_bytes:
-            return Skipped(path, f"too large ({status.st_size:,} bytes, the limit is {self.max_bytes:,})")
+            reason = f"too large ({status.st_size:,} bytes, the limit is {self.max_bytes:,})"
+            return Skipped(path, reason, by_rule=True)
         if not os.access(path, os.R_OK):
             return Skipped(path, "permission denied", for_now=True)
         return NoteFile(Path(path), status.st_size, status.st_mtime_ns)
@@ -154,7 +155,7 @@ class _Walk:
             status = os.stat(path)  # noqa: PTH116
         except FileNotFoundError:
             if is_note:
-                yield Skipped(path, "broken symlink")
+                yield Skipped(path, "broken symlink", by_rule=True)
             return
         except OSError as error:
             if is_note:
@@ -165,10 +166,10 @@ class _Walk:
             return
         target = os.path.realpath(path)
         if not self.follow_symlinks and not _is_within(target, self.real_root):
-            yield Skipped(path, "symlink out of the folder")
+            yield Skipped(path, "symlink out of the folder", by_rule=True)
         elif (status.st_dev, status.st_ino) in self.seen:
             loops = is_folder and _is_within(os.path.realpath(os.path.dirname(path)), target)  # noqa: PTH120
-            yield Skipped(path, "symlink loop" if loops else "symlink to something already found")
+            yield Skipped(path, "symlink loop" if loops else "symlink to something already found", by_rule=True)
         elif is_folder:
             if rules is None or not rules.excludes(path, True):
                 self.folders.append((path, rules))
@@ -187,7 +188,7 @@ def _unreachable(path: str, error: OSError) -> Iterator[Skipped]:
     elif isinstance(error, FileNotFoundError):
         return  # deleted since the folder was listed
     elif error.errno == errno.ELOOP:
-        yield Skipped(path, "symlink loop")
+        yield Skipped(path, "symlink loop", by_rule=True)
     else:
         yield Skipped(path, (error.strerror or "cannot be read").lower(), for_now=True)
 

@@ -50,7 +50,7 @@ class IgnoreRules:
                 try:
                     GitIgnoreSpec.from_lines([line])
                 except (ValueError, re.error):
-                    problems.append(Skipped(str(path), f"not a valid pattern: {line}"))
+                    problems.append(Skipped(str(path), f"not a valid pattern: {line}", by_rule=True))
                 else:
                     lines.append(line)
         return cls(folder, GitIgnoreSpec.from_lines(lines), above), problems

@@ -14,6 +14,11 @@ from notesearch.storage.schema import SCHEMA_VERSION, migrate, schema_version
 from notesearch.storage.words import searchable_words
 
 _BUSY_TIMEOUT_MS = 10_000
+# SQLite's defaults waste a fifth on token codes.
+_PAGE_BYTES = 16384
+# A larger database is not looked through each time that it is opened for writing: 100 MB take 0.1 s, or 1 s cold.
+_MOST_BYTES_CHECKED = 1 << 28
+HOW_TO_REPAIR = "Find out what can be saved, and mend it: notesearch doctor --repair"
 HOW_TO_INDEX = "Index a folder of notes first: notesearch index FOLDER"
 
 
@@ -60,37 +65,64 @@ def open_for_reading(index_dir: Path) -> sqlite3.Connection:
     return connection
 
 
-def open_for_writing(index_dir: Path) -> sqlite3.Connection:
-    """Opens the index for writing; creates it, private to its owner, or migrates it where that is needed.
+def make_index_dir(index_dir: Path) -> None:
+    """Makes the directory of an index, private to its owner, unless it is there.
 
     Raises:
-        IndexTooNew: It was written by a newer notesearch.
-        StoreError: It cannot be created or opened.
+        StoreError: It cannot be made.
     """
-    path = database_file(index_dir)
     try:
         if not index_dir.is_dir():
             make_private_folder(index_dir)
+    except OSError as error:
+        raise _not_writable(index_dir, error) from error
+
+
+def open_for_writing(path: Path, page_bytes: int = _PAGE_BYTES) -> sqlite3.Connection:
+    """Opens a database for writing; creates it, private to its owner, or migrates it where that is needed.
+
+    Args:
+        path: The file.
+        page_bytes: Of a database that is created.
+
+    Raises:
+        IndexTooNew: It was written by a newer notesearch.
+        IndexDamaged: It is not sound.
+        StoreError: It cannot be created or opened.
+    """
+    try:
         # SQLite gives the mode of the database to its -wal and -shm files.
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         os.fchmod(descriptor, 0o600)
         os.close(descriptor)
     except OSError as error:
-        raise StoreError(
-            f"cannot write to the index directory {index_dir}: {error.strerror}",
-            "Choose another one with --index-dir, or mend its permissions.",
-        ) from error
+        raise _not_writable(path.parent, error) from error
     with translated_errors(path):
         connection = _connect(path, "mode=rw")
         connection.create_function("words", 1, searchable_words, deterministic=True)
-        # These two take effect on a new database only. Of the usual 4 KiB, token codes would waste a fifth.
-        connection.execute("PRAGMA page_size = 16384")
+        # These two take effect on a new database only.
+        connection.execute(f"PRAGMA page_size = {page_bytes}")
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")
+        if path.stat().st_size <= _MOST_BYTES_CHECKED:
+            _require_sound(connection, path)
         migrate(connection)
     return connection
+
+
+def _require_sound(connection: sqlite3.Connection, path: Path) -> None:
+    found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if found != "ok":
+        raise IndexDamaged(f"{path} is damaged: {' '.join(str(found).split())}", HOW_TO_REPAIR)
+
+
+def _not_writable(index_dir: Path, error: OSError) -> StoreError:
+    return StoreError(
+        f"cannot write to the index directory {index_dir}: {error.strerror}",
+        "Choose another one with --index-dir, or mend its permissions.",
+    )
 
 
 @contextmanager
@@ -105,11 +137,10 @@ def translated_errors(path: Path) -> Iterator[None]:
 
 
 def _translated(path: Path, error: sqlite3.DatabaseError) -> NotesearchError:
-    code = error.sqlite_errorcode & 0xFF
+    # Python's own have no code: a text that is not UTF-8.
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return IndexDamaged(
-            f"{path} is damaged: {error}", "Delete it and index again; your notes themselves are not affected."
-        )
+        return IndexDamaged(f"{path} is damaged: {error}", HOW_TO_REPAIR)
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return IndexBusy(f"another process is writing to {path}", "Try again when it has finished.")
     if code == sqlite3.SQLITE_FULL:

@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from notesearch.errors import IndexMissing
+from notesearch.errors import IndexDamaged, IndexMissing
 from notesearch.records import Filters, LinkKind
-from notesearch.storage.database import HOW_TO_INDEX, database_file, open_for_reading, translated_errors
+from notesearch.storage.database import (
+    HOW_TO_INDEX,
+    HOW_TO_REPAIR,
+    database_file,
+    open_for_reading,
+    translated_errors,
+)
 from notesearch.storage.filters import admitted_notes_sql
 from notesearch.storage.schema import TOKENIZER
-from notesearch.storage.vector_file import VectorFileRecord, is_sound, map_vectors, vector_file
+from notesearch.storage.vector_file import VectorFileRecord, map_vectors, vector_file
 from notesearch.storage.vectors import unpack
 from notesearch.storage.words import searchable_words
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+Record = TypeVar("Record")
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,15 +185,10 @@ class IndexReader:
         everything where the file is missing, stale or damaged. Ids that are gone are still in the mapped pair; see
         `dead_chunks`.
         """
-        pairs = []
-        last_chunk_id = 0
         record = self._vector_file_record()
-        path = vector_file(self._index_dir)
-        if record and is_sound(path, record):
-            pairs.append(map_vectors(path, self.fingerprint.dim))
-            last_chunk_id = record.last_chunk_id
-        pairs.append(self._stored_vectors(last_chunk_id))
-        return [pair for pair in pairs if len(pair[0])]
+        mapped = record and map_vectors(vector_file(self._index_dir), record, self.fingerprint.dim)
+        stored = self._stored_vectors(record.last_chunk_id if record and mapped else 0)
+        return [pair for pair in (mapped, stored) if pair and len(pair[0])]
 
     def vectors_of_chunks(self, chunk_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
         """Embeddings by chunk id, float32 `(dim,)` each."""
@@ -215,6 +219,11 @@ class IndexReader:
     def links(self) -> list[tuple[int, str, LinkKind]]:
         """All links as written: ids of their notes, targets and kinds; see `records.Link`."""
         return self._query("SELECT note_id, target, kind FROM links ORDER BY note_id, position")
+
+    def synced(self) -> dict[str, datetime]:
+        """Maps the paths of folders to when they were last brought in step, UTC; one that never was is missing."""
+        with self._errors():
+            return read_synced(self._connection)
 
     def dead_chunks(self) -> NDArray[np.int64]:
         """Ids of chunks that `vectors.hnsw` may still hold though they are gone, ascending int64."""
@@ -260,14 +269,21 @@ class IndexReader:
 
 def read_fingerprint(connection: sqlite3.Connection) -> Fingerprint | None:
     """Reads what the vectors of an index depend on; `None` where none was ever written."""
-    value = _read_meta(connection, "fingerprint")
-    return Fingerprint(**value) if value else None
+    return _read_record(connection, "fingerprint", Fingerprint)
 
 
 def read_vector_file_record(connection: sqlite3.Connection) -> VectorFileRecord | None:
     """Reads what SQLite knows of the vector file; `None` where there is none."""
-    value = _read_meta(connection, "vector_file")
-    return VectorFileRecord(**value) if value else None
+    return _read_record(connection, "vector_file", VectorFileRecord)
+
+
+def read_synced(connection: sqlite3.Connection) -> dict[str, datetime]:
+    """Maps the paths of folders to when they were last brought in step, UTC; one that never was is missing."""
+    return _read_record(connection, "synced", _times) or {}
+
+
+def _times(**written: str) -> dict[str, datetime]:
+    return {path: datetime.fromisoformat(when) for path, when in written.items()}
 
 
 def read_vectors(
@@ -281,6 +297,9 @@ def read_vectors(
     return ids, unpack([row[1] for row in rows], dim)
 
 
-def _read_meta(connection: sqlite3.Connection, key: str) -> Any:
+def _read_record(connection: sqlite3.Connection, key: str, kind: Callable[..., Record]) -> Record | None:
     row = connection.execute("SELECT value FROM meta WHERE key = ?", [key]).fetchone()
-    return json.loads(row[0]) if row else None
+    try:
+        return kind(**json.loads(row[0])) if row else None
+    except (TypeError, ValueError) as error:
+        raise IndexDamaged(f"the index is damaged: what it knows of its {key} cannot be read", HOW_TO_REPAIR) from error

@@ -124,13 +124,19 @@ CREATE TABLE token_codes (
 """
 
 
+_NEXT_EMBEDDINGS = "SELECT chunk_id, vector FROM embeddings WHERE chunk_id > ? ORDER BY chunk_id LIMIT 1000"
+
+
 def _add_token_codes_and_pack_vectors(connection: sqlite3.Connection) -> None:
     """Adds the table of token codes; embeddings, float16 until now, are stored as `storage.vectors` does."""
     connection.execute(_TOKEN_CODES)
-    stored = connection.execute("SELECT chunk_id, vector FROM embeddings").fetchall()
-    for chunk_id, vector in stored:
-        (packed,) = pack(np.frombuffer(vector, dtype="<f2").astype(np.float32)[np.newaxis])
-        connection.execute("UPDATE embeddings SET vector = ? WHERE chunk_id = ?", [packed, chunk_id])
+    last_id = 0
+    while rows := connection.execute(_NEXT_EMBEDDINGS, [last_id]).fetchall():
+        ids, stored = zip(*rows, strict=True)
+        vectors = np.frombuffer(b"".join(stored), dtype="<f2").reshape(len(ids), -1).astype(np.float32)
+        packed = zip(pack(vectors), ids, strict=True)
+        connection.executemany("UPDATE embeddings SET vector = ? WHERE chunk_id = ?", packed)
+        last_id = ids[-1]
 
 
 # Step i brings a database from schema i to schema i + 1. Released steps are never edited.

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -34,6 +34,7 @@ _EF_CONSTRUCTION = 200
 _HEADER = struct.Struct("<6Q")
 _HEADER_BYTES = 96
 _CRC_BLOCK_BYTES = 1 << 24
+_ALL_CORES = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +61,16 @@ def vector_file(index_dir: Path) -> Path:
     return index_dir / "vectors.hnsw"
 
 
-def build_vector_file(path: Path, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> VectorFileRecord:
+def build_vector_file(
+    path: Path, ids: NDArray[np.int64], vectors: NDArray[np.float32], threads: int | None = None
+) -> VectorFileRecord:
     """Writes a new vector file in the place of any that is there.
 
     Args:
         path: The file.
         ids: Chunk ids, int64 `(n,)`, ascending, n ≥ 1.
         vectors: float32 `(n, dim)`, rows of length 1.
+        threads: The most cores to take; `None` for all.
 
     Raises:
         StoreError: The file cannot be written; what was there before is still there.
@@ -75,50 +79,60 @@ def build_vector_file(path: Path, ids: NDArray[np.int64], vectors: NDArray[np.fl
 
     graph = hnswlib.Index(space="ip", dim=vectors.shape[1])
     graph.init_index(max_elements=len(ids), M=_LINKS, ef_construction=_EF_CONSTRUCTION, random_seed=1)
-    graph.add_items(vectors, ids)
+    graph.add_items(vectors, ids, num_threads=threads or _ALL_CORES)
     return _save(graph, path, int(ids[-1]))
 
 
 def extend_vector_file(
-    path: Path, record: VectorFileRecord, ids: NDArray[np.int64], vectors: NDArray[np.float32]
+    path: Path,
+    record: VectorFileRecord,
+    ids: NDArray[np.int64],
+    vectors: NDArray[np.float32],
+    threads: int | None = None,
 ) -> VectorFileRecord:
     """Writes the vector file anew with more vectors in it; arguments and errors as of `build_vector_file`."""
     import hnswlib
 
     graph = hnswlib.Index(space="ip", dim=vectors.shape[1])
     graph.load_index(str(path), max_elements=record.count + len(ids))
-    graph.add_items(vectors, ids)
+    graph.add_items(vectors, ids, num_threads=threads or _ALL_CORES)
     return _save(graph, path, int(ids[-1]))
 
 
 def is_sound(path: Path, record: VectorFileRecord) -> bool:
-    """Says whether the file is the one that SQLite's record describes.
-
-    Size and modification time are believed; where only the time differs (a restored backup), the checksum decides.
-    """
+    """Says by its checksum whether the file is the one that SQLite's record describes."""
     try:
-        status = path.stat()
-        if status.st_size != record.size_bytes:
-            return False
-        return status.st_mtime_ns == record.mtime_ns or _crc32(path) == record.crc32
+        with path.open("rb") as file:
+            return os.fstat(file.fileno()).st_size == record.size_bytes and _crc32(file) == record.crc32
     except OSError:
         return False
 
 
-def map_vectors(path: Path, dim: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Maps a sound vector file into memory.
+def map_vectors(path: Path, record: VectorFileRecord, dim: int) -> tuple[NDArray[np.int64], NDArray[np.float32]] | None:
+    """Maps the vector file into memory, if it is the one that SQLite's record describes.
+
+    Size and modification time are believed: a checksum would cost a search as much as the scan. Where only the time
+    differs (a restored backup), the checksum decides.
 
     Returns:
-        Chunk ids, int64 `(n,)`, and vectors, float32 `(n, dim)`: a strided view of the file, not a copy.
-
-    Raises:
-        StoreError: The file is not laid out as hnswlib 0.8 does it.
+        Chunk ids, int64 `(n,)`, and vectors, float32 `(n, dim)`: a strided view of the file, not a copy. `None` where
+        the file is missing, damaged, of another generation, or not laid out as hnswlib 0.8 does it.
     """
-    data = np.memmap(path, dtype=np.uint8, mode="r")
+    try:
+        # Opened once: what was checked is what is mapped, also where another file takes its place meanwhile.
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            if status.st_size != record.size_bytes or status.st_size < _HEADER_BYTES:
+                return None
+            if status.st_mtime_ns != record.mtime_ns and _crc32(file) != record.crc32:
+                return None
+            data = np.memmap(file, dtype=np.uint8, mode="r")
+    except OSError:
+        return None
     _, _, count, element_bytes, label_offset, vector_offset = _HEADER.unpack(bytes(data[: _HEADER.size]))
     end_of_elements = _HEADER_BYTES + count * element_bytes
     if label_offset != vector_offset + 4 * dim or element_bytes != label_offset + 8 or end_of_elements > len(data):
-        raise StoreError(f"{path} has an unknown layout", "Delete it; the next `notesearch index` makes it anew.")
+        return None
     layout = np.dtype(
         {
             "names": ["vector", "label"],
@@ -142,10 +156,12 @@ def _save(graph: Any, path: Path, last_chunk_id: int) -> VectorFileRecord:
         raise StoreError(
             f"cannot write {path}: {error}", "Is the disk full? Search works without this file."
         ) from error
-    status = path.stat()
+    with path.open("rb") as file:
+        status = os.fstat(file.fileno())
+        crc32 = _crc32(file)
     return VectorFileRecord(
         size_bytes=status.st_size,
-        crc32=_crc32(path),
+        crc32=crc32,
         mtime_ns=status.st_mtime_ns,
         last_chunk_id=last_chunk_id,
         count=graph.get_current_count(),
@@ -166,9 +182,9 @@ def _replaced(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def _crc32(path: Path) -> int:
+def _crc32(file: IO[bytes]) -> int:
     checksum = 0
-    with path.open("rb") as file:
-        while block := file.read(_CRC_BLOCK_BYTES):
-            checksum = zlib.crc32(block, checksum)
+    file.seek(0)
+    while block := file.read(_CRC_BLOCK_BYTES):
+        checksum = zlib.crc32(block, checksum)
     return checksum

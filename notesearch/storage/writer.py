@@ -5,18 +5,24 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from notesearch.errors import IndexBusy
 from notesearch.records import Chunk, Note, Skipped
-from notesearch.storage.database import database_file, open_for_writing, translated_errors
-from notesearch.storage.reader import Fingerprint, read_fingerprint, read_vector_file_record, read_vectors
+from notesearch.storage.database import database_file, make_index_dir, open_for_writing, translated_errors
+from notesearch.storage.lock import acquire_lock
+from notesearch.storage.reader import (
+    Fingerprint,
+    read_fingerprint,
+    read_synced,
+    read_vector_file_record,
+    read_vectors,
+)
 from notesearch.storage.vector_file import build_vector_file, extend_vector_file, is_sound, vector_file
 
 # Up to here a one-shot search scans SQLite in less than 40 ms, and the file would cost four times the notes' text.
@@ -83,22 +89,24 @@ class EncodedNote:
 
 
 class IndexWriter:
-    """An index opened for writing. Methods that change it must run inside `transaction`."""
+    """An index opened for writing. Methods that change it must run inside `transaction`.
 
-    def __init__(self, index_dir: Path) -> None:
-        from filelock import FileLock, Timeout
+    Args:
+        index_dir: The directory of the index; readable as an attribute.
+        wait_s: How long to wait for another writer to finish.
+        waiting: Called once where there is one to wait for.
+    """
 
-        self._index_dir = index_dir
-        self._connection = open_for_writing(index_dir)
-        # The system drops this lock when its holder dies.
-        self._lock = FileLock(index_dir / "writer.lock", mode=0o600)
+    def __init__(self, index_dir: Path, *, wait_s: float = 0.0, waiting: Callable[[], None] | None = None) -> None:
+        self.index_dir = index_dir
+        self._database = database_file(index_dir)
+        make_index_dir(index_dir)
+        self._lock = acquire_lock(index_dir, wait_s, waiting)
         try:
-            self._lock.acquire(timeout=0)
-        except Timeout as error:
-            self._connection.close()
-            raise IndexBusy(
-                f"another process is writing to the index in {index_dir}", "Try again when it has finished."
-            ) from error
+            self._connection = open_for_writing(self._database)
+        except BaseException:
+            self._lock.release()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -116,23 +124,34 @@ class IndexWriter:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All changes inside are made together, or not at all."""
-        with translated_errors(database_file(self._index_dir)):
+        with translated_errors(self._database):
             self._connection.execute("BEGIN IMMEDIATE")
             with self._connection:
                 yield
 
     def fingerprint(self) -> Fingerprint | None:
         """What the vectors in the index depend on; `None` for a new index."""
-        with translated_errors(database_file(self._index_dir)):
+        with translated_errors(self._database):
             return read_fingerprint(self._connection)
 
-    def start_over(self, fingerprint: Fingerprint) -> None:
-        """Empties the index of notes, keeps the list of folders, and sets what new vectors depend on."""
-        self._execute("INSERT INTO note_words (note_words) VALUES ('delete-all')")
-        for table in ("embeddings", "token_codes", "dead_vectors", "chunks", "tags", "links", "notes", "skipped"):
-            self._execute(f"DELETE FROM {table}")
-        self._write_meta("vector_file", None)
+    def set_fingerprint(self, fingerprint: Fingerprint) -> None:
+        """Sets what the vectors of an empty index are to depend on."""
         self._write_meta("fingerprint", asdict(fingerprint))
+
+    def page_bytes(self) -> int:
+        """Bytes of a page of the database."""
+        return int(self._query("PRAGMA page_size")[0][0])
+
+    def take_over(self, other: IndexWriter) -> None:
+        """Puts what another index holds in the place of all that is here, at once; runs outside a transaction.
+
+        The pages of both must have one size.
+
+        Raises:
+            StoreError: It cannot be written; what was here is still here.
+        """
+        with translated_errors(self._database):
+            other._connection.backup(self._connection)
 
     def folders(self) -> list[tuple[int, Path]]:
         """Ids and paths of the folders that the index covers."""
@@ -155,6 +174,13 @@ class IndexWriter:
         self.remove_notes([row[0] for row in notes])
         self._execute("DELETE FROM skipped WHERE folder_id = ?", [folder_id])
         self._execute("DELETE FROM folders WHERE id = ?", [folder_id])
+
+    def set_synced(self, folders: Iterable[Path], when: datetime) -> None:
+        """Records when folders were brought in step, UTC; forgets it of folders that the index no longer covers."""
+        covered = {str(path) for _, path in self.folders()}
+        synced = read_synced(self._connection) | dict.fromkeys(map(str, folders), when)
+        times = {path: at.astimezone(UTC).isoformat() for path, at in synced.items()}
+        self._write_meta("synced", {path: at for path, at in times.items() if path in covered})
 
     def known_notes(self, folder_id: int) -> dict[str, KnownNote]:
         """Maps the paths of a folder's notes to what tells whether they have changed."""
@@ -246,19 +272,22 @@ class IndexWriter:
         """
         with self.transaction():
             self._execute("INSERT INTO note_words (note_words) VALUES ('optimize')")
-        with translated_errors(database_file(self._index_dir)):
+        with translated_errors(self._database):
             # Not by execute(), which takes one step, and so gives back one page.
             self._connection.executescript("PRAGMA incremental_vacuum")
 
-    def update_vector_file(self) -> None:
+    def update_vector_file(self, threads: int | None = None) -> None:
         """Writes `vectors.hnsw` if it is missing, unsound or too far behind; runs outside a transaction.
+
+        Args:
+            threads: The most cores to take; `None` for all.
 
         Raises:
             StoreError: It cannot be written; the index is usable without it.
         """
         fingerprint = self.fingerprint()
         chunks = self.counts()[1]
-        path = vector_file(self._index_dir)
+        path = vector_file(self.index_dir)
         if fingerprint is None or chunks < _LEAST_CHUNKS_FOR_VECTOR_FILE:
             self._drop_vector_file(path)
             return
@@ -267,11 +296,11 @@ class IndexWriter:
         if record is None or dead > _DEAD_PART * record.count or not is_sound(path, record):
             # Dropped first, so that a crash leaves an index that says the truth: there is no file.
             self._drop_vector_file(path)
-            record = build_vector_file(path, *read_vectors(self._connection, 0, fingerprint.dim))
+            record = build_vector_file(path, *read_vectors(self._connection, 0, fingerprint.dim), threads)
         else:
             ids, vectors = read_vectors(self._connection, record.last_chunk_id, fingerprint.dim)
             if len(ids) > _STALE_PART * record.count:
-                record = extend_vector_file(path, record, ids, vectors)
+                record = extend_vector_file(path, record, ids, vectors, threads)
             elif record.mtime_ns == (mtime_ns := path.stat().st_mtime_ns):
                 return
             else:  # a restored backup, sound by its checksum, which need not be computed again
@@ -354,7 +383,7 @@ class IndexWriter:
         return self._execute(sql, parameters).fetchall()
 
     def _execute(self, sql: str, parameters: Any = ()) -> sqlite3.Cursor:
-        with translated_errors(database_file(self._index_dir)):
+        with translated_errors(self._database):
             return self._connection.execute(sql, parameters)
 
 

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from notesearch.cli.progress import progress_bar
+from notesearch.storage.writer import IndexWriter
 
 from .conftest import NOTES
 
@@ -34,12 +35,13 @@ def test_json_has_the_keys_of_the_contract(run, fake_encoder, write_notes):
     folder = write_notes(NOTES | {"picture.md": "\0\1\2binary\0"})
     done = run("index", folder, "--json")
     report = json.loads(done.out)
-    assert done.code == 0
+    assert done.code == 3
     assert report.keys() >= CONTRACT
     counts = {name: report[name] for name in ("added", "updated", "removed", "unchanged", "notes", "chunks")}
     assert counts == {"added": 3, "updated": 0, "removed": 0, "unchanged": 0, "notes": 3, "chunks": 3}
     (skipped,) = report["skipped"]
-    assert skipped.keys() == {"path", "reason"}
+    assert skipped.keys() == {"path", "reason", "by_rule"}
+    assert skipped["by_rule"] is False
     assert skipped["path"] == str(folder / "picture.md") and "binary" in skipped["reason"]
     assert report["seconds"] >= 0
     assert "skipped" in done.err and "added" not in done.err
@@ -47,11 +49,59 @@ def test_json_has_the_keys_of_the_contract(run, fake_encoder, write_notes):
 
 
 def test_quiet_is_silent(run, fake_encoder, write_notes):
-    folder = write_notes(NOTES | {"picture.md": "\0\1\2binary\0", "broken.md": "---\ntags: [a\n---\nText"})
-    done = run("index", folder, "--quiet")
+    folder = write_notes(NOTES | {"large.md": "x" * 5000, "broken.md": "---\ntags: [a\n---\nText"})
+    done = run("index", folder, "--quiet", "--max-file-bytes", 4000)
     assert (done.code, done.out, done.err) == (0, "", "")
-    done = run("index", "--quiet", "--json")
+    done = run("index", "--quiet", "--json", "--max-file-bytes", 4000)
     assert done.err == "" and json.loads(done.out)["notes"] == 4
+    assert json.loads(done.out)["skipped"][0]["by_rule"] is True
+
+
+def test_notes_that_could_not_be_read_have_an_exit_code_and_are_named_though_quiet(run, fake_encoder, write_notes):
+    folder = write_notes(NOTES | {"picture.md": "\0\1\2binary\0", "large.md": "x" * 5000})
+    done = run("index", folder, "--quiet", "--max-file-bytes", 4000)
+    assert (done.code, done.out) == (3, "")
+    assert done.err == f"skipped  {folder / 'picture.md'}: binary file\n"
+    assert len(json.loads(run("search", "--json", "salt").out)) == 3
+
+
+def test_a_folder_that_is_gone_has_an_exit_code(run, fake_encoder, write_notes):
+    folder = write_notes(NOTES)
+    assert run("index", folder).code == 0
+    folder.rename(folder.with_name("unmounted"))
+    done = run("index", "--quiet")
+    assert done.code == 3
+    assert "its notes are kept" in done.err
+
+
+def test_while_another_process_writes_it_leaves_or_waits(run, fake_encoder, write_notes, tmp_path):
+    folder = write_notes(NOTES)
+    with IndexWriter(tmp_path / "index"):
+        done = run("index", folder, "--index-dir", tmp_path / "index", "--wait", "0")
+        assert done.code == 4
+        assert "another process is writing" in done.err and "--wait" in done.err
+        waited = run("index", folder, "--index-dir", tmp_path / "index", "--wait", "1s")
+        assert waited.code == 4
+        assert "waiting for it" in waited.err
+        assert "waiting for it" not in run("index", "--quiet", "--index-dir", tmp_path / "index", "--wait", "1s").err
+    assert run("index", folder, "--index-dir", tmp_path / "index", "--wait", "0").code == 0
+
+
+def test_a_span_of_time_that_is_none(run, write_notes):
+    done = run("index", write_notes(NOTES), "--wait", "soon")
+    assert done.code == 2
+    assert "'soon' is no span of time" in done.err
+
+
+def test_it_takes_as_many_cores_as_it_may_and_stands_back(run, fake_encoder, write_notes, monkeypatch):
+    asked: list[object] = []
+    monkeypatch.setattr(
+        "notesearch.indexing.sync.open_fastest_encoder",
+        lambda *arguments, threads: asked.append(threads) or fake_encoder,
+    )
+    monkeypatch.setattr("os.nice", lambda niceness: asked.append(f"nice {niceness}"))
+    assert run("index", write_notes(NOTES), "--threads", 1, "--nice").code == 0
+    assert asked == ["nice 10", 1]
 
 
 def test_quiet_still_tells_errors(run, fake_encoder, tmp_path):

@@ -1,8 +1,10 @@
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from notesearch.api import forget_folder, sync_index
 from notesearch.encoders import PreparedModel, load_prepared
 from notesearch.errors import FolderUnreadable, IndexMismatch, IndexMissing, StoreError, UsageError
 from notesearch.indexing import Synchronizer, sync
+from notesearch.notes import NoteFile
 from notesearch.records import Chunking, IndexReport, Skipped
 from notesearch.settings import Settings
 from notesearch.storage import IndexReader
@@ -194,6 +197,83 @@ class TestChanges:
             vault.write(name, f"# Title\n\n{len(name)}")
         assert index(vault.root).added == len(names)
         assert {str(vault.root / name) for name in names} <= set(paths_of(index_dir))
+
+
+class TestRecentFiles:
+    """A file may be written once more within one tick of the clock, and have the size and the time that it had."""
+
+    def test_an_edit_that_keeps_size_and_time_is_noticed(
+        self, vault: Vault, index: Index, index_dir: Path, fresh: Callable[..., Any]
+    ) -> None:
+        path = vault.write("a.md", "# Tea\n\nGreen tea")
+        now_ns = time.time_ns()
+        os.utime(path, ns=(now_ns, now_ns))
+        index(vault.root)
+        path.write_text("# Tea\n\nBlack te")
+        os.utime(path, ns=(now_ns, now_ns))
+        assert changes(index(vault.root)) == {"updated": 1, "encoded": 1}
+        assert contents(index_dir)["chunks"] == fresh(vault.root)["chunks"]
+
+    def test_once_its_time_is_past_a_file_is_not_read_again(
+        self, vault: Vault, index: Index, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = vault.write("a.md", "# Tea\n\nGreen tea")
+        future_ns = time.time_ns() + 10**15
+        os.utime(path, ns=(future_ns, future_ns))
+        assert changes(index(vault.root)) == {"added": 1, "encoded": 1}
+        assert changes(index(vault.root)) == {"unchanged": 1}
+        monkeypatch.setattr("time.time_ns", lambda: future_ns + 10**10)
+        assert changes(index(vault.root)) == {"unchanged": 1}
+        monkeypatch.setattr(sync, "read_bytes", None)
+        assert changes(index(vault.root)) == {"unchanged": 1}
+
+
+class TestSynced:
+    """The index knows when each of its folders was last brought in step."""
+
+    @staticmethod
+    def synced(index_dir: Path) -> dict[str, datetime]:
+        with closing(IndexReader(index_dir)) as reader:
+            return reader.synced()
+
+    def test_the_beginning_of_the_run_counts(
+        self, vault: Vault, index: Index, index_dir: Path, fake_encoder: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        vault.write("a.md", "text")
+        read_at: list[datetime] = []
+
+        def read(file: NoteFile) -> bytes:
+            read_at.append(datetime.now(UTC))
+            return file.path.read_bytes()
+
+        monkeypatch.setattr(sync, "read_bytes", read)
+        before = datetime.now(UTC).replace(microsecond=0)
+        index(vault.root)
+        assert before <= self.synced(index_dir)[str(vault.root)] <= read_at[0]
+
+    def test_a_part_of_a_folder_is_not_the_folder(self, vault: Vault, index: Index, index_dir: Path) -> None:
+        vault.write("sub/a.md", "text")
+        index(vault.root)
+        first = self.synced(index_dir)
+        index(vault.root / "sub")
+        assert self.synced(index_dir) == first
+
+    def test_a_folder_that_was_not_reached_keeps_its_time(
+        self, vault: Vault, index: Index, index_dir: Path, tmp_path: Path
+    ) -> None:
+        vault.write("a.md", "text")
+        index(vault.root)
+        first = self.synced(index_dir)
+        vault.root.rename(tmp_path / "unmounted")
+        index()
+        vault.root.mkdir()  # a mount point without its disk
+        index()
+        assert self.synced(index_dir) == first
+
+    def test_a_rebuild_counts_too(self, vault: Vault, index: Index, index_dir: Path) -> None:
+        vault.write("a.md", "text")
+        index(vault.root, rebuild=True)
+        assert list(self.synced(index_dir)) == [str(vault.root)]
 
 
 class TestUnreadable:
@@ -537,12 +617,29 @@ class TestInterrupted:
         self, vault: Vault, index: Index, index_dir: Path, fake_encoder: Any, fresh: Callable[..., Any]
     ) -> None:
         index(vault.root)
+        before = contents(index_dir)
+        vault.write("new.md", "# New\n\nnot in the old index")
+        fake_encoder.passages_left = 10
+        with pytest.raises(KeyboardInterrupt):
+            index(rebuild=True)
+        assert contents(index_dir) == before
+        fake_encoder.passages_left = None
+        report = index(rebuild=True)
+        assert report.unchanged > 0  # it was in what the first one had written
+        assert report.encoded < report.chunks
+        assert contents(index_dir) == fresh(vault.root)
+
+    def test_a_rebuild_that_is_cut_short_is_in_nobodys_way(
+        self, vault: Vault, index: Index, index_dir: Path, fake_encoder: Any, fresh: Callable[..., Any]
+    ) -> None:
+        index(vault.root)
         fake_encoder.passages_left = 10
         with pytest.raises(KeyboardInterrupt):
             index(rebuild=True)
         fake_encoder.passages_left = None
         index()
         assert contents(index_dir) == fresh(vault.root)
+        assert not list(index_dir.glob("rebuilt*"))
 
     @pytest.mark.parametrize("passages", [0, 9, 30])
     def test_a_killed_process(

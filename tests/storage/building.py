@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from notesearch.records import Chunk, Filters, Link, Note
 from notesearch.storage import Fingerprint, IndexReader
+from notesearch.storage.database import database_file, open_for_writing
 from notesearch.storage.vectors import pack
 from notesearch.storage.writer import EncodedChunk, EncodedNote, IndexWriter
 
@@ -128,3 +129,9 @@ def _outcome(function: Callable[[], Any]) -> Any:
 
 def _hash(text: str) -> bytes:
     return hashlib.blake2b(text.encode(), digest_size=16).digest()
+
+
+def check_words(index_dir: Path) -> None:
+    """Has FTS5 compare its index with the notes and chunks; raises where they differ."""
+    with closing(open_for_writing(database_file(index_dir))) as connection:
+        connection.execute("INSERT INTO note_words (note_words, rank) VALUES ('integrity-check', 1)")

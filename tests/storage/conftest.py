@@ -20,7 +20,7 @@ def writer(index_dir: Path) -> Iterator[IndexWriter]:
     """An empty index, opened for writing."""
     with IndexWriter(index_dir) as opened:
         with opened.transaction():
-            opened.start_over(FINGERPRINT)
+            opened.set_fingerprint(FINGERPRINT)
         yield opened
 
 

@@ -16,7 +16,7 @@ from notesearch.errors import StoreError
 from notesearch.records import IndexReport
 from notesearch.settings import Settings
 from notesearch.storage import IndexReader, schema
-from notesearch.storage.database import open_for_reading, open_for_writing
+from notesearch.storage.database import database_file, make_index_dir, open_for_reading, open_for_writing
 from notesearch.storage.schema import SCHEMA_VERSION, schema_version
 from notesearch.storage.vectors import pack, unpack
 from notesearch.storage.writer import IndexWriter
@@ -73,14 +73,6 @@ class TestWriting:
         write(writer, encoded_note("a.md", "one", "two"))
         with writer.transaction():
             writer.remove_folder(1)
-        assert rows(index_dir, "SELECT * FROM token_codes") == []
-
-    def test_starting_over_leaves_no_codes(self, writer: IndexWriter, index_dir: Path) -> None:
-        write(writer, encoded_note("a.md", "one", "two"))
-        fingerprint = writer.fingerprint()
-        assert fingerprint is not None
-        with writer.transaction():
-            writer.start_over(fingerprint)
         assert rows(index_dir, "SELECT * FROM token_codes") == []
 
     def test_a_transaction_that_fails_leaves_the_codes_as_they_were(self, writer: IndexWriter, index_dir: Path) -> None:
@@ -180,7 +172,8 @@ class TestOlderIndex:
     @pytest.fixture
     def older_dir(self, index_dir: Path, current_dir: Path, fake_encoder: Any) -> Path:
         with _first_schema():
-            connection = open_for_writing(index_dir)
+            make_index_dir(index_dir)
+            connection = open_for_writing(database_file(index_dir))
         with closing(connection):
             assert schema_version(connection) == 1
             connection.execute("ATTACH ? AS current", [str(current_dir / "notes.db")])
@@ -295,21 +288,17 @@ class TestOlderIndex:
     ) -> None:
         copy = shutil.copytree(older_dir, older_dir.with_name("copy"))
         before = rows(copy, "SELECT * FROM embeddings ORDER BY chunk_id")
-        packed: list[Any] = []
 
         def fail(vectors: Any) -> Any:
-            packed.append(vectors)
-            if len(packed) == 3:
-                raise KeyboardInterrupt
-            return pack(vectors)
+            raise KeyboardInterrupt
 
         with monkeypatch.context() as patch:
             patch.setattr(schema, "pack", fail)
             with pytest.raises(KeyboardInterrupt):
-                open_for_writing(copy)
+                open_for_writing(database_file(copy))
         assert rows(copy, "PRAGMA user_version") == [(1,)]
         assert rows(copy, "SELECT * FROM embeddings ORDER BY chunk_id") == before
-        open_for_writing(copy).close()
+        open_for_writing(database_file(copy)).close()
         assert rows(copy, "PRAGMA user_version") == [(SCHEMA_VERSION,)]
 
 

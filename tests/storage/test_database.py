@@ -11,7 +11,7 @@ import pytest
 
 from notesearch.errors import IndexBusy, IndexDamaged, IndexMissing, IndexTooNew, StoreError
 from notesearch.storage import IndexReader, database
-from notesearch.storage.database import open_for_reading, open_for_writing
+from notesearch.storage.database import database_file, open_for_reading, open_for_writing
 from notesearch.storage.writer import IndexWriter
 
 from .building import FINGERPRINT, as_nobody, encoded_note, found, rows, write
@@ -24,7 +24,7 @@ def mode(path: Path) -> int:
 def fill(index_dir: Path, *texts: str) -> None:
     with IndexWriter(index_dir) as writer:
         with writer.transaction():
-            writer.start_over(FINGERPRINT)
+            writer.set_fingerprint(FINGERPRINT)
         write(writer, *(encoded_note(f"{number}.md", text) for number, text in enumerate(texts)))
 
 
@@ -35,7 +35,7 @@ class TestPrivacy:
         try:
             with IndexWriter(index_dir / "deep") as writer:
                 with writer.transaction():
-                    writer.start_over(FINGERPRINT)
+                    writer.set_fingerprint(FINGERPRINT)
                 files = {path.name: mode(path) for path in (index_dir / "deep").iterdir()}
         finally:
             os.umask(before)
@@ -46,7 +46,7 @@ class TestPrivacy:
     def test_a_database_that_others_could_read_is_closed_to_them(self, index_dir: Path) -> None:
         fill(index_dir, "text")
         (index_dir / "notes.db").chmod(0o644)
-        open_for_writing(index_dir).close()
+        open_for_writing(database_file(index_dir)).close()
         assert mode(index_dir / "notes.db") == 0o600
 
 
@@ -82,19 +82,19 @@ class TestUnusable:
         with pytest.raises(StoreError, match="not a directory"):
             open_for_reading(index_dir)
         with pytest.raises(StoreError, match="cannot write"):
-            open_for_writing(index_dir)
+            IndexWriter(index_dir)
         assert index_dir.read_text() == "not a directory"
 
     def test_an_index_directory_below_a_file(self, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
         with pytest.raises(StoreError, match="cannot write"):
-            open_for_writing(tmp_path / "file" / "index")
+            IndexWriter(tmp_path / "file" / "index")
 
     def test_a_newer_schema(self, index_dir: Path) -> None:
         fill(index_dir, "text")
         with closing(sqlite3.connect(index_dir / "notes.db")) as connection:
             connection.execute("PRAGMA user_version = 99")
-        for opening in (open_for_reading, open_for_writing, IndexWriter):
+        for opening in (open_for_reading, IndexWriter):
             with pytest.raises(IndexTooNew, match="99"):
                 opening(index_dir)
 
@@ -109,11 +109,11 @@ class TestUnusable:
         index_dir.mkdir()
         garbage = b"this is not a database, by any means" * 500
         (index_dir / "notes.db").write_bytes(garbage)
-        for opening in (open_for_reading, open_for_writing, IndexReader):
+        for opening in (open_for_reading, IndexWriter, IndexReader):
             with pytest.raises(IndexDamaged) as caught:
                 opening(index_dir)
             assert "notes.db" in caught.value.message
-            assert "index again" in caught.value.hint
+            assert "notesearch doctor --repair" in caught.value.hint
         assert (index_dir / "notes.db").read_bytes() == garbage
 
     def test_damage_inside_the_database_is_an_index_damaged_wherever_it_is_met(self, index_dir: Path) -> None:

@@ -8,7 +8,6 @@ import pytest
 
 from notesearch.records import Filters, Link
 from notesearch.storage import IndexReader
-from notesearch.storage.vector_file import map_vectors
 from notesearch.storage.vectors import pack, unpack
 from notesearch.storage.writer import IndexWriter
 
@@ -190,7 +189,8 @@ class TestVectors:
             assert live_vectors(reader) == self.expected(index_dir)
 
     def test_the_vectors_of_the_file_are_those_of_sqlite(self, path: Path, index_dir: Path) -> None:
-        ids, vectors = map_vectors(path, FINGERPRINT.dim)
+        with closing(IndexReader(index_dir)) as reader:
+            ids, vectors = reader.vectors()[0]
         expected = self.expected(index_dir)
         live = [(int(i), tuple(row.tolist())) for i, row in zip(ids, vectors, strict=True) if int(i) in expected]
         assert len(live) == 21
@@ -226,7 +226,7 @@ class TestVectors:
     def test_a_file_without_a_record_is_not_trusted(self, writer: IndexWriter, path: Path, index_dir: Path) -> None:
         stale = path.read_bytes()
         with writer.transaction():
-            writer.start_over(FINGERPRINT)
+            writer.set_fingerprint(FINGERPRINT)
         write(writer, encoded_note("d.md", "other"))
         assert path.read_bytes() == stale
         with closing(IndexReader(index_dir)) as reader:

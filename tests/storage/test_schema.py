@@ -5,7 +5,7 @@ import pytest
 
 from notesearch.errors import IndexTooNew
 from notesearch.storage import schema
-from notesearch.storage.database import open_for_writing
+from notesearch.storage.database import database_file, open_for_writing
 from notesearch.storage.schema import SCHEMA_VERSION, migrate, schema_version
 
 
@@ -39,10 +39,10 @@ def test_a_current_database_is_not_touched(database: sqlite3.Connection) -> None
 
 
 def test_opening_a_current_index_runs_no_ddl(tmp_path: Path) -> None:
-    open_for_writing(tmp_path).close()
+    open_for_writing(database_file(tmp_path)).close()
     with sqlite3.connect(tmp_path / "notes.db") as connection:
         before = connection.execute("PRAGMA schema_version").fetchone()
-        open_for_writing(tmp_path).close()
+        open_for_writing(database_file(tmp_path)).close()
         assert connection.execute("PRAGMA schema_version").fetchone() == before
 
 

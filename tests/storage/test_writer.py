@@ -1,6 +1,7 @@
+import os
 from contextlib import closing
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import hypothesis.strategies as st
@@ -11,7 +12,6 @@ from hypothesis import given, settings
 from notesearch.errors import StoreError
 from notesearch.records import Filters, Link, Skipped
 from notesearch.storage import IndexReader
-from notesearch.storage.database import open_for_writing
 from notesearch.storage.vectors import pack, unpack
 from notesearch.storage.writer import IndexWriter
 
@@ -19,6 +19,7 @@ from .building import (
     DIM,
     FINGERPRINT,
     FOLDER,
+    check_words,
     codes_of,
     encoded_note,
     found,
@@ -29,12 +30,6 @@ from .building import (
     vector_of,
     write,
 )
-
-
-def check_words(index_dir: Path) -> None:
-    """Has FTS5 compare its index with the notes and chunks; raises where they differ."""
-    with closing(open_for_writing(index_dir)) as connection:
-        connection.execute("INSERT INTO note_words (note_words, rank) VALUES ('integrity-check', 1)")
 
 
 def chunk_ids(index_dir: Path) -> dict[str, int]:
@@ -96,7 +91,7 @@ class TestWords:
         there: dict[str, str] = {}
         with IndexWriter(index_dir) as writer:
             with writer.transaction():
-                writer.start_over(FINGERPRINT)
+                writer.set_fingerprint(FINGERPRINT)
             for edit in edits:
                 if isinstance(edit, tuple):
                     name, texts, title = edit
@@ -149,9 +144,6 @@ class TestChunks:
             seen |= ids
             if round_ == 1:
                 remove(writer, "a.md")
-            if round_ == 2:
-                with writer.transaction():
-                    writer.start_over(FINGERPRINT)
 
     def test_vectors_come_back_as_they_were_packed(self, writer: IndexWriter, index_dir: Path) -> None:
         write(writer, encoded_note("a.md", "one", "two"))
@@ -210,19 +202,6 @@ class TestNotes:
         known = writer.known_notes(1)["/vault/a.md"]
         assert (known.size, known.mtime_ns) == (77, 88)
         assert rows(index_dir, "SELECT date FROM notes") == [("2001-02-03T04:05:06",)]
-
-    def test_starting_over_empties_all_but_the_folders(self, writer: IndexWriter, index_dir: Path) -> None:
-        write(writer, encoded_note("a.md", "text", tags=["t"]))
-        other = replace(FINGERPRINT, encoder="1" * 32)
-        with writer.transaction():
-            writer.add_skipped(1, [Skipped("/vault/x", "binary file")])
-            writer.start_over(other)
-        assert writer.counts() == (0, 0)
-        assert writer.fingerprint() == other
-        assert writer.folders() == [(1, FOLDER)]
-        assert rows(index_dir, "SELECT count(*) FROM skipped") == [(0,)]
-        assert found(index_dir, "text") == []
-        check_words(index_dir)
 
 
 class TestTransactions:
@@ -353,14 +332,35 @@ class TestVectorFile:
         writer.update_vector_file()
         assert (index_dir / "vectors.hnsw").exists()
 
-    def test_a_new_model_takes_no_vectors_of_the_old_one_along(self, writer: IndexWriter, index_dir: Path) -> None:
+    def test_a_flipped_bit_that_left_the_time_is_noticed(self, writer: IndexWriter, index_dir: Path) -> None:
         write(writer, encoded_note("a.md", *self.texts(20)))
         writer.update_vector_file()
+        path = index_dir / "vectors.hnsw"
+        sound, status = path.read_bytes(), path.stat()
+        path.write_bytes(sound[:2000] + bytes([sound[2000] ^ 1]) + sound[2001:])
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+        writer.update_vector_file()
+        assert path.read_bytes() == sound
+
+
+class TestSynced:
+    def test_times_of_folders_come_back_and_go_with_their_folders(self, writer: IndexWriter, index_dir: Path) -> None:
+        first = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
         with writer.transaction():
-            writer.start_over(replace(FINGERPRINT, encoder="1" * 32))
+            writer.add_folder(FOLDER)
+            other = writer.add_folder(Path("/other"))
+            writer.set_synced([FOLDER, Path("/other"), Path("/vault/part")], first)
+        later = datetime(2026, 1, 3, 4, 5, 6, tzinfo=timezone(timedelta(hours=2)))
+        with writer.transaction():
+            writer.set_synced([FOLDER], later)
         with closing(IndexReader(index_dir)) as reader:
-            assert live_vectors(reader) == {}
-        write(writer, encoded_note("a.md", *self.texts(12, first=50)))
+            assert reader.synced() == {"/other": first, str(FOLDER): datetime(2026, 1, 3, 2, 5, 6, tzinfo=UTC)}
+        with writer.transaction():
+            writer.remove_folder(other)
+            writer.set_synced([], later)
         with closing(IndexReader(index_dir)) as reader:
-            assert len(reader.vectors()) == 1
-            assert sorted(live_vectors(reader)) == sorted(chunk_ids(index_dir).values())
+            assert list(reader.synced()) == [str(FOLDER)]
+
+    def test_an_index_that_was_never_told_knows_none(self, writer: IndexWriter, index_dir: Path) -> None:
+        with closing(IndexReader(index_dir)) as reader:
+            assert reader.synced() == {}

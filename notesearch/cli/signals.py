@@ -1,0 +1,46 @@
+"""SIGTERM ends a command as Ctrl-C does: temporary files are removed, what was committed stays."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+_EXIT_CODE = 128 + signal.SIGTERM
+# A long call into C (building the vector file, say) holds the handler up; nothing on disk needs it to have run.
+_PATIENCE_S = 1.5
+
+
+@contextmanager
+def ending_at_sigterm() -> Iterator[None]:
+    """Lets SIGTERM unwind what runs inside, and ends the process in two seconds at most."""
+    received, sent = os.pipe()
+    os.set_blocking(sent, False)
+    former_handler = signal.signal(signal.SIGTERM, _unwind)
+    # Python's handler waits for the main thread to come back from C; the byte is written at once.
+    former_wakeup = signal.set_wakeup_fd(sent, warn_on_full_buffer=False)
+    threading.Thread(target=_end_in_time, args=[received], daemon=True).start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(former_wakeup)
+        signal.signal(signal.SIGTERM, former_handler)
+        os.close(sent)
+
+
+def _unwind(number: int, frame: FrameType | None) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one would break off the clearing up
+    sys.exit(_EXIT_CODE)
+
+
+def _end_in_time(received: int) -> None:
+    with open(received, "rb", buffering=0) as numbers:  # noqa: PTH123 - from a descriptor
+        while number := numbers.read(1):
+            if number[0] == signal.SIGTERM:
+                time.sleep(_PATIENCE_S)
+                os._exit(_EXIT_CODE)
