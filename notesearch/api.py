@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, suppress
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -42,7 +42,7 @@ class Index:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.close()
+        self._reader.__exit__(kind, error, traceback)
 
     def close(self) -> None:
         """Closes the index."""
@@ -218,7 +218,7 @@ def rerank_places(
     reader: IndexReader | None = None
     with ExitStack() as stack:
         with suppress(IndexMissing):
-            reader = stack.enter_context(closing(IndexReader(settings.index_dir)))
+            reader = stack.enter_context(IndexReader(settings.index_dir))
         if reader:
             encoder = _encoder_of(reader)
             chunking = Chunking(reader.fingerprint.budget_tokens, reader.fingerprint.overlap_sentences)

@@ -6,7 +6,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -74,7 +74,7 @@ def list_concepts(settings: Settings) -> tuple[Concepts | None, set[str]]:
     if settings.concepts is None:
         return None, set()
     concepts = read_concepts(settings.concepts)
-    with suppress(IndexMissing), closing(IndexReader(settings.index_dir)) as reader:
+    with suppress(IndexMissing), IndexReader(settings.index_dir) as reader:
         return concepts, {idea for idea in concepts.ideas() if not is_mentioned(reader, idea)}
     return concepts, set()
 
@@ -96,7 +96,7 @@ def suggest_concepts(settings: Settings, *, limit: int = 20) -> list[ConceptProp
         StoreError: The index cannot be read.
     """
     known = read_concepts(settings.concepts).links if settings.concepts else ()
-    with closing(IndexReader(settings.index_dir)) as reader:
+    with IndexReader(settings.index_dir) as reader:
         joints = _new_joints([*_joined_by_links(reader), *_joined_by_tags(reader)], known)
         if not joints:
             return []

@@ -6,7 +6,6 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -144,7 +143,7 @@ def files_of_index(index_dir: Path) -> Iterator[NoteFile | Skipped]:
     Raises:
         StoreError: There is no index, or it cannot be read.
     """
-    with closing(IndexReader(index_dir)) as reader:
+    with IndexReader(index_dir) as reader:
         paths = sorted(note.path for note in reader.notes(reader.note_ids()).values())
     for path in paths:
         try:
@@ -156,7 +155,7 @@ def files_of_index(index_dir: Path) -> Iterator[NoteFile | Skipped]:
 
 def _with_models_of_index(settings: Settings) -> Settings:
     """The settings with the models that their index was made with, where they name none."""
-    with closing(IndexReader(settings.index_dir)) as reader:
+    with IndexReader(settings.index_dir) as reader:
         made_with = reader.fingerprint
     return replace(
         settings,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -80,7 +80,7 @@ def suggest_tags(
     reader: IndexReader | None = None
     with ExitStack() as stack:
         with suppress(IndexMissing):
-            reader = stack.enter_context(closing(IndexReader(settings.index_dir)))
+            reader = stack.enter_context(IndexReader(settings.index_dir))
         if paths is None and reader is None:
             raise UsageError("no notes were named, and nothing is indexed", "Name some: notesearch tag ~/notes")
         basis, tagger, contents = _open_tagger(settings, reader, labels, classifier)

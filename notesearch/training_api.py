@@ -6,7 +6,7 @@ import hashlib
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path, PurePath
@@ -100,7 +100,7 @@ def train_classifier(
     with ExitStack() as stack:
         stack.enter_context(one_blas_thread())
         with suppress(IndexMissing):
-            reader = stack.enter_context(closing(IndexReader(settings.index_dir)))
+            reader = stack.enter_context(IndexReader(settings.index_dir))
         need = _need(settings, options, reader)
         contents = open_content_reader(reader, need, max_bytes=settings.max_file_bytes)
         labelled, skipped = _labelled_notes(options.labels_from, reader, contents)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from notesearch.errors import IndexBusy, IndexDamaged, IndexMissing, NotesearchError, StoreError
@@ -107,13 +107,13 @@ def open_for_writing(path: Path, page_bytes: int = _PAGE_BYTES) -> sqlite3.Conne
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")
         if path.stat().st_size <= _MOST_BYTES_CHECKED:
-            _require_sound(connection, path)
+            _require_sound(connection, path, "quick_check(1)")
         migrate(connection)
     return connection
 
 
-def _require_sound(connection: sqlite3.Connection, path: Path) -> None:
-    found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+def _require_sound(connection: sqlite3.Connection, path: Path, check: str) -> None:
+    found = connection.execute(f"PRAGMA {check}").fetchone()[0]
     if found != "ok":
         raise IndexDamaged(f"{path} is damaged: {' '.join(str(found).split())}", HOW_TO_REPAIR)
 
@@ -134,6 +134,36 @@ def translated_errors(path: Path) -> Iterator[None]:
         raise  # a mistake of ours, or of a caller who uses a closed index
     except sqlite3.DatabaseError as error:
         raise _translated(path, error) from error
+    except UnicodeDecodeError as error:  # in the message that Python makes of a text that is not UTF-8
+        raise IndexDamaged(f"{path} is damaged: a text in it is not UTF-8", HOW_TO_REPAIR) from error
+
+
+def blame_damage(path: Path, error: BaseException | None) -> None:
+    """Looks whether a database is damaged where a program that used it failed because it met what cannot be.
+
+    SQLite does not notice all damage as it reads; its full check does, and takes a second for 100 MB.
+
+    Raises:
+        IndexDamaged: It is damaged.
+    """
+    if isinstance(error, LookupError | ValueError | TypeError | ArithmeticError | AttributeError):
+        try:
+            with translated_errors(path), closing(_connect(path, "mode=ro")) as connection:
+                _require_sound(connection, path, "integrity_check(1)")
+        except IndexDamaged as damage:
+            raise damage from error
+
+
+def delete_file(path: Path) -> None:
+    """Deletes a file of an index, if it is there.
+
+    Raises:
+        StoreError: It cannot be deleted.
+    """
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise _not_writable(path.parent, error) from error
 
 
 def _translated(path: Path, error: sqlite3.DatabaseError) -> NotesearchError:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from notesearch.records import Filters, LinkKind
 from notesearch.storage.database import (
     HOW_TO_INDEX,
     HOW_TO_REPAIR,
+    blame_damage,
     database_file,
     open_for_reading,
     translated_errors,
@@ -104,6 +106,15 @@ class IndexReader:
         if fingerprint is None:
             raise IndexMissing(f"the index in {index_dir} is empty", HOW_TO_INDEX)
         self.fingerprint = fingerprint
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+        blame_damage(database_file(self._index_dir), error)
 
     def close(self) -> None:
         """Closes the database."""

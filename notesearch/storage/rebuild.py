@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from notesearch.errors import IndexDamaged, IndexTooNew
-from notesearch.storage.database import open_for_writing
+from notesearch.storage.database import delete_file, open_for_writing
 from notesearch.storage.reader import Fingerprint
 from notesearch.storage.writer import IndexWriter
 
@@ -44,8 +44,8 @@ def forget_rebuilt(index: IndexWriter) -> None:
 
 def _delete(path: Path) -> None:
     # The database first: SQLite throws away what is left of one that is gone, but would read one that lacks the rest.
-    for suffix in ("", "-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    for suffix in ("", "-journal", "-wal", "-shm"):
+        delete_file(path.with_name(path.name + suffix))
 
 
 def _cover_the_same(rebuilt: IndexWriter, index: IndexWriter) -> None:

@@ -14,7 +14,14 @@ from types import TracebackType
 from typing import Any, Self
 
 from notesearch.records import Chunk, Note, Skipped
-from notesearch.storage.database import database_file, make_index_dir, open_for_writing, translated_errors
+from notesearch.storage.database import (
+    blame_damage,
+    database_file,
+    delete_file,
+    make_index_dir,
+    open_for_writing,
+    translated_errors,
+)
 from notesearch.storage.lock import acquire_lock
 from notesearch.storage.reader import (
     Fingerprint,
@@ -115,6 +122,7 @@ class IndexWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+        blame_damage(self._database, error)
 
     def close(self) -> None:
         """Closes the database and lets the next writer in."""
@@ -313,7 +321,7 @@ class IndexWriter:
             with self.transaction():
                 self._write_meta("vector_file", None)
                 self._execute("DELETE FROM dead_vectors")
-        path.unlink(missing_ok=True)
+        delete_file(path)
 
     def _write_tags_and_links(self, note_id: int, note: Note) -> None:
         for table in ("tags", "links"):
@@ -380,7 +388,8 @@ class IndexWriter:
             self._execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", [key, json.dumps(value)])
 
     def _query(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
-        return self._execute(sql, parameters).fetchall()
+        with translated_errors(self._database):
+            return self._connection.execute(sql, parameters).fetchall()
 
     def _execute(self, sql: str, parameters: Any = ()) -> sqlite3.Cursor:
         with translated_errors(self._database):

@@ -175,6 +175,38 @@ class TestPermissions:
         assert (name, str(index) in message) == ("StoreError", True)
 
 
+class TestBlame:
+    """A program that meets what cannot be says so as a defect, unless the database is damaged."""
+
+    def test_a_sound_database_leaves_a_defect_a_defect(self, index_dir: Path) -> None:
+        fill(index_dir, "text")
+        for opening in (IndexReader, IndexWriter):
+            with pytest.raises(KeyError), opening(index_dir):
+                raise KeyError
+
+    def test_a_damaged_database_is_to_blame(self, index_dir: Path) -> None:
+        fill(index_dir, "text", "more")
+        ((page,),) = rows(index_dir, "SELECT rootpage FROM sqlite_master WHERE name = 'chunks_by_note'")
+        ((page_bytes,),) = rows(index_dir, "PRAGMA page_size")
+        with (
+            pytest.raises(IndexDamaged, match="damaged") as caught,
+            IndexReader(index_dir),
+            (index_dir / "notes.db").open("rb+") as file,
+        ):
+            file.seek((page - 1) * page_bytes)
+            file.write(bytes(page_bytes))
+            file.flush()
+            raise KeyError("a chunk that belongs to no note")
+        assert isinstance(caught.value.__cause__, KeyError)
+        assert "doctor --repair" in caught.value.hint
+
+    def test_an_error_of_another_kind_is_not_looked_into(self, index_dir: Path) -> None:
+        fill(index_dir, "text")
+        with pytest.raises(KeyboardInterrupt), IndexReader(index_dir):
+            (index_dir / "notes.db").write_bytes(b"garbage")
+            raise KeyboardInterrupt
+
+
 class TestLocks:
     def test_a_second_writer_is_turned_away_and_the_first_goes_on(self, writer: IndexWriter, index_dir: Path) -> None:
         with pytest.raises(IndexBusy) as caught:

@@ -109,7 +109,7 @@ def test_the_old_vector_file_is_not_taken_for_one_of_the_new_index(
 
 
 def test_what_is_left_can_be_forgotten(writer: IndexWriter, index_dir: Path) -> None:
-    for suffix in ("", "-wal", "-shm"):
+    for suffix in ("", "-journal", "-wal", "-shm"):
         (index_dir / f"rebuilt.db{suffix}").write_bytes(b"left")
     forget_rebuilt(writer)
     assert names(index_dir) == []
