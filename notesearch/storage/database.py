@@ -52,8 +52,9 @@ def open_for_reading(index_dir: Path) -> sqlite3.Connection:
         try:
             version = schema_version(connection)
         except sqlite3.OperationalError:
-            # In a directory that may not be written, SQLite cannot set up the shared memory of a WAL database.
-            if os.access(index_dir, os.W_OK):
+            # In a directory that may not be written, or on a full disk, SQLite cannot set up the shared memory of a WAL
+            # database. Without changes in the log, the database alone is all there is.
+            if _has_log(path):
                 raise
             connection.close()
             connection = _connect(path, "mode=ro&immutable=1")
@@ -110,6 +111,11 @@ def open_for_writing(path: Path, page_bytes: int = _PAGE_BYTES) -> sqlite3.Conne
             _require_sound(connection, path, "quick_check(1)")
         migrate(connection)
     return connection
+
+
+def _has_log(path: Path) -> bool:
+    log = path.with_name(f"{path.name}-wal")
+    return log.exists() and log.stat().st_size > 0
 
 
 def _require_sound(connection: sqlite3.Connection, path: Path, check: str) -> None:

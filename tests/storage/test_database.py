@@ -155,6 +155,13 @@ class TestPermissions:
         assert as_nobody(lambda: found(index, "findable")) == ["0.md"]
         assert sorted(path.name for path in index.iterdir()) == ["notes.db", "writer.lock"]
 
+    def test_a_read_only_index_whose_writer_was_killed_is_not_read_without_its_log(self, index: Path) -> None:
+        (index / "notes.db-wal").write_bytes(b"changes that belong to the database")
+        for path in (index / "notes.db-wal", index):
+            path.chmod(0o555)
+        name, _ = as_nobody(lambda: IndexReader(index))
+        assert name == "StoreError"
+
     def test_a_directory_that_may_not_be_written(self, index: Path) -> None:
         name, message = as_nobody(lambda: IndexWriter(index))
         assert name == "StoreError"
