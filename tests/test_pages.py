@@ -9,7 +9,7 @@ from notesearch.pages import check_writable, page, table, write_page
 def test_a_page_shows_its_parts_and_loads_nothing():
     html = page("Cats & <dogs>", ["<p>one</p>", "<p>two</p>"], "p { color: red; }")
     assert html.startswith("<!doctype html>\n") and '<meta charset="utf-8">' in html
-    assert "content=\"default-src 'none'; style-src 'unsafe-inline'\"" in html
+    assert "content=\"default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'\"" in html
     assert html.count("Cats &amp; &lt;dogs&gt;") == 2
     assert "<p>one</p>\n<p>two</p>" in html and "p { color: red; }" in html
 

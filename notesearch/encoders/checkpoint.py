@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ class Checkpoint:
 
     def __init__(self, file: Path, key: str) -> None:
         self._file = file
+        self._new = file.with_name(f"{file.name}.new")
         self._key = key
         self._last = time.monotonic()
 
@@ -53,19 +55,24 @@ class Checkpoint:
         Raises:
             ModelError: The file cannot be written.
         """
-        from safetensors import SafetensorError
-        from safetensors.torch import save_file
+        from safetensors.torch import save
 
-        temporary = self._file.with_name(self._file.name + ".new")
+        # Not by `save_file`: what that leaves when it is killed has a name that nobody can foretell.
+        data = save(tensors, {"key": self._key, "step": str(step)})
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            save_file(tensors, temporary, {"key": self._key, "step": str(step)})
-            temporary.chmod(0o600)
-            os.replace(temporary, self._file)  # noqa: PTH105 - says that it replaces
-        except (OSError, SafetensorError) as error:
+            with open(os.open(self._new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:  # noqa: PTH123
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(self._new, self._file)  # noqa: PTH105 - says that it replaces
+        except OSError as error:
+            with suppress(OSError):
+                self._new.unlink()
             raise ModelError(f"cannot write {self._file}: {error}", "Is the disk full?") from error
         self._last = time.monotonic()
 
     def remove(self) -> None:
-        """Removes the file, once the training is over."""
-        self._file.unlink(missing_ok=True)
+        """Removes the file, once the training is over, and what a write that was killed has left."""
+        for file in (self._new, self._file):
+            file.unlink(missing_ok=True)

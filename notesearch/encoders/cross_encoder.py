@@ -14,22 +14,24 @@ import numpy as np
 
 from notesearch.encoders.calibration import PROBES
 from notesearch.encoders.encoder import load_tokenizer
+from notesearch.encoders.model_cache import install, read_record, write_record
 from notesearch.encoders.model_files import (
     WEIGHTS,
     absolute_name,
     file_sha256,
     find_model,
-    most_tokens,
+    max_tokens,
     read_json,
+    read_modules,
     read_optional_json,
 )
+from notesearch.encoders.model_safety import check_architecture
 from notesearch.encoders.onnx_forward import available_cores, open_session
 from notesearch.encoders.prepared import (
     Precision,
-    install,
+    check_vocabulary,
     quantize,
-    read_record,
-    write_record,
+    untrusted_graph,
     write_tokenizer,
 )
 from notesearch.errors import ModelError
@@ -163,8 +165,10 @@ def prepare_cross_encoder(name: str) -> PreparedCrossEncoder:
         from notesearch.encoders.torch_forward import export_cross_encoder_to_onnx
 
         write_tokenizer(source, directory / "tokenizer.json")
+        check_vocabulary(source, directory / "tokenizer.json")
         export_cross_encoder_to_onnx(source, directory / "float32.onnx")
-        precision = _keep_best_precision(directory, config)
+        with untrusted_graph(source):
+            precision = _keep_best_precision(directory, config)
         write_record(directory, {"config": asdict(config), "precision": precision})
         return PreparedCrossEncoder(target, config, precision)
 
@@ -174,9 +178,9 @@ def prepare_cross_encoder(name: str) -> PreparedCrossEncoder:
 def _load_prepared(fingerprint: str) -> PreparedCrossEncoder | None:
     directory = _directory(fingerprint)
     try:
-        record = read_record(directory)
+        record = read_record(directory, thoroughly=False)
         prepared = PreparedCrossEncoder(directory, CrossEncoderConfig(**record["config"]), record["precision"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return prepared if prepared.config.fingerprint == fingerprint else None
 
@@ -196,7 +200,7 @@ def _read_config(name: str, directory: Path) -> CrossEncoderConfig:
             name=name,
             weights_sha256=file_sha256(directory / WEIGHTS),
             files_sha256=_small_files_sha256(directory),
-            max_tokens=int(sentence.get("max_seq_length") or most_tokens(directory, architecture)),
+            max_tokens=max_tokens(directory, architecture, sentence),
             lowercase=bool(sentence.get("do_lower_case", False)),
             query_prompt=str(prompts.get(prompting.get("default_prompt_name")) or ""),
         )
@@ -208,14 +212,12 @@ def _read_config(name: str, directory: Path) -> CrossEncoderConfig:
 
 def _check_architecture(name: str, directory: Path, architecture: dict[str, Any]) -> None:
     """Refuses what is no cross-encoder with one output."""
-    modules = directory / "modules.json"  # only since sentence-transformers 6
-    if modules.exists():
-        kinds = [str(entry["type"]).rsplit(".", 1)[-1] for entry in json.loads(modules.read_text(encoding="utf-8"))]
-        if kinds != ["Transformer"]:
-            raise ModelError(
-                f"model {name} is no cross-encoder that notesearch knows, but made of {', '.join(kinds) or 'nothing'}",
-                _CHOOSE_ANOTHER,
-            )
+    check_architecture(name, directory, architecture)
+    kinds = [kind for kind, _ in read_modules(name, directory)]  # only since sentence-transformers 6
+    if kinds and kinds != ["Transformer"]:
+        raise ModelError(
+            f"model {name} is no cross-encoder that notesearch knows, but made of {', '.join(kinds)}", _CHOOSE_ANOTHER
+        )
     classes = architecture.get("architectures") or []
     if not any(str(kind).endswith("ForSequenceClassification") for kind in classes):
         raise ModelError(

@@ -15,6 +15,9 @@ from notesearch.encoders.model_files import EncoderConfig, Pooling
 from notesearch.encoders.token_codes import CodedWord, Span, code_bits, coded_words, compress, word_vectors
 from notesearch.errors import ModelError
 
+# Of a text that is tokenised whole: its tokens, half a kilobyte each until they are counted, take 50 MB at most.
+_PIECE_CHARS = 100_000
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -146,14 +149,32 @@ class Encoder:
         """Offsets in `text` of the first characters of its tokens, ascending; special tokens and truncation aside."""
         if self._whole_text_tokenizer is None:
             self._whole_text_tokenizer = load_tokenizer(self._tokenizer_file)
-        encoding = self._whole_text_tokenizer.encode(text, add_special_tokens=False)
-        return [start for start, _ in encoding.offsets]
+        starts: list[int] = []
+        for first, end in _pieces(text):
+            encoding = self._whole_text_tokenizer.encode(text[first:end], add_special_tokens=False)
+            starts += [first + start for start, _ in encoding.offsets]
+        return starts
 
     def _tokenize(self, texts: Sequence[str], prompt: str) -> list[_Tokens]:
         prompted = [prompt + text for text in texts]
         if self.config.lowercase:
             prompted = [lowered(text) for text in prompted]
         return [_Tokens.without_prompt(encoding, len(prompt)) for encoding in self._tokenizer.encode_batch(prompted)]
+
+
+def _pieces(text: str) -> Iterator[Span]:
+    """Starts and ends of pieces that together have the tokens of the text.
+
+    A piece begins with a white space, which tokens do not span; only a longer word than a piece is cut anywhere.
+    """
+    start = 0
+    while len(text) - start > _PIECE_CHARS:
+        latest = start + _PIECE_CHARS
+        end = max(text.rfind("\n", start + 1, latest), text.rfind(" ", start + 1, latest))
+        end = end if end > 0 else latest
+        yield start, end
+        start = end
+    yield start, len(text)
 
 
 def lowered(text: str) -> str:

@@ -10,14 +10,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from notesearch.encoders.model_safety import check_architecture, check_modules
 from notesearch.errors import ModelError
 from notesearch.settings import DEFAULT_MODEL
 
 Pooling = Literal["mean", "cls"]
 
 _DEFAULT_WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+_DEFAULT_FILES_SHA256 = "ed899ca9cde327cb82a0b1216368a290280e2058efa4ea701e03d7bf42b8a729"
 _HUB_FILES = ["*.json", "*.txt", "*.model", "*.safetensors", "artifact.metadata"]
+_MOST_TOKENS_UNSAID = 512
 _PASSAGE_PROMPT_NAMES = ("document", "passage", "corpus")
+# What a tokenizer is made of where there is no tokenizer.json.
+_TOKENIZER_FILES = ("vocab.*", "*.model", "merges.txt", "*token*.json")
+# What in a config.json has no bearing on vectors, and changes as a model is saved by another release.
+_REMARKS = {"_name_or_path", "transformers_version", "torch_dtype", "dtype", "use_cache", "gradient_checkpointing"}
 WEIGHTS = "model.safetensors"
 
 
@@ -35,6 +42,8 @@ class EncoderConfig:
         passage_prompt: Put before each passage.
         pad_token_id: What fills up the shorter texts of a batch.
         dim: Length of a vector.
+        files_sha256: Hex digest of the tokenizer and the architecture; empty where they are those of the model that
+            comes with notesearch.
     """
 
     name: str
@@ -46,12 +55,15 @@ class EncoderConfig:
     passage_prompt: str
     pad_token_id: int
     dim: int
+    files_sha256: str = ""
 
     @property
     def fingerprint(self) -> str:
         """32 hex digits; two encoders with one fingerprint give vectors that can be compared."""
         values = asdict(self)
         del values["name"]
+        if not self.files_sha256:  # so that indexes made before there was this digest stay as they are
+            del values["files_sha256"]
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -103,6 +115,7 @@ def read_encoder_config(name: str, directory: Path) -> EncoderConfig:
 
 def _read_encoder_config(name: str, directory: Path) -> EncoderConfig:
     architecture = read_json(directory / "config.json")
+    check_architecture(name, directory, architecture)
     modules = _read_modules(name, directory)
     transformer = directory / modules.get("Transformer", "")
     sentence = read_optional_json(transformer / "sentence_bert_config.json")
@@ -118,13 +131,37 @@ def _read_encoder_config(name: str, directory: Path) -> EncoderConfig:
         name=name,
         weights_sha256=weights_sha256,
         pooling=_read_pooling(name, directory, modules.get("Pooling")),
-        max_tokens=int(sentence.get("max_seq_length") or most_tokens(directory, architecture)),
+        max_tokens=max_tokens(directory, architecture, sentence),
         lowercase=bool(sentence.get("do_lower_case", False)),
         query_prompt=str(prompts.get("query") or ""),
         passage_prompt=str(passage_prompts[0]) if passage_prompts else "",
         pad_token_id=int(architecture.get("pad_token_id") or 0),
         dim=int(architecture.get("hidden_size") or architecture["dim"]),  # "dim" is DistilBERT's word for it
+        files_sha256="" if (digest := _files_sha256(directory, architecture)) == _DEFAULT_FILES_SHA256 else digest,
     )
+
+
+def _files_sha256(directory: Path, architecture: dict[str, Any]) -> str:
+    """A digest of what, beside the weights, makes vectors what they are."""
+    digest = hashlib.sha256()
+    values = {key: value for key, value in architecture.items() if key not in _REMARKS}
+    digest.update(json.dumps(values, sort_keys=True).encode())
+    tokenizer = directory / "tokenizer.json"
+    found = {path for pattern in _TOKENIZER_FILES for path in directory.glob(pattern)}
+    for path in [tokenizer] if tokenizer.is_file() else sorted(found):
+        digest.update(f"\n{path.name} {file_sha256(path)}".encode())
+    return digest.hexdigest()
+
+
+def read_modules(name: str, directory: Path) -> list[tuple[str, str]]:
+    """The modules of a sentence-transformers model: the class and the folder of each; none for another model.
+
+    Raises:
+        ModelError: `modules.json` cannot be read, or asks for more than a model may.
+        KeyError, TypeError: It is damaged.
+    """
+    path = directory / "modules.json"
+    return check_modules(name, directory, _load_json(path)) if path.exists() else []
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -133,13 +170,19 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         ModelError: The file is missing or holds no JSON object.
     """
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ModelError(f"cannot read {path}: {error}", "Is this the directory of an encoder model?") from error
+    value = _load_json(path)
     if not isinstance(value, dict):
         raise ModelError(f"{path} should hold a JSON object", "Is this the directory of an encoder model?")
     return value
+
+
+def _load_json(path: Path) -> Any:
+    try:
+        if path.exists() and not path.is_file():  # one might wait for a pipe for ever
+            raise ModelError(f"{path} is no file", "Is this the directory of an encoder model?")
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"cannot read {path}: {error}", "Is this the directory of an encoder model?") from error
 
 
 def _local_directory(name: str) -> Path | None:
@@ -185,13 +228,8 @@ def _hub_model(name: str, needed: Sequence[str]) -> Path:
 
 
 def _read_modules(name: str, directory: Path) -> dict[str, str]:
-    """The modules of a sentence-transformers model: class name → folder."""
-    path = directory / "modules.json"
-    if not path.exists():
-        return {"Transformer": ""}
-    modules = {}
-    for entry in json.loads(path.read_text(encoding="utf-8")):
-        modules[str(entry["type"]).rsplit(".", 1)[-1]] = str(entry["path"])
+    """The modules of a bi-encoder: class name → folder."""
+    modules = dict(read_modules(name, directory)) or {"Transformer": ""}
     if unknown := set(modules) - {"Transformer", "Pooling", "Normalize"}:
         raise ModelError(
             f"model {name} has a module that notesearch cannot run: {', '.join(sorted(unknown))}",
@@ -223,18 +261,31 @@ def _read_pooling(name: str, directory: Path, folder: str | None) -> Pooling:
     )
 
 
-def most_tokens(directory: Path, architecture: dict[str, Any]) -> int:
-    """The most tokens a model reads, by its tokenizer: there sentence-transformers 6 keeps `max_seq_length`."""
-    tokenizer = read_optional_json(directory / "tokenizer_config.json")
+def max_tokens(directory: Path, architecture: dict[str, Any], sentence: dict[str, Any]) -> int:
+    """The most tokens that a model is to read.
+
+    Args:
+        directory: The model's.
+        architecture: Its `config.json`.
+        sentence: Its `sentence_bert_config.json`; sentence-transformers 6 keeps `max_seq_length` with the tokenizer.
+
+    Raises:
+        ValueError: There are none.
+    """
     positions = _positions(architecture)
-    return min(int(tokenizer.get("model_max_length") or positions), positions)
+    tokenizer = read_optional_json(directory / "tokenizer_config.json")
+    unsaid = min(int(tokenizer.get("model_max_length") or positions), positions, _MOST_TOKENS_UNSAID)
+    most = min(int(sentence.get("max_seq_length") or unsaid), positions)
+    if most < 1:
+        raise ValueError(f"it reads {most} tokens")
+    return most
 
 
 def _positions(architecture: dict[str, Any]) -> int:
     """The most tokens an architecture has positions for; RoBERTa's family starts counting after its padding index."""
-    positions = int(architecture.get("max_position_embeddings", 512))
+    positions = int(architecture.get("max_position_embeddings", _MOST_TOKENS_UNSAID))
     offset = int(architecture.get("pad_token_id") or 0) + 1 if "roberta" in architecture.get("model_type", "") else 0
-    return min(positions - offset, 512)
+    return positions - offset
 
 
 def read_optional_json(path: Path) -> dict[str, Any]:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import tempfile
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from notesearch.encoders.bert_graph import build_bert_graph, is_plain_bert
 from notesearch.encoders.calibration import PROBES, ScoreScale, measure_late_scale, measure_scale
+from notesearch.encoders.model_cache import install, read_record, write_record
 from notesearch.encoders.model_files import EncoderConfig, absolute_name, find_model, read_encoder_config, read_json
-from notesearch.errors import ModelError
+from notesearch.errors import ModelError, NotesearchError
 from notesearch.settings import cache_dir
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from notesearch.encoders.encoder import EncodedPassages, Encoder
 
 Precision = Literal["int8", "float32"]
-Prepared = TypeVar("Prepared")
 
 _AGAIN = "Fetch or install the model again."
 # Raise this when a prepared model must be made anew: a change of the graph, of the files or of the agreement check.
@@ -55,9 +54,14 @@ class PreparedModel:
     late_scale: ScoreScale
 
 
-def load_prepared(fingerprint: str) -> PreparedModel | None:
-    """Looks up a prepared model by its fingerprint; `None` where there is none, or only a damaged one."""
-    prepared = read_prepared(_directory(fingerprint))
+def load_prepared(fingerprint: str, *, thoroughly: bool = False) -> PreparedModel | None:
+    """Looks up a prepared model by its fingerprint; `None` where there is none, or only a damaged one.
+
+    Args:
+        fingerprint: Of its `EncoderConfig`.
+        thoroughly: See `read_prepared`.
+    """
+    prepared = read_prepared(_directory(fingerprint), thoroughly=thoroughly)
     return prepared if prepared and prepared.config.fingerprint == fingerprint else None
 
 
@@ -66,19 +70,24 @@ def forget_prepared(fingerprint: str) -> None:
     shutil.rmtree(_directory(fingerprint), ignore_errors=True)
 
 
-def read_prepared(directory: Path) -> PreparedModel | None:
-    """Reads a prepared model from its directory; `None` where there is none, or only a damaged one."""
+def read_prepared(directory: Path, *, thoroughly: bool = False) -> PreparedModel | None:
+    """Reads a prepared model from its directory; `None` where there is none, or only a damaged one.
+
+    Args:
+        directory: Where it is.
+        thoroughly: Whether the checksums of its files are computed, and not only where their times have changed.
+    """
     try:
-        record = read_record(directory)
+        record = read_record(directory, thoroughly=thoroughly)
         config = EncoderConfig(**record["config"])
         scales = (ScoreScale(**record["scale"]), ScoreScale(**record["late_scale"]))
         return PreparedModel(directory, config, record["precision"], record["fused"], *scales)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
 def prepare(name: str) -> PreparedModel:
-    """Prepares a model, unless that was done before.
+    """Prepares a model, unless that was done before and all of it is as it was written.
 
     Returns:
         The prepared model. Its directory appears at once and complete, or not at all.
@@ -89,14 +98,16 @@ def prepare(name: str) -> PreparedModel:
     name = absolute_name(name)
     source = find_model(name)
     config = read_encoder_config(name, source)
-    if known := load_prepared(config.fingerprint):
+    if known := load_prepared(config.fingerprint, thoroughly=True):
         return replace(known, config=config)  # it may have been prepared under another name
     target = _directory(config.fingerprint)
 
     def make(directory: Path) -> PreparedModel:
         return replace(prepare_into(directory, source, config), directory=target)
 
-    return replace(install(name, target, make, lambda: load_prepared(config.fingerprint)), config=config)
+    return replace(
+        install(name, target, make, lambda: load_prepared(config.fingerprint, thoroughly=True)), config=config
+    )
 
 
 def prepare_into(directory: Path, source: Path, config: EncoderConfig) -> PreparedModel:
@@ -111,8 +122,10 @@ def prepare_into(directory: Path, source: Path, config: EncoderConfig) -> Prepar
         ModelError: The model is of an architecture that cannot be exported.
     """
     write_tokenizer(source, directory / "tokenizer.json")
+    check_vocabulary(source, directory / "tokenizer.json")
     fused = _write_float_model(source, directory / "float32.onnx")
-    precision, scale, late_scale = _keep_best_precision(directory, config)
+    with untrusted_graph(source):
+        precision, scale, late_scale = _keep_best_precision(directory, config)
     record = {
         "config": asdict(config),
         "precision": precision,
@@ -122,59 +135,6 @@ def prepare_into(directory: Path, source: Path, config: EncoderConfig) -> Prepar
     }
     write_record(directory, record)
     return PreparedModel(directory, config, precision, fused, scale, late_scale)
-
-
-def install(name: str, target: Path, make: Callable[[Path], Prepared], load: Callable[[], Prepared | None]) -> Prepared:
-    """Makes a directory of prepared files, which appears at once and complete, or not at all.
-
-    Args:
-        name: Of the model, for messages.
-        target: Where the directory is to be; a damaged one there is replaced.
-        make: Fills the empty directory that it is given, and returns what will be in `target`.
-        load: Looks for what is in `target`: another process may have been faster, and be using it already.
-
-    Raises:
-        ModelError: The files cannot be written, or `make` raised it.
-    """
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".preparing-") as temporary:
-            directory = Path(temporary) / "model"
-            directory.mkdir()
-            made = make(directory)
-            if faster := load():
-                return faster
-            if target.exists():  # damaged
-                shutil.rmtree(target, ignore_errors=True)
-            directory.rename(target)
-        return made
-    except OSError as error:
-        raise ModelError(
-            f"cannot prepare the model {name} in {cache_dir()}: {error.strerror or error}",
-            "Is the disk full, or the directory not yours? XDG_CACHE_HOME chooses another.",
-        ) from error
-
-
-def write_record(directory: Path, record: dict[str, Any]) -> None:
-    """Writes down what a directory of prepared files holds, and their sizes, by which damage is noticed."""
-    text = json.dumps(record | {"sizes": _sizes(directory)}, indent=1)
-    (directory / "encoder.json").write_text(text, encoding="utf-8")
-
-
-def read_record(directory: Path) -> dict[str, Any]:
-    """Reads what `write_record` wrote.
-
-    Raises:
-        OSError, ValueError, KeyError, TypeError: It is missing or damaged, or the files are not those it tells of.
-    """
-    record: dict[str, Any] = json.loads((directory / "encoder.json").read_text(encoding="utf-8"))
-    if record["sizes"] != _sizes(directory):
-        raise ValueError(f"a file in {directory} has another size than when it was written")
-    return record
-
-
-def _sizes(directory: Path) -> dict[str, int]:
-    return {name: (directory / name).stat().st_size for name in ("model.onnx", "tokenizer.json")}
 
 
 def _directory(fingerprint: str) -> Path:
@@ -195,9 +155,40 @@ def write_tokenizer(source: Path, target: Path) -> None:
     try:
         if not [*source.glob("vocab.*"), *source.glob("*.model")]:  # transformers would make an empty one up
             raise ValueError("no vocabulary")
-        AutoTokenizer.from_pretrained(source, local_files_only=True).backend_tokenizer.save(str(target))
-    except (OSError, ValueError, AttributeError) as error:
+        # False: left to itself, transformers asks on the terminal whether to run code that a model brings along.
+        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False, local_files_only=True)
+        tokenizer.backend_tokenizer.save(str(target))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ModelError(f"{source} has no usable tokenizer: {error}", "It needs a tokenizer.json.") from error
+
+
+def check_vocabulary(source: Path, tokenizer_file: Path) -> None:
+    """Makes sure that a model has a vector for each token of its tokenizer: a text may lack such a one for years.
+
+    Raises:
+        ModelError: It has not, or the tokenizer cannot be read.
+    """
+    from notesearch.encoders.encoder import load_tokenizer
+
+    known = int(read_json(source / "config.json").get("vocab_size") or 0)
+    greatest = max(load_tokenizer(tokenizer_file).get_vocab(with_added_tokens=True).values(), default=0)
+    if known and greatest >= known:
+        raise ModelError(
+            f"{source}: the tokenizer knows {greatest + 1:,} tokens, and the model {known:,}",
+            "They are of two models. " + _AGAIN,
+        )
+
+
+@contextmanager
+def untrusted_graph(source: Path) -> Iterator[None]:
+    """Turns whatever comes of running a model for the first time into an error about the model."""
+    try:
+        yield
+    except (NotesearchError, OSError):
+        raise
+    except Exception as error:  # onnx and onnxruntime have no base class for theirs
+        reason = next(iter(str(error).splitlines()), "") or repr(error)
+        raise ModelError(f"the model in {source} cannot be run: {reason}", _AGAIN) from error
 
 
 def _write_float_model(source: Path, target: Path) -> bool:
@@ -207,8 +198,14 @@ def _write_float_model(source: Path, target: Path) -> bool:
         import onnx
 
         try:
-            graph = build_bert_graph(architecture, _read_weights(source))
-        except (KeyError, ValueError) as error:
+            weights = _read_weights(source)
+            if weights["embeddings.word_embeddings.weight"].shape != (
+                architecture["vocab_size"],
+                architecture["hidden_size"],
+            ):
+                raise ValueError("vocab_size or hidden_size")
+            graph = build_bert_graph(architecture, weights)
+        except (KeyError, ValueError, TypeError, IndexError) as error:
             raise ModelError(
                 f"{source}: config.json and model.safetensors do not fit together: {error!r}", _AGAIN
             ) from error
@@ -228,7 +225,10 @@ def _read_weights(source: Path) -> dict[str, NDArray[np.float32]]:
         tensors = load_file(source / "model.safetensors")
     except (SafetensorError, OSError, TypeError) as error:  # TypeError: a number format that numpy lacks
         raise ModelError(f"cannot read the weights in {source}: {error}", _AGAIN) from error
-    return {name.removeprefix("bert."): np.asarray(tensor, dtype=np.float32) for name, tensor in tensors.items()}
+    weights = {name.removeprefix("bert."): np.asarray(tensor, dtype=np.float32) for name, tensor in tensors.items()}
+    if not all(np.isfinite(tensor).all() for tensor in weights.values()):
+        raise ModelError(f"the weights in {source} are damaged: some are no numbers", _AGAIN)
+    return weights
 
 
 def _keep_best_precision(directory: Path, config: EncoderConfig) -> tuple[Precision, ScoreScale, ScoreScale]:

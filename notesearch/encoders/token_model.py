@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import logging
-import tempfile
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -20,12 +20,17 @@ from notesearch.encoders.model_files import (
     absolute_name,
     file_sha256,
     find_model,
+    max_tokens,
     read_json,
+    read_modules,
     read_optional_json,
 )
+from notesearch.encoders.model_safety import check_architecture
+from notesearch.encoders.prepared import check_vocabulary
 from notesearch.encoders.token_codes import CodedWord, Span, code_bits, compress
 from notesearch.encoders.torch_forward import load_model
 from notesearch.errors import ModelError
+from notesearch.private import seal, working_folder
 from notesearch.settings import cache_dir
 from notesearch.words import UNSPACED_CHARACTER, find_runs
 
@@ -44,6 +49,8 @@ _MODULES = {"Transformer", "Dense", "MultiVectorMask", "Normalize"}
 _STANFORD_SETTINGS = "artifact.metadata"
 # What the vectors of a checkpoint depend on.
 _FILES = ("*.json", "*.txt", "*.model", "*.safetensors", _STANFORD_SETTINGS)
+# A class of torch's own layers, which sentence-transformers makes one of.
+_FUNCTION = re.compile(r"torch\.nn\.(modules\.\w+\.)?[A-Z]\w*")
 # Raise this when scales must be measured anew: a change of the probes or of the codes.
 _FORMAT = 1
 
@@ -165,7 +172,7 @@ def _find_checkpoint(name: str) -> tuple[Path, str]:
         digest = hashlib.sha256()
         for path in sorted(paths):
             digest.update(f"{path.relative_to(directory)} {file_sha256(path)}\n".encode())
-    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except (OSError, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ModelError(f"the files of model {name} in {directory} are damaged: {error!r}", _AGAIN) from error
     return directory, digest.hexdigest()[:32]
 
@@ -188,6 +195,9 @@ def _read_folders(name: str, directory: Path) -> set[Path]:
     Raises:
         ModelError: It is none of a late-interaction model, or not a safe or complete one.
     """
+    architecture = read_json(directory / "config.json")
+    check_architecture(name, directory, architecture)
+    max_tokens(directory, architecture, read_optional_json(directory / "sentence_bert_config.json"))  # raises
     if not (directory / "modules.json").exists():
         if not _is_stanford(directory):
             raise _not_late_interaction(name)
@@ -198,8 +208,7 @@ def _read_folders(name: str, directory: Path) -> set[Path]:
                 "Fetch the whole repository of the model, and give its directory.",
             )
         return {directory}
-    entries = json.loads((directory / "modules.json").read_text(encoding="utf-8"))
-    modules = [(str(entry["type"]).rsplit(".", 1)[-1], directory / entry["path"]) for entry in entries]
+    modules = [(kind, directory / folder) for kind, folder in read_modules(name, directory)]
     kinds = {kind for kind, _ in modules}
     config = read_optional_json(directory / "config_sentence_transformers.json")
     # PyLate named its models only of late; before, their markers and the projection of each token tell them.
@@ -224,7 +233,7 @@ def _check_projection(name: str, folder: Path) -> None:
         )
     # In place of a function that is not torch's, sentence-transformers would take another one.
     function = str(read_json(folder / "config.json").get("activation_function", "torch.nn.Tanh"))
-    if not function.startswith("torch."):
+    if not _FUNCTION.fullmatch(function):
         raise ModelError(f"model {name} has a function that notesearch cannot run: {function}", _CHOOSE_ANOTHER)
 
 
@@ -242,6 +251,8 @@ def _load_modules(name: str, directory: Path) -> Any:
         ) from error
     from safetensors import SafetensorError
 
+    if (directory / "tokenizer.json").is_file():
+        check_vocabulary(directory, directory / "tokenizer.json")
     load_model(directory)  # for its checks: what the file lacks, sentence-transformers would fill in at random
     logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
     try:
@@ -285,7 +296,7 @@ def _read_scale(fingerprint: str) -> ScoreScale | None:
     """Looks up the scale of a model; `None` where it was not measured yet."""
     try:
         return ScoreScale(**json.loads(_scale_file(fingerprint).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
 
 
@@ -298,12 +309,10 @@ def _measure_scale(model: TokenModel) -> ScoreScale:
 def _keep_scale(fingerprint: str, scale: ScoreScale) -> None:
     target = _scale_file(fingerprint)
     # Where it cannot be kept, it is measured each time, which takes a moment.
-    with contextlib.suppress(OSError):
-        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".measuring-") as temporary:
-            file = Path(temporary) / target.name
-            file.write_text(json.dumps(asdict(scale)), encoding="utf-8")
-            file.replace(target)
+    with contextlib.suppress(OSError), working_folder(target.parent, ".measuring-") as folder:
+        (folder / target.name).write_text(json.dumps(asdict(scale)), encoding="utf-8")
+        seal(folder)
+        (folder / target.name).replace(target)
 
 
 def _scale_file(fingerprint: str) -> Path:

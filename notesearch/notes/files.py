@@ -33,7 +33,12 @@ class NoteFile:
 
 
 def find_notes(
-    root: Path, *, max_bytes: int, follow_symlinks: bool = False, within: Path | None = None
+    root: Path,
+    *,
+    max_bytes: int,
+    follow_symlinks: bool = False,
+    within: Path | None = None,
+    left_out: Path | None = None,
 ) -> Iterator[NoteFile | Skipped]:
     """Find the notes below a folder, in an order that depends on the names alone.
 
@@ -46,6 +51,7 @@ def find_notes(
         max_bytes: Size above which a note is skipped.
         follow_symlinks: Also follow symlinks that lead out of the folder.
         within: A folder above, whose ignore files, and those on the way, hold here too.
+        left_out: A folder below that holds no notes, whatever it holds.
 
     Returns:
         The notes, and the files and folders that were skipped, with the reason.
@@ -68,7 +74,7 @@ def find_notes(
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         raise FolderUnreadable(f"cannot read {shown}: {error}", "Check the path.") from error
     rules = _rules_above(Path(folder), within) if within else None
-    return _Walk(folder, rules, max_bytes, follow_symlinks).run()
+    return _Walk(folder, rules, max_bytes, follow_symlinks, left_out).run()
 
 
 def _rules_above(folder: Path, top: Path) -> IgnoreRules | None:
@@ -83,10 +89,13 @@ def _rules_above(folder: Path, top: Path) -> IgnoreRules | None:
 class _Walk:
     """One walk through a folder: paths are plain strings here, since this runs for each file on every `index`."""
 
-    def __init__(self, root: str, rules: IgnoreRules | None, max_bytes: int, follow_symlinks: bool) -> None:
+    def __init__(
+        self, root: str, rules: IgnoreRules | None, max_bytes: int, follow_symlinks: bool, left_out: Path | None
+    ) -> None:
         self.real_root = os.path.realpath(root)
         self.max_bytes = max_bytes
         self.follow_symlinks = follow_symlinks
+        self.left_out = os.fspath(left_out) if left_out else None
         self.folders: list[tuple[str, IgnoreRules | None]] = [(root, rules)]
         self.links: deque[tuple[str, IgnoreRules | None]] = deque()
         self.seen: set[tuple[int, int]] = set()
@@ -118,7 +127,7 @@ class _Walk:
             is_folder = not is_link and entry.is_dir(follow_symlinks=False)
             if name.startswith(".") or not (is_note or is_link or is_folder):
                 continue
-            if rules is not None and rules.excludes(entry.path, is_folder):
+            if entry.path == self.left_out or (rules is not None and rules.excludes(entry.path, is_folder)):
                 continue
             if not name.isascii() and _shown(name) != name:
                 yield Skipped(_shown(entry.path), "name is not valid UTF-8")

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from notesearch.notes.structure import one_line
+
 if TYPE_CHECKING:
     import yaml
 
@@ -14,10 +16,16 @@ FrontMatterFormat = Literal["", "yaml", "toml"]
 
 MAX_CHARS = 65_536
 MAX_DEPTH = 32
+# TOML promises no more; and Python refuses to write out a number of thousands of digits.
+_MOST_BITS = 64
+_TOO_DEEP = "nested too deeply"
 
 _OPENING = re.compile(r"(---|\+\+\+)[ \t]*(?:\r\n|\r|\n)")
 _YAML_CLOSING = re.compile(r"(?:^|(?<=[\r\n]))(?:---|\.\.\.)[ \t]*(?:\r\n|\r|\n|\Z)")
 _TOML_CLOSING = re.compile(r"(?:^|(?<=[\r\n]))\+\+\+[ \t]*(?:\r\n|\r|\n|\Z)")
+_TOML_KEY_PART = r"""(?:(?<![\w-])[\w-]++|"[^"\n]*+"|'[^'\n]*+')"""
+# One of these is read in a time that grows with the square of its parts.
+_LONG_TOML_KEY = re.compile(rf"{_TOML_KEY_PART}(?:[ \t]*+\.[ \t]*+{_TOML_KEY_PART}){{{MAX_DEPTH}}}")
 _KEY = re.compile(r"[\w-]+[ \t]*[:=]")
 _TOML_ERROR_LINE = re.compile(r"at line (\d+)")
 
@@ -103,7 +111,7 @@ def _load_yaml(content: str) -> tuple[dict[str, Any] | None, str]:
     except (yaml.YAMLError, ValueError) as error:  # ValueError: characters that cannot be encoded
         return None, f"front matter: {' '.join(str(error).split())}"
     except RecursionError:  # from the pure Python loader, which has no nesting limit of its own
-        return None, "front matter: nested too deeply"
+        return None, f"front matter: {_TOO_DEEP}"
 
 
 def _unsafe(content: str, loader_class: Any) -> str:
@@ -119,7 +127,7 @@ def _unsafe(content: str, loader_class: Any) -> str:
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
         if depth > MAX_DEPTH:
-            return f"front matter: line {_line(event.start_mark)}: nested too deeply"
+            return f"front matter: line {_line(event.start_mark)}: {_TOO_DEEP}"
     return ""
 
 
@@ -128,7 +136,8 @@ def _duplicate_key(root: yaml.MappingNode) -> str:
     for key, _ in root.value:
         name = str(key.value)
         if name in seen:
-            return f"front matter: line {_line(key.start_mark)}: the key {name!r} occurs twice, the last one counts"
+            line = _line(key.start_mark)
+            return f"front matter: line {line}: the key {one_line(name)!r} occurs twice, the last one counts"
         seen.add(name)
     return ""
 
@@ -141,10 +150,27 @@ def _line(mark: Any) -> int:
 def _load_toml(content: str) -> tuple[dict[str, Any] | None, str]:
     import tomllib
 
+    if _LONG_TOML_KEY.search(content):
+        return None, f"front matter: {_TOO_DEEP}"
     try:
-        return tomllib.loads(content), ""
+        data = tomllib.loads(content)
     except RecursionError:
-        return None, "front matter: nested too deeply"
+        return None, f"front matter: {_TOO_DEEP}"
     except ValueError as error:
         message = _TOML_ERROR_LINE.sub(lambda match: f"at line {int(match[1]) + 1}", str(error))
         return None, f"front matter: {message}"
+    flaw = _flaw(data)
+    return (None, f"front matter: {flaw}") if flaw else (data, "")
+
+
+def _flaw(data: dict[str, Any]) -> str:
+    """Say what in a mapping could be neither walked through nor written as text."""
+    level: list[Any] = [data]
+    for _ in range(MAX_DEPTH + 1):
+        if any(isinstance(value, int) and value.bit_length() > _MOST_BITS for value in level):
+            return f"a number has more than {_MOST_BITS} bits"
+        containers = [value for value in level if isinstance(value, dict | list)]
+        if not containers:
+            return ""
+        level = [item for value in containers for item in (value.values() if isinstance(value, dict) else value)]
+    return _TOO_DEEP

@@ -14,14 +14,19 @@ from notesearch.notes.structure import MAX_TITLE_CHARS, one_line
 from notesearch.records import Link
 
 _MAX_TAG_CHARS = 100
+# The longest path there is, each byte written as %41.
+_MAX_TARGET_CHARS = 3 * 4096
 _PLACEHOLDER = 0x100000
 # Neither a space, before which a hashtag might begin, nor a character of one.
 _HIDDEN = "\0"
 
-# Every pattern here must take linear time on any text: notes can hold megabytes in one line.
+# Every pattern here must take linear time on any text: notes can hold megabytes in one line. (A repeated group that may
+# not be given back, `++`, takes no memory for each time either.)
 _BACKTICKS = re.compile(r"(?<!`)(`+)(?!`)")
 _WIKI_LINK = re.compile(r"\[\[([^\[\]\r\n]+)\]\]")
-_RELATIVE_LINK = re.compile(r"(?<!!)\[([^\[\]]*)\]\([ \t]*(?:<([^<>\r\n]*)>|((?:[^\s()<]|\([^\s()]*\))+))")
+_RELATIVE_LINK = re.compile(r"(?<!!)\[([^\[\]]*)\]\([ \t]*(?:<([^<>\r\n]*)>|((?:[^\s()<]++|\([^\s()]*+\))++))")
+# A title, and the end; it stops where the next link may begin, or many unclosed ones would all look to the end.
+_LINK_REST = re.compile(r"[^)\[]*\)")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}:")
 # Where a `#` is part of an address or an attribute: link targets, reference definitions, bare addresses, HTML tags.
 _NO_HASHTAG = re.compile(r"\[\[[^\[\]\r\n]+\]\]|\]\([^)\r\n]*\)?|\]:[ \t]*\S+|://\S+|<[A-Za-z/!][^<>]*>")
@@ -36,7 +41,11 @@ _HEADING_LINK = re.compile(r"!?\[([^\[\]]*)\](?:\((?:[^()]|\([^()]*\))*\)|\[[^\[
 _HEADING_WIKI_LINK = re.compile(r"!?\[\[(?:[^\[\]|]*\|)?([^\[\]|]*)\]\]")
 _TAG_OR_SHORTCODE = re.compile(r"</?[A-Za-z][^<>]*>|\{\{[<%][^{}]*\}\}")
 _ATTRIBUTES = re.compile(r"\{[#.:][^{}]*\}$")
+# Emphasis is looked for from each of these to the next; a heading with more has no such words in it.
+_EMPHASIS_MARK = re.compile(r"[*_~=]")
+_MOST_EMPHASIS_MARKS = 32
 _EMPHASIS = re.compile(r"(\*{1,3}|~~|==|(?<!\w)_{1,3})(?=[^\s*~=_])([^*~=]*?[^\s*~=_])\1(?!\w)")
+_MARKUP = re.compile(r"[\\\[`<{&*_~=]")
 _ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
 
 
@@ -119,15 +128,15 @@ def note_links(text: str, visible: str, offset: int = 0) -> list[Link]:
             target = relative_target(match[2] or match[3] or "")
             if target:
                 anchor = _words(text[slice(*match.span(1))])
-                closing = visible.find(")", match.end()) + 1
-                start, end = match.start(), closing or match.end()
+                rest = _LINK_REST.match(visible, match.end())
+                start, end = match.start(), (rest or match).end()
                 found.append(Link(target, anchor or target, "relative", offset + start, offset + end))
     return sorted(found, key=lambda link: link.start)
 
 
 def relative_target(written: str) -> str:
     """The path that a link leads to, or an empty string where it leads to no other note."""
-    if _SCHEME.match(written) or written.startswith("/") or _HIDDEN in written:
+    if len(written) > _MAX_TARGET_CHARS or _SCHEME.match(written) or written.startswith("/") or _HIDDEN in written:
         return ""
     target = unquote(written.partition("#")[0].partition("?")[0])
     return target if target.lower().endswith(NOTE_SUFFIXES) else ""
@@ -136,6 +145,8 @@ def relative_target(written: str) -> str:
 def heading_words(markdown: str) -> str:
     """The words of a heading without markup; what stands in a code span is kept as it is."""
     source = markdown[: 4 * MAX_TITLE_CHARS]
+    if not _MARKUP.search(source):
+        return one_line(source)
     parts: list[str] = []
     # Code is set aside under characters of the last private use area, so that emphasis may span it.
     codes: list[str] = []
@@ -149,7 +160,9 @@ def heading_words(markdown: str) -> str:
     words = _HEADING_WIKI_LINK.sub(r"\1", words)
     words = _HEADING_LINK.sub(r"\1", _HEADING_LINK.sub(r"\1", words))
     words = _ATTRIBUTES.sub("", _TAG_OR_SHORTCODE.sub("", words))
-    words = html.unescape(_EMPHASIS.sub(r"\2", _EMPHASIS.sub(r"\2", words)))
+    if len(_EMPHASIS_MARK.findall(words)) <= _MOST_EMPHASIS_MARKS:
+        words = _EMPHASIS.sub(r"\2", _EMPHASIS.sub(r"\2", words))
+    words = html.unescape(words)
     for index, code in enumerate(codes):
         words = words.replace(chr(_PLACEHOLDER + index), code)
     return one_line(words)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from array import array
 from bisect import bisect_left, bisect_right
 
 # str.splitlines would also split at form feeds, U+2028 and others, which editors and grep do not count as line ends.
@@ -22,8 +23,9 @@ class LineTable:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.starts = [0]
-        self.ends = []
+        # Arrays take a fifth of the memory of lists: a note may be nothing but line endings.
+        self.starts = array("q", [0])
+        self.ends = array("q")
         for match in _LINE_END.finditer(text):
             self.ends.append(match.start())
             self.starts.append(match.end())

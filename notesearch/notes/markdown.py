@@ -13,9 +13,13 @@ from notesearch.notes.structure import LineRange
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
 
-# markdown-it needs up to 20 µs a line on adversarial input; larger notes are exports and logs, for which headings,
+# markdown-it needs up to 60 µs a line on adversarial input; larger notes are exports and logs, for which headings,
 # fences and blank lines say enough.
 MAX_PARSED_CHARS = 200_000
+MAX_PARSED_LINES = 20_000
+# It fills up each row of a table to the width of the first, so a wide line and many short ones make millions of cells.
+# Where these are written out, each takes more than a character.
+_FEW_CELLS = 1_000
 # Each level reads its lines again. What is nested deeper stays part of the block around it.
 _MAX_NESTING = 12
 _RAW_HTML = ("<script", "<style", "<pre", "<textarea")
@@ -24,7 +28,24 @@ _RAW_HTML = ("<script", "<style", "<pre", "<textarea")
 def markdown_ranges(table: LineTable, first_line: int) -> Iterator[LineRange]:
     """Headings, code, and what belongs together (a list, a table, a quotation) in the lines from `first_line` on."""
     body = table.text[table.starts[first_line] :]
-    return _parsed_ranges(body, first_line) if len(body) <= MAX_PARSED_CHARS else _scanned_ranges(table, first_line)
+    is_huge = len(body) > MAX_PARSED_CHARS or len(table) - first_line > MAX_PARSED_LINES
+    if is_huge or ("|" in body and _most_cells(table, first_line) > len(body) + _FEW_CELLS):
+        return _scanned_ranges(table, first_line)
+    return _parsed_ranges(body, first_line)
+
+
+def _most_cells(table: LineTable, first_line: int) -> int:
+    """An upper bound for the cells of all tables, which end at a blank line."""
+    cells = rows = columns = 0
+    for index in range(first_line, len(table)):
+        line = table.line(index)
+        if line.strip():
+            rows += 1
+            columns = max(columns, line.count("|") + 1)
+        else:
+            cells += rows * columns
+            rows = columns = 0
+    return cells + rows * columns
 
 
 @cache

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import re
+import secrets
 import stat
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,10 +14,15 @@ from pathlib import Path
 from notesearch.errors import NoteNotWritable
 
 # Hidden, so that `find_notes` never takes it for a note.
-_TEMPORARY_PREFIX = ".notesearch-"
+_TEMPORARY_NAME = re.compile(r"\.notesearch-[0-9a-f]{16}")
 
 
-def replace_file(path: Path, expected: bytes, new: bytes) -> None:
+def new_temporary_name() -> str:
+    """A name that no file has, for the moment in which the new bytes lie beside the old ones."""
+    return f".notesearch-{secrets.token_hex(8)}"
+
+
+def replace_file(path: Path, expected: bytes, new: bytes, temporary_name: str = "") -> None:
     """Replace what a file holds; its mode, owner, times and extended attributes stay.
 
     At every moment, the file is there with all of its old or all of its new bytes. Of a symlink, the target is
@@ -26,14 +32,27 @@ def replace_file(path: Path, expected: bytes, new: bytes) -> None:
         path: The file.
         expected: What it holds.
         new: What it is to hold.
+        temporary_name: As `new_temporary_name` gives it, for a caller who would remove what a killed run leaves.
 
     Raises:
         NoteNotWritable: It holds something else by now, or cannot be replaced; the message is a short reason.
     """
     with _refusals():
         target, status = _replaceable(path)
-        _replace(target, status, expected, new)
+        _replace(target, status, expected, new, temporary_name or new_temporary_name())
         _sync_folder(target.parent)
+
+
+def remove_leftover(path: Path, temporary_name: str) -> None:
+    """Remove what a run left beside a file that was killed while it replaced it; nobody may be replacing it now.
+
+    Args:
+        path: The file.
+        temporary_name: What `replace_file` was given; of any other name, nothing is removed.
+    """
+    if _TEMPORARY_NAME.fullmatch(temporary_name):
+        with suppress(OSError):  # mostly it is not there; where its folder may not be written, it has to stay
+            (Path(os.path.realpath(path)).parent / temporary_name).unlink()
 
 
 def check_replaceable(path: Path) -> None:
@@ -76,9 +95,9 @@ def _refuse(target: Path, status: os.stat_result) -> None:
         raise NoteNotWritable("read-only folder")
 
 
-def _replace(target: Path, status: os.stat_result, expected: bytes, new: bytes) -> None:
-    descriptor, name = tempfile.mkstemp(prefix=_TEMPORARY_PREFIX, dir=target.parent)
-    temporary = Path(name)
+def _replace(target: Path, status: os.stat_result, expected: bytes, new: bytes, temporary_name: str) -> None:
+    temporary = target.with_name(temporary_name)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with open(descriptor, "wb") as file:  # noqa: PTH123 - from a descriptor
             file.write(new)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
@@ -35,7 +36,7 @@ class TokenIndex:
             offset: What to add to them.
             end: One past the last character of the text.
         """
-        self.starts: list[int] = []
+        self.starts = array("q")
         last = offset
         for start in (*(start + offset for start in starts), end):
             if start - last > _MAX_TOKEN_CHARS:

@@ -154,8 +154,9 @@ def _check(before: Note, text: str, added: Sequence[str]) -> None:
     after = parse_note(before.path, text, _NO_DATE)
     if problem := parse_front_matter(text).problem:
         raise NoteNotWritable(f"{problem}, once the tags are written")
-    old = [tag for tag in after.tags if tag in before.tags]
-    new = [tag for tag in after.tags if tag not in before.tags]
+    known = set(before.tags)
+    old = [tag for tag in after.tags if tag in known]
+    new = [tag for tag in after.tags if tag not in known]
     if old != list(before.tags) or new != list(added):
         raise NoteNotWritable("the tags would not be read as they are meant")
     if _all_but_tags(before) != _all_but_tags(after):
@@ -198,9 +199,9 @@ def _is_read_elsewhere(text: str, tags: Sequence[str]) -> bool:
 
     try:
         data = yaml.load(text[slice(*front_matter.span)], getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        found = {str(key).lower(): _only_text(value) for key, value in data.items()}
     except (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
         return False  # most of these come from values such as `2024-02-31` and `!!bool maybe`
-    found = {str(key).lower(): _only_text(value) for key, value in data.items()}
     return set(tags) <= set(unique_tags(written_tags(found)))
 
 

@@ -12,6 +12,8 @@ from notesearch.words import STOPWORDS, find_words
 _MOST_WORDS = 128
 # Beside more words than this, quotation marks belong to a pasted text and ask for nothing.
 _MOST_WORDS_BESIDE_PHRASES = 8
+# Nor do so many.
+_MOST_PHRASES = 16
 
 _PHRASE = re.compile(r'"([^"]+)"')
 _ENDS = " .,;!?"
@@ -55,4 +57,6 @@ def _phrases(text: str) -> tuple[str, ...]:
     if len(beside) > _MOST_WORDS_BESIDE_PHRASES:
         return ()
     # A question mark may stand inside the marks and belong to the question: Who wrote "Walking in Fresno?"
-    return tuple(phrase.rstrip(_ENDS).strip() for phrase in _PHRASE.findall(text) if any(find_words(phrase)))
+    phrases = dict.fromkeys(_PHRASE.findall(text))
+    telling = {phrase.rstrip(_ENDS).strip(): None for phrase in phrases if any(find_words(phrase))}
+    return tuple(telling) if len(telling) <= _MOST_PHRASES else ()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from notesearch.encoders import find_model, prepare
+from notesearch.encoders import find_model, forget_prepared, prepare
 from notesearch.encoders.adaptation import adapt
 from notesearch.tagging.contents import ContentReader
 from notesearch.tagging.contest import Progress, compare
@@ -92,4 +92,5 @@ def adapt_base(
     lead, spread = compare(Ridge(adapted), adapted, Ridge(material), material, rows, folds)
     if lead > spread:
         return Adapted(adapted_need, adapted, Adaptation(lead, spread, kept=True))
+    forget_prepared(config.fingerprint)
     return Adapted(need, material, Adaptation(lead, spread, kept=False))

@@ -6,9 +6,9 @@ import hashlib
 import json
 import os
 import re
-import tempfile
+import shutil
 from collections.abc import Callable, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,8 +17,9 @@ import numpy as np
 
 from notesearch.encoders import PreparedModel, prepare_into, read_encoder_config, read_prepared
 from notesearch.errors import ModelError, UsageError
-from notesearch.private import make_private_folder
+from notesearch.private import seal, working_folder
 from notesearch.tagging.calibration import Calibration
+from notesearch.tagging.classifier_sense import require_sense
 from notesearch.tagging.heads import Heads
 from notesearch.tagging.labels import Example
 from notesearch.tagging.terms import Vocabulary
@@ -92,16 +93,22 @@ def classifiers_dir(index_dir: Path) -> Path:
 
 
 def classifier_dir(index_dir: Path, name: str) -> Path:
-    """Where a classifier is.
+    """Where a classifier is, or is to be.
 
     Raises:
-        UsageError: The name is none for a folder.
+        UsageError: The name is none for a folder, or differs only in case from that of another classifier.
     """
     if not _NAME.fullmatch(name):
         raise UsageError(
             f"{name!r} is no name for a classifier", "Use up to 64 letters, digits, dots, dashes and underscores."
         )
-    return classifiers_dir(index_dir) / name
+    # Not every file system can tell them apart.
+    folder = classifiers_dir(index_dir)
+    known = [path.name for path in folder.iterdir()] if os.access(folder, os.R_OK) else []
+    alike = [other for other in known if other.lower() == name.lower()]
+    if alike and name not in alike:
+        raise UsageError(f"there is no classifier {name!r}, but one called {alike[0]!r}", "Use that name, or another.")
+    return folder / name
 
 
 def save_classifier(directory: Path, classifier: Classifier, write_more: Callable[[Path], None]) -> None:
@@ -118,17 +125,16 @@ def save_classifier(directory: Path, classifier: Classifier, write_more: Callabl
     from safetensors import SafetensorError
 
     try:
-        make_private_folder(directory.parent)
-        with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".writing-") as temporary:
-            made = Path(temporary) / "classifier"
+        with working_folder(directory.parent, ".writing-") as folder:
+            made = folder / "classifier"
             made.mkdir(mode=0o700)
             files = _write_parts(made, classifier)
             write_more(made)
             if classifier.heads.tuned is not None:
                 files += _prepare_tuned(made)
             _write_record(made, classifier, files)
-            _seal(made)
-            _put_in_place(made, directory, Path(temporary) / "replaced")
+            seal(made)
+            _put_in_place(made, directory)
     except (OSError, SafetensorError) as error:
         reason = (isinstance(error, OSError) and error.strerror) or error
         raise ModelError(
@@ -136,16 +142,24 @@ def save_classifier(directory: Path, classifier: Classifier, write_more: Callabl
         ) from error
 
 
-def _put_in_place(made: Path, directory: Path, replaced: Path) -> None:
-    if not directory.exists():
-        made.rename(directory)
-        return
-    directory.rename(replaced)
+def _put_in_place(made: Path, directory: Path) -> None:
+    """Puts a folder in the place of another, which `load_classifier` finds even if this is cut short."""
+    former = _former(directory)
+    if directory.exists():
+        shutil.rmtree(former, ignore_errors=True)  # of a process that was killed
+        directory.rename(former)
     try:
         made.rename(directory)
     except BaseException:
-        replaced.rename(directory)
+        with suppress(FileNotFoundError):
+            former.rename(directory)
         raise
+    shutil.rmtree(former, ignore_errors=True)
+
+
+def _former(directory: Path) -> Path:
+    """Where a classifier is while another is put in its place."""
+    return directory.with_name(f".former-{directory.name}")
 
 
 def load_classifier(directory: Path) -> Classifier | None:
@@ -154,10 +168,11 @@ def load_classifier(directory: Path) -> Classifier | None:
     Raises:
         ModelError: It is damaged, or was written by another version of notesearch.
     """
-    if not directory.is_dir():
+    found = next((place for place in (directory, _former(directory)) if place.is_dir()), None)
+    if found is None:
         return None
     with _damage_told(directory):
-        record = json.loads((directory / _RECORD).read_text(encoding="utf-8"))
+        record = json.loads((found / _RECORD).read_text(encoding="utf-8"))
         if record.get("format") != _FORMAT:
             raise ModelError(
                 f"the classifier in {directory} is of another version of notesearch", _how_to_mend(directory)
@@ -165,9 +180,11 @@ def load_classifier(directory: Path) -> Classifier | None:
         if record.pop("sha256") != _record_digest(record):
             raise ValueError(f"{_RECORD} is not as it was written")
         for name, digest in record["files"].items():
-            if _digest(directory / name) != digest:
+            if _digest(found / name) != digest:
                 raise ValueError(f"{name} is not as it was written")
-        return _read(directory, record)
+        classifier = _read(found, record)
+        require_sense(classifier)
+        return classifier
 
 
 def base_dir(directory: Path) -> Path:
@@ -285,7 +302,7 @@ def _damage_told(directory: Path) -> Iterator[None]:
 
     try:
         yield
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, SafetensorError) as error:
         reason = f"{error.filename} is missing" if isinstance(error, FileNotFoundError) else error
         raise ModelError(f"the classifier in {directory} is damaged: {reason}", _how_to_mend(directory)) from error
 
@@ -306,14 +323,3 @@ def _record_digest(record: dict[str, Any]) -> str:
 def _digest(file: Path) -> str:
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
-
-
-def _seal(directory: Path) -> None:
-    """Makes all files private and sees them on the disk, so that what is there after a crash is whole."""
-    for file in [path for path in directory.rglob("*") if path.is_file()]:
-        file.chmod(0o600)
-        descriptor = os.open(file, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

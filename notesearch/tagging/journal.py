@@ -10,18 +10,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
-from notesearch.errors import NoteNotWritable, NoteUnreadable, UsageError
+from notesearch.errors import NoteNotWritable, NoteUnreadable, StoreError, UsageError
 from notesearch.notes import NoteFile, read_bytes
 from notesearch.notes.decode import decode
 from notesearch.notes.lines import LineTable
-from notesearch.notes.replace import replace_file
+from notesearch.notes.replace import new_temporary_name, remove_leftover, replace_file
 from notesearch.notes.tag_edit import plan_tag_edit
 from notesearch.records import Skipped
-from notesearch.tagging.journal_file import Entry, JournalWriter, mark_as_undone, newest_journal, opened_journal
+from notesearch.tagging.journal_file import (
+    Entry,
+    JournalWriter,
+    discard_journal,
+    mark_as_undone,
+    newest_journal,
+    opened_journal,
+)
 
 _CONTEXT_LINES = 3
 
@@ -81,6 +89,7 @@ def apply_tags(directory: Path, notes: Iterable[TaggedNote]) -> WriteReport:
     Raises:
         StoreError: The journal cannot be written. What was done until then can be undone.
     """
+    _clear_leftovers(directory)
     outcome = _Outcome()
     with JournalWriter(directory) as journal:
         for note in notes:
@@ -94,6 +103,17 @@ def apply_tags(directory: Path, notes: Iterable[TaggedNote]) -> WriteReport:
     return outcome.report()
 
 
+def _clear_leftovers(directory: Path) -> None:
+    """Remove what the last run left beside notes, if it was killed; those before it were looked after by that run."""
+    path = newest_journal(directory)
+    if path is None:
+        return
+    # Where a living process uses the journal, nothing is left; that one is damaged is for `undo_last` to say.
+    with suppress(StoreError), opened_journal(path) as entries:
+        for entry in entries:
+            remove_leftover(Path(entry.path), entry.temporary_name)
+
+
 def _apply(journal: JournalWriter, note: TaggedNote) -> bool:
     """Write the tags into a note; False where it has them."""
     edit = plan_tag_edit(note.path, note.data, note.tags)
@@ -101,9 +121,10 @@ def _apply(journal: JournalWriter, note: TaggedNote) -> bool:
         return False
     new = edit.applied_to(note.data)
     path = os.path.abspath(note.path)  # noqa: PTH100 - Path.absolute keeps `..`
-    journal.write(Entry(path, edit, before=_hash(note.data), after=_hash(new)))
+    entry = Entry(path, edit, _hash(note.data), _hash(new), new_temporary_name())
+    journal.write(entry)
     try:
-        replace_file(note.path, note.data, new)
+        replace_file(note.path, note.data, new, entry.temporary_name)
     except NoteNotWritable:
         journal.take_back()
         raise
@@ -126,20 +147,23 @@ def undo_last(directory: Path) -> WriteReport:
         UsageError: There is nothing to undo.
         StoreError: The journal cannot be read, or another process is writing it.
     """
-    path = newest_journal(directory)
-    if path is None:
-        raise UsageError("there is nothing to undo", "Each run that wrote tags can be undone once, the last one first.")
     outcome = _Outcome()
-    with opened_journal(path) as entries:
-        for entry in reversed(entries):
-            _undo(entry, outcome)
-        if not any(skipped.for_now for skipped in outcome.refused):
-            mark_as_undone(path)
-    return outcome.report()
+    while path := newest_journal(directory):
+        with opened_journal(path) as entries:
+            if not entries:
+                discard_journal(path)
+                continue
+            for entry in reversed(entries):
+                _undo(entry, outcome)
+            if not any(skipped.for_now for skipped in outcome.refused):
+                mark_as_undone(path)
+        return outcome.report()
+    raise UsageError("there is nothing to undo", "Each run that wrote tags can be undone once, the last one first.")
 
 
 def _undo(entry: Entry, outcome: _Outcome) -> None:
     path, shown = Path(entry.path), _shown(entry.path)
+    remove_leftover(path, entry.temporary_name)
     try:
         data = read_bytes(NoteFile(path, 0, 0))
     except NoteUnreadable as error:
@@ -153,7 +177,7 @@ def _undo(entry: Entry, outcome: _Outcome) -> None:
         outcome.refused.append(Skipped(shown, "changed since the tags were written"))
     else:
         try:
-            replace_file(path, data, old)
+            replace_file(path, data, old, entry.temporary_name)
             outcome.written.append(shown)
         except NoteNotWritable as error:
             outcome.refused.append(Skipped(shown, error.message, for_now=True))
@@ -179,7 +203,8 @@ def diff_of(note: TaggedNote) -> str:
     behind = before[len(before) - tail :][:_CONTEXT_LINES]
     removed, added = before[first : len(before) - tail], after[first : len(after) - tail]
     around = first - start + len(behind)
-    path = _shown(os.fspath(note.path)).lstrip("/")
+    # A line end in its name would begin lines of the difference that are none.
+    path = "".join(char if char.isprintable() else "\ufffd" for char in _shown(os.fspath(note.path)).lstrip("/"))
     return "".join(
         [
             f"--- a/{path}\n+++ b/{path}\n",

@@ -31,12 +31,15 @@ class Entry:
         edit: What changes.
         before: SHA-256 of the file before it, in hexadecimal.
         after: SHA-256 of the file after it.
+        temporary_name: Of the file beside it that is there while it is replaced, and left there if that is killed;
+            empty in journals that were written before it was recorded.
     """
 
     path: str
     edit: FileEdit
     before: str
     after: str
+    temporary_name: str
 
 
 class JournalWriter:
@@ -99,18 +102,30 @@ class JournalWriter:
     def _create(self) -> None:
         if not self._directory.is_dir():
             make_private_folder(self._directory)
-        while self._path is None:
+        while not self._is_ours():
             path = self._directory / _next_name(self._directory)
             try:
                 self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
-                self._path = path
             except FileExistsError:
                 continue  # another process took the name
-        os.fchmod(self._descriptor, 0o600)
-        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+            self._path = path
+            os.fchmod(self._descriptor, 0o600)
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
         folder = os.open(self._directory, os.O_RDONLY)
-        os.fsync(folder)
-        os.close(folder)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def _is_ours(self) -> bool:
+        """Whether the journal is there and locked; before it was, it could be taken for what a killed run left."""
+        if self._path is None:
+            return False
+        if os.fstat(self._descriptor).st_nlink:
+            return True
+        os.close(self._descriptor)
+        self._path = None
+        return False
 
 
 def newest_journal(directory: Path) -> Path | None:
@@ -146,6 +161,16 @@ def opened_journal(path: Path) -> Iterator[list[Entry]]:
         os.close(descriptor)
 
 
+def discard_journal(path: Path) -> None:
+    """Remove a journal without entries, which a run left that was killed before it changed a note.
+
+    Raises:
+        StoreError: It cannot be removed.
+    """
+    with _translated(path):
+        path.unlink()
+
+
 def mark_as_undone(path: Path) -> None:
     """Give a journal the name by which it is not found any more.
 
@@ -178,6 +203,7 @@ def _to_line(entry: Entry) -> bytes:
         "inserted": b64encode(entry.edit.inserted).decode(),
         "before": entry.before,
         "after": entry.after,
+        "temporary": entry.temporary_name,
     }
     return json.dumps(fields).encode() + b"\n"
 
@@ -188,7 +214,7 @@ def _entries(path: Path, content: bytes) -> list[Entry]:
     for number, line in enumerate(lines, 1):
         try:
             entries.append(_from_line(line))
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
             if number < len(lines):
                 hint = "No note was touched. Delete that file to go on to the run before it."
                 raise StoreError(f"{path} is damaged in line {number}", hint) from error
@@ -199,7 +225,8 @@ def _from_line(line: bytes) -> Entry:
     fields = json.loads(line)
     removed, inserted = (b64decode(fields[name], validate=True) for name in ("removed", "inserted"))
     edit = FileEdit(int(fields["start"]), removed, inserted)
-    return Entry(str(fields["path"]), edit, str(fields["before"]), str(fields["after"]))
+    before, after = (str(fields[name]) for name in ("before", "after"))
+    return Entry(str(fields["path"]), edit, before, after, str(fields.get("temporary", "")))
 
 
 @contextmanager

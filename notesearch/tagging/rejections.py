@@ -55,7 +55,7 @@ def read_rejections(index_dir: Path, contents: ContentReader, labelled: Containe
     for line in lines:
         try:
             paths.append(str(json.loads(line)["path"]))
-        except (ValueError, KeyError, TypeError):  # half a line, of a process that was killed
+        except (ValueError, KeyError, TypeError, RecursionError):  # half a line, of a process that was killed
             continue
     found = []
     for path in dict.fromkeys(paths):

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ from notesearch.evaluation.learnt import read_learnt_from
 from notesearch.evaluation.own_notes import read_notes
 from notesearch.evaluation_api import Progress, files_of_index
 from notesearch.notes import find_known_items
-from notesearch.private import make_private_folder
+from notesearch.private import make_private_folder, seal
 from notesearch.records import Skipped
 from notesearch.settings import Settings
 from notesearch.storage import IndexReader, StoredChunk
@@ -83,7 +83,7 @@ def tune(
     tell = progress or (lambda what, done, total: None)
     if options.output:
         _require_free(options.output)
-    with closing(IndexReader(settings.index_dir)) as reader:
+    with IndexReader(settings.index_dir) as reader:
         made_with = reader.fingerprint
         given, skipped = _given_pairs(reader, settings, options)
     settings = replace(settings, token_model=settings.token_model or made_with.token_model or "none")
@@ -101,7 +101,7 @@ def tune(
         checkpoint = Checkpoint(folder / _CHECKPOINT, _training_key(config, material, options.seed))
         trainer = Trainer(source, config, material, general_set(), seed=options.seed, progress=tell)
         trainer.fit(checkpoint)
-        report = _decide(settings, model, material, trainer, tell)
+        report = _decide(settings, model, material, trainer, folder, tell)
         if report.kept:
             target = options.output or folder / f"tuned-{datetime.now():%Y%m%d-%H%M%S}"
             report = replace(report, directory=target)
@@ -112,17 +112,19 @@ def tune(
 
 @contextmanager
 def _only_one(folder: Path) -> Iterator[None]:
-    """Makes the folder, and sees to it that nobody else tunes there meanwhile."""
+    """Makes the folder, sees to it that nobody else tunes there meanwhile, and says so if it cannot be written."""
     from filelock import FileLock, Timeout
 
-    make_private_folder(folder)
     try:
+        make_private_folder(folder)
         with FileLock(folder / _LOCK, timeout=0, mode=0o600):
             for left in folder.glob(f"{_UNFINISHED}*"):  # by a run that was killed
                 shutil.rmtree(left, ignore_errors=True)
             yield
     except Timeout as error:
         raise IndexBusy(f"another process is tuning in {folder}", "Try again when it has finished.") from error
+    except OSError as error:
+        raise ModelError(f"cannot write to {folder}: {error.strerror or error}", "Is the disk full?") from error
 
 
 def _require_free(output: Path) -> None:
@@ -134,13 +136,18 @@ def _require_free(output: Path) -> None:
         raise UsageError(f"nothing can be written into {existing}", "Name another place: --output DIR")
 
 
-def _decide(settings: Settings, model: str, material: Material, trainer: Trainer, tell: Progress) -> TuningReport:
-    """Chooses a share of the training, tries it out, and says whether it is to be kept."""
+def _decide(
+    settings: Settings, model: str, material: Material, trainer: Trainer, folder: Path, tell: Progress
+) -> TuningReport:
+    """Chooses a share of the training, tries it out, and says whether it is to be kept.
+
+    What it is tried out on, copies of the notes among it, lies in `folder` and is gone afterwards.
+    """
     qualities = trainer.qualities()
     share = choose_share(qualities)
     trial = None
     if share:
-        with tempfile.TemporaryDirectory(prefix="notesearch-tune-") as temporary:
+        with tempfile.TemporaryDirectory(dir=folder, prefix=_UNFINISHED) as temporary:
             trainer.save(share, Path(temporary) / "model")
             trial = hold_trial(settings, model, Path(temporary), material, general_set(), tell)
     kept, verdict = decide(trial)
@@ -162,12 +169,18 @@ def _training_key(config: EncoderConfig, material: Material, seed: int) -> str:
 
 def _keep(trainer: Trainer, report: TuningReport, material: Material, target: Path) -> None:
     """Puts the tuned encoder where it is to be: complete, with its card, or not at all."""
+    unfinished = target.with_name(f"{_UNFINISHED}{target.name}")
     try:
         make_private_folder(target.parent)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=_UNFINISHED) as temporary:
-            trainer.save(report.share, Path(temporary) / "model")
-            write_card(Path(temporary) / "model", report, material.learnt_from)
-            (Path(temporary) / "model").rename(target)
+        shutil.rmtree(unfinished, ignore_errors=True)  # by a run for the same place that was killed
+        unfinished.mkdir(mode=0o700)
+        try:
+            trainer.save(report.share, unfinished / "model")
+            write_card(unfinished / "model", report, material.learnt_from)
+            seal(unfinished / "model")
+            (unfinished / "model").rename(target)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
     except OSError as error:
         raise ModelError(f"cannot write {target}: {error.strerror or error}", "Name another: --output DIR") from error
 

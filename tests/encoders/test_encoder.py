@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from notesearch.encoders import CodedWord, Encoder, EncoderConfig, PreparedModel, expand, max_similarities, open_encoder
+from notesearch.encoders.encoder import load_tokenizer
 from notesearch.encoders.token_codes import compress
 from notesearch.errors import ModelError
 
@@ -320,3 +321,24 @@ def test_each_word_of_a_text_is_closest_to_itself(default_encoder: Encoder, pass
         assert met == [word.word for word in query.words]
         similarities = max_similarities(query.word_vectors, vectors, [len(vectors)])
         np.testing.assert_allclose(similarities, 1, atol=0.15)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "word " * 30_000,
+        "a line of words\n" * 9_000,
+        "the quick brown fox, jumping; over\tthe lazy dog's back.\n\n" * 2_500,
+        "  " + "tea, " * 30_000,
+    ],
+)
+def test_the_tokens_of_a_long_text_start_where_they_do_in_the_whole(default_encoder: Encoder, text: str) -> None:
+    whole = load_tokenizer(default_encoder._tokenizer_file).encode(text, add_special_tokens=False)
+    assert len(text) > 100_000
+    assert default_encoder.token_starts(text) == [start for start, _ in whole.offsets]
+
+
+def test_a_word_that_is_longer_than_what_is_tokenised_at_once_is_cut(default_encoder: Encoder) -> None:
+    text = "#" * 250_000 + " end"
+    starts = default_encoder.token_starts(text)
+    assert starts == [*range(250_000), 250_001]

@@ -298,8 +298,42 @@ def test_the_fingerprint_tells_encoders_apart_but_not_names(tiny_bert: Path, cha
     assert len(set(seen)) == len(seen) == 7
 
 
+def test_the_fingerprint_tells_tokenizers_and_architectures_apart(tiny_bert: Path, change_json: Change) -> None:
+    seen = [read_encoder_config("tiny", tiny_bert).fingerprint]
+    for change in ({"transformers_version": "0.1"}, {"_name_or_path": "elsewhere"}, {"use_cache": False}):
+        change_json(tiny_bert / "config.json", **change)
+        assert read_encoder_config("tiny", tiny_bert).fingerprint == seen[0]
+    change_json(tiny_bert / "config.json", layer_norm_eps=1e-5)
+    seen.append(read_encoder_config("tiny", tiny_bert).fingerprint)
+    text = (tiny_bert / "tokenizer.json").read_text()
+    (tiny_bert / "tokenizer.json").write_text(text.replace('"lowercase": true', '"lowercase": false'))
+    assert (tiny_bert / "tokenizer.json").read_text() != text
+    seen.append(read_encoder_config("tiny", tiny_bert).fingerprint)
+    (tiny_bert / "tokenizer.json").unlink()
+    (tiny_bert / "vocab.txt").write_text("[PAD]\n[UNK]\n")
+    seen.append(read_encoder_config("tiny", tiny_bert).fingerprint)
+    (tiny_bert / "vocab.txt").write_text("[UNK]\n[PAD]\n")
+    seen.append(read_encoder_config("tiny", tiny_bert).fingerprint)
+    assert len(set(seen)) == len(seen) == 5
+
+
+def test_the_default_model_has_the_fingerprint_that_it_always_had(default_source: Path, tmp_path: Path) -> None:
+    # Where this changes, everybody has to make the index anew.
+    fingerprint = "fb756c3ed60bd2f93f29b73fc9fbbdb1"
+    assert read_encoder_config(DEFAULT_MODEL, default_source).fingerprint == fingerprint
+    copy = Path(shutil.copytree(default_source, tmp_path / "copy"))
+    assert read_encoder_config(str(copy), copy).fingerprint == fingerprint
+    (copy / "tokenizer.json").write_text((copy / "tokenizer.json").read_text() + " ")
+    assert read_encoder_config(str(copy), copy).fingerprint != fingerprint
+
+
+def test_no_more_tokens_than_there_are_positions(tiny_bert: Path, change_json: Change) -> None:
+    change_json(tiny_bert / "sentence_bert_config.json", max_seq_length=10_000)
+    assert read_encoder_config("tiny", tiny_bert).max_tokens == 64
+
+
 def test_the_fingerprint_is_the_same_everywhere(tiny_bert: Path) -> None:
     # Where this changes, so does every index: give it a line in the CHANGELOG.
     config = read_encoder_config("tiny", tiny_bert)
-    fixed = replace(config, name="a", weights_sha256="0" * 64)
+    fixed = replace(config, name="a", weights_sha256="0" * 64, files_sha256="")
     assert fixed.fingerprint == replace(fixed, name="b").fingerprint == "4f9e124b80013c96748de3c0c8b25d73"

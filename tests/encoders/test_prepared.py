@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -102,6 +106,71 @@ def test_a_damaged_cache_is_not_loaded_but_made_again(
     assert sorted(path.name for path in again.directory.iterdir()) == FILES
     assert list(own_cache.iterdir()) == [again.directory]
     np.testing.assert_array_equal(open_encoder(again).encode_query("river").vector, expected)
+
+
+def flip_a_bit(path: Path) -> None:
+    """What a failing disk does: neither size nor time tell of it."""
+    status = path.stat()
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+@pytest.mark.parametrize("file", ["model.onnx", "tokenizer.json"])
+def test_a_flipped_bit_is_noticed_where_there_is_time_to_look(tiny_bert: Path, own_cache: Path, file: str) -> None:
+    first = prepare(str(tiny_bert))
+    expected = open_encoder(first).encode_query("river").vector
+    flip_a_bit(first.directory / file)
+    assert load_prepared(first.config.fingerprint) is not None  # a search has none
+    assert load_prepared(first.config.fingerprint, thoroughly=True) is None
+    again = prepare(str(tiny_bert))
+    assert load_prepared(first.config.fingerprint, thoroughly=True) == again == first
+    np.testing.assert_array_equal(open_encoder(again).encode_query("river").vector, expected)
+    assert list(own_cache.iterdir()) == [again.directory]
+
+
+@pytest.mark.parametrize("file", ["model.onnx", "tokenizer.json"])
+def test_a_flipped_bit_in_a_copy_is_noticed_at_once(tiny_bert: Path, own_cache: Path, file: str) -> None:
+    first = prepare(str(tiny_bert))
+    os.utime(first.directory / file)
+    assert load_prepared(first.config.fingerprint) == first
+    flip_a_bit(first.directory / file)
+    assert load_prepared(first.config.fingerprint) is None
+
+
+def test_files_without_checksums_serve_searches_and_are_made_again_by_the_next_run(
+    tiny_bert: Path, own_cache: Path
+) -> None:
+    first = prepare(str(tiny_bert))
+    record = json.loads((first.directory / "encoder.json").read_text())
+    for key in ("sha256", "mtimes_ns"):
+        del record[key]
+    (first.directory / "encoder.json").write_text(json.dumps(record))
+    assert load_prepared(first.config.fingerprint) == first
+    prepare(str(tiny_bert))
+    assert load_prepared(first.config.fingerprint, thoroughly=True) == first
+
+
+def test_what_is_prepared_is_private_whatever_the_umask(tiny_bert: Path, own_cache: Path) -> None:
+    before = os.umask(0)
+    try:
+        first = prepare(str(tiny_bert))
+    finally:
+        os.umask(before)
+    folders = [first.directory, *own_cache.parents[:2], own_cache]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folders} == {0o700}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in first.directory.iterdir()} == {0o600}
+
+
+def test_processes_that_prepare_a_model_at_once_do_not_hinder_each_other(tiny_bert: Path, own_cache: Path) -> None:
+    code = "import sys; from notesearch.encoders import prepare; print(prepare(sys.argv[1]).directory)"
+    command = [sys.executable, "-c", code, str(tiny_bert)]
+    started = [subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8") for _ in range(3)]
+    said = {process.communicate(timeout=120)[0].strip() for process in started}
+    assert [process.returncode for process in started] == [0, 0, 0]
+    assert said == {str(path) for path in own_cache.iterdir()}
+    assert load_prepared(prepare(str(tiny_bert)).config.fingerprint, thoroughly=True) is not None
 
 
 @pytest.mark.parametrize("step", ["write_tokenizer", "_write_float_model", "_keep_best_precision"])

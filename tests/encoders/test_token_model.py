@@ -488,7 +488,7 @@ def test_unknown_modules_are_refused(own_source: Path, kind: str) -> None:
     path = own_source / "modules.json"
     entries = json.loads(path.read_text(encoding="utf-8"))
     write_json(path, [*entries, {"idx": 4, "name": "4", "path": "4_Own", "type": kind}])
-    with pytest.raises(ModelError, match=f"cannot run: {kind.rsplit('.', 1)[-1]}"):
+    with pytest.raises(ModelError, match=f"cannot run: .*{kind.rsplit('.', 1)[-1]}"):
         open_token_model(str(own_source))
 
 
@@ -498,7 +498,7 @@ def test_code_of_the_checkpoint_is_not_run(own_source: Path) -> None:
     entries[1]["type"] = "modeling_own.Dense"
     write_json(path, entries)
     (own_source / "modeling_own.py").write_text("raise SystemExit('was run')", encoding="utf-8")
-    with pytest.raises(ModelError, match="cannot load"):
+    with pytest.raises(ModelError, match=r"cannot run: modeling_own\.Dense"):
         open_token_model(str(own_source))
 
 

@@ -166,9 +166,17 @@ def test_chunks_of_any_note(lines: list[str], newline: str, budget: int, overlap
         assert len(token_starts(chunk.text)) <= budget + 1  # type: ignore[operator]
 
 
-@given(st.text(), st.integers(8, 30), st.integers(0, 1))
-def test_chunks_of_any_text(text: str, budget: int, overlap: int) -> None:
-    note = parse(text)
+# Whatever may be taken for the end of a line, in any mixture; marks of all formats; halves of characters.
+ANY_TEXT = st.text(
+    st.sampled_from("\r\n\x0b\x0c\x1c\x85\u2028\ufeff\ud800\udfff\0\u0301")
+    | st.sampled_from("#*-=`|>[]():+. \t字。")
+    | st.characters(codec=None),
+)
+
+
+@given(ANY_TEXT, st.sampled_from(["a.md", "a.org", "a.rst", "a.txt"]), st.integers(8, 30), st.integers(0, 1))
+def test_chunks_of_any_text(text: str, name: str, budget: int, overlap: int) -> None:
+    note = parse(text, name)
     found = chunk_note(note, words, Chunking(budget, overlap))
     check_chunks(note, found, overlap)
     for chunk in found:

@@ -89,6 +89,24 @@ def test_a_huge_note_is_scanned_by_lines() -> None:
     assert [text for kind, text in shape(note) if kind == "c"] == ["```py\n# no\n````x\n```", "~~~~\n~~~"]
 
 
+@pytest.mark.parametrize(
+    "table",
+    ["a\n|b|c|\n|-|-|\n|d|e|\n", "> |b|c|\n> |-|-|\n> |d|e|\n", f"|{'b|' * 300}\n|{'-|' * 300}\n|{'c|' * 300}\n"],
+)
+def test_a_table_that_is_written_out_is_parsed(table: str) -> None:
+    assert headings(parse(f"{table}\nSet\next\n===\n")) == [(1, "Set ext")]
+
+
+def test_a_table_that_would_have_to_be_filled_up_is_scanned_by_lines() -> None:
+    # Six million cells, for twenty thousand characters.
+    text = f"|{'b|' * 1000}\n|{'-|' * 1000}\n" + "a\n" * 6000
+    assert headings(parse(f"# One\n\n{text}\nno\n==\n\n# Two\n")) == [(1, "One"), (1, "Two")]
+
+
+def test_a_note_of_very_many_lines_is_scanned_by_lines() -> None:
+    assert headings(parse("# One\n\n" + "> a\n" * 25_000 + "\nno\n==\n\n## Two\n")) == [(1, "One"), (2, "Two")]
+
+
 @pytest.mark.parametrize("suffix", [".md", ".org", ".rst", ".txt"])
 @pytest.mark.parametrize(
     "text",

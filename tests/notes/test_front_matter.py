@@ -66,6 +66,12 @@ def test_no_front_matter(text: str) -> None:
         ("---\na: " + "x" * 70_000 + "\n---\n", "front matter: longer than 65536 characters"),
         ("+++\na = \n+++\n", "front matter: Invalid value (at line 2, column 5)"),
         ("+++\na = " + "[" * 2000 + "\n+++\n", "front matter: "),
+        ("+++\na = " + "[" * 32 + "]" * 32 + "\n+++\n", "front matter: nested too deeply"),
+        ("+++\na = " + "{b.c = " * 16 + "1" + "}" * 16 + "\n+++\n", "front matter: nested too deeply"),
+        ("+++\na" + " . 'a'" * 32 + " = 1\n+++\n", "front matter: nested too deeply"),
+        ("+++\n[a" + ".a" * 32 + "]\n+++\n", "front matter: nested too deeply"),
+        ("+++\na = [1, {b = 0x1" + "0" * 16 + "}]\n+++\n", "front matter: a number has more than 64 bits"),
+        ("+++\na = 1" + "0" * 5000 + "\n+++\n", "front matter: Exceeds the limit"),
         ("---\na: b\n--- c\n---\nd: e\n---\n", "front matter: "),
     ],
 )
@@ -87,6 +93,17 @@ def test_a_duplicate_key_is_reported_and_the_last_counts() -> None:
     assert found.data == {"a": "3", "b": "2"}
     assert found.problem == "front matter: line 4: the key 'a' occurs twice, the last one counts"
     assert found.body_start == found.end
+
+
+def test_a_long_key_does_not_swamp_the_message() -> None:
+    key = "k" * 900
+    assert len(parse_front_matter(f"---\n{key}: 1\n{key}: 2\n---\n").problem) < 400
+
+
+def test_toml_may_be_as_deep_and_as_large_as_anyone_writes_it() -> None:
+    content = "a" + ".b" * 30 + f" = 1\nlow = {-(2**63)}\nhigh = {2**64 - 1}\nwords = 'e.g. i.e. 1.2.3.4'\n"
+    found = parse_front_matter(f"+++\n{content}+++\n")
+    assert found.problem == "" and found.data["high"] == 2**64 - 1
 
 
 def test_bombs_are_refused_quickly() -> None:

@@ -85,11 +85,26 @@ def test_tags_hold_no_blank_and_no_hash(text: str) -> None:
             [Link("a.md", "x", "relative"), Link("b_(1).md", "b_(1).md", "relative")],
         ),
         ("[x](http://a/b.md) [x](mailto:a@b.md) [x](/a.md) [x](//h/a.md) ![x](a.md) [x](a.png) [x](#h)", []),
+        ("[x](a.md [y](b.md)", [Link("a.md", "x", "relative"), Link("b.md", "y", "relative")]),
+        (f"[x]({'%41' * 4096}.md) [y](b.md)", [Link("b.md", "y", "relative")]),  # no path is that long
         ("[b](b.md) then [[a]]", [Link("b.md", "b", "relative"), Link("a", "a", "wiki")]),
     ],
 )
 def test_links(text: str, expected: list[Link]) -> None:
     assert links(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "spans"),
+    [
+        ('a [x](a.md "title") b', ['[x](a.md "title")']),
+        ("[x](<a b.md>) b", ["[x](<a b.md>)"]),
+        ("[x](a.md and [y](b.md)", ["[x](a.md", "[y](b.md)"]),
+        ("[x](a.md", ["[x](a.md"]),
+    ],
+)
+def test_a_link_reaches_to_its_bracket_or_where_the_next_one_begins(text: str, spans: list[str]) -> None:
+    assert [text[link.start : link.end] for link in links(text)] == spans
 
 
 @pytest.mark.parametrize(
@@ -107,6 +122,7 @@ def test_links(text: str, expected: list[Link]) -> None:
         ("two\nlines", "two lines"),
         ("x" * 1000, "x" * 300),
         ("***", "***"),
+        ("_a " * 40, ("_a " * 40).strip()),  # so many marks are no emphasis
     ],
 )
 def test_heading_words(written: str, words: str) -> None:
@@ -127,6 +143,7 @@ def test_heading_words(written: str, words: str) -> None:
         "\\" * 10**6,
         "#a/" * 10**5,
         "# " + "*a" * 10**5,
+        "[a](b.md " * 10**5,
         "[[a|b" * 10**5,
         "](" * 10**5,
         "_" * 10**6,

@@ -150,7 +150,14 @@ def test_titles_and_tags_can_be_stored() -> None:
     parse("", "\ud800.md").title.encode()
 
 
-@given(st.text(), st.sampled_from([".md", ".org", ".rst", ".txt"]))
+ANY_TEXT = st.text(
+    st.sampled_from("\r\n\x0b\x0c\x1c\x85\u2028\ufeff\ud800\udfff\0\u0301")
+    | st.sampled_from("#*-=`|>[]():+. \t")
+    | st.characters(codec=None),
+)
+
+
+@given(ANY_TEXT, st.sampled_from([".md", ".org", ".rst", ".txt"]))
 def test_any_text_is_a_note(text: str, suffix: str) -> None:
     check_blocks(parse(text, f"n{suffix}"))
 

@@ -421,6 +421,8 @@ def test_yaml_that_is_left_alone(front_matter: str, reason: str) -> None:
         ("[[tags]]\na = 1\n", "front matter: `tags` is not a list of tags"),
         ('[taxonomies]\ntags = ["a"]\n', "front matter: its tags belong under `taxonomies`, which is not read"),
         ("tags = \n", "front matter: Invalid value (at line 2, column 8)"),
+        ("[a" + ".a" * 5000 + "]\nb = 1\n", "front matter: nested too deeply"),
+        ("a = 0x" + "f" * 5000 + "\n", "front matter: a number has more than 64 bits"),
     ],
 )
 def test_toml_that_is_left_alone(front_matter: str, reason: str) -> None:
@@ -445,6 +447,16 @@ def test_files_that_are_left_alone(data: bytes, reason: str) -> None:
 @pytest.mark.parametrize("tag", ["", "#", "null", "~", "a\x07b", "\ud800", "\ufeffa", "a\uffff"])
 def test_what_is_no_tag(tag: str) -> None:
     assert refusal(b"Text", "good", tag) == f"{tag!r} cannot be a tag"
+
+
+def test_yaml_whose_numbers_other_programs_cannot_write() -> None:
+    data = b"---\na: b\n? 0x" + b"f" * 5000 + b"\n: c\n---\n"
+    assert refusal(data, "new") == "front matter: other programs could not read it"
+
+
+def test_a_note_may_have_many_tags() -> None:
+    old = [f"t{number}" for number in range(20_000)]
+    assert tags_of(tagged(" ".join(f"#{tag}" for tag in old).encode(), "new")) == ("new", *old)
 
 
 def test_code_in_org_is_left_alone() -> None:

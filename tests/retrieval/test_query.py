@@ -36,6 +36,9 @@ def test_the_encoder_gets_what_was_typed_without_quotation_marks_on_one_line():
         ('Who wrote "Walking in Fresno?"', ("Walking in Fresno",)),
         ('"so it goes.", he wrote', ("so it goes",)),
         ('where is ".bashrc" read', (".bashrc",)),
+        ('"so it goes" "so it goes." "so it goes"', ("so it goes",)),
+        (" ".join(f'"p{number}"' for number in range(16)), tuple(f"p{number}" for number in range(16))),
+        (" ".join(f'"p{number}"' for number in range(17)), ()),
     ],
 )
 def test_phrases_are_what_stands_in_double_quotes(typed, phrases):
@@ -113,3 +116,16 @@ def test_any_text_is_parsed_or_refused(typed):
     assert "\0" not in query.text and '"' not in query.text
     assert all(word.strip() for word in query.words)
     assert all(phrase.strip() for phrase in query.phrases)
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        *("word " * 200_000, '"a" ' * 250_000, " ".join(f'"a{number} b"' for number in range(80_000))),
+        *("(" * 10**6, "字" * 300_000, "e\u0301" * 300_000, "a\0" * 500_000, "NEAR(" * 200_000),
+    ],
+    ids=lambda typed: typed[:8],
+)
+def test_a_pasted_megabyte_asks_for_no_more_than_a_page(typed):
+    query = parse_query(typed)
+    assert len(query.words) <= 200 and len(query.phrases) <= 20

@@ -2,6 +2,7 @@ import errno
 import json
 import os
 import resource
+import shutil
 import stat
 from collections.abc import Callable
 from dataclasses import fields, replace
@@ -214,6 +215,79 @@ def test_the_old_one_stays_where_the_new_one_cannot_take_its_place(
     assert load_classifier(directory) is not None
 
 
+def test_a_run_that_is_killed_between_the_old_one_and_the_new_one_loses_neither(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    save(directory)
+    rename = Path.rename
+
+    def die_before_the_new_one(source: Path, target: Path) -> Path:
+        if target == directory:
+            raise Killed
+        return rename(source, target)
+
+    monkeypatch.setattr(Path, "rename", die_before_the_new_one)
+    with pytest.raises(Killed):
+        save(directory, replace(CLASSIFIER, method="another"))
+    monkeypatch.undo()
+    assert not directory.exists()
+    found = load_classifier(directory)
+    assert found is not None and found.method == CLASSIFIER.method
+
+    save(directory, replace(CLASSIFIER, method="a third"))
+    save(directory, replace(CLASSIFIER, method="a fourth"))
+    found = load_classifier(directory)
+    assert found is not None and found.method == "a fourth"
+    assert [path.name for path in directory.parent.iterdir()] == ["mine"]
+
+
+def test_what_a_killed_run_has_left_is_cleared(directory: Path) -> None:
+    (directory.parent / ".writing-1" / "classifier").mkdir(parents=True)
+    save(directory)
+    assert [path.name for path in directory.parent.iterdir()] == ["mine"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"thresholds": np.array([np.nan, 0.4], dtype=np.float32)},
+        {"thresholds": floats(3)},
+        {"vectors": floats(2, 4)},
+        {"name_vectors": floats(2, 5)},
+        {"labels": ("work",)},
+        {"labels": ("work", 7)},
+        {"heads": Heads(floats(2), vectors=np.full((4, 2), np.inf, dtype=np.float32))},
+        {"heads": Heads(floats(2), terms=floats(4, 2))},
+        {"heads": Heads(floats(2), neighbours=10**9), "examples": (), "vectors": floats(0, 4)},
+        {"vocabulary": Vocabulary(("cup",), floats(3))},
+        {"calibration": Calibration(False, float("nan"), (0.25, 0.125))},
+        {"calibration": Calibration(False, 1.0, (0.25,))},
+        {"calibration": Calibration(False, "x", (0.25, 0.125))},
+    ],
+)
+def test_values_that_training_never_gives_are_damage_even_with_the_right_checksums(
+    directory: Path, change: dict[str, object]
+) -> None:
+    save(directory, replace(CLASSIFIER, **change))
+    assert_damaged(directory)
+
+
+def test_a_record_that_is_nested_without_end_is_damage(directory: Path) -> None:
+    save(directory)
+    (directory / "classifier.json").write_text("[" * 200_000)
+    assert_damaged(directory)
+
+
+def test_pickled_arrays_are_never_read(directory: Path) -> None:
+    save(directory)
+    np.save(directory / "heads.npy", np.array([{}], dtype=object), allow_pickle=True)
+    shutil.move(directory / "heads.npy", directory / "heads.safetensors")
+    assert_damaged(directory)
+
+
 def test_a_directory_that_cannot_be_made(directory: Path) -> None:
     directory.parent.parent.write_text("a file")
     with pytest.raises(ModelError) as caught:
@@ -233,7 +307,8 @@ def test_a_full_disk(directory: Path) -> None:
 
 
 def test_labels_and_titles_with_half_a_character(directory: Path) -> None:
-    save(directory, replace(CLASSIFIER, labels=("work", "\ud83d"), examples=(Example("", "\ud83d", ()),)))
+    examples = (Example("", "\ud83d", ()),)
+    save(directory, replace(CLASSIFIER, labels=("work", "\ud83d"), examples=examples, vectors=floats(1, 4)))
     assert load_classifier(directory) is not None
 
 
@@ -250,3 +325,11 @@ def test_names_that_are_none(tmp_path: Path, name: str) -> None:
         classifier_dir(tmp_path, name)
     assert caught.value.message == f"{name!r} is no name for a classifier"
     assert caught.value.hint
+
+
+def test_names_that_differ_only_in_case_are_one_name(directory: Path, tmp_path: Path) -> None:
+    save(directory)
+    assert classifier_dir(tmp_path / "index", "mine") == directory
+    with pytest.raises(UsageError) as caught:
+        classifier_dir(tmp_path / "index", "Mine")
+    assert "'Mine'" in caught.value.message and "'mine'" in caught.value.message and caught.value.hint

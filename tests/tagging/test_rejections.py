@@ -53,7 +53,9 @@ def test_labelled_notes_and_notes_that_are_gone_are_left_out(tmp_path, notes, re
     assert read({tagged}) == [(first, ())]
 
 
-@pytest.mark.parametrize("line", ["{", '{"path": "/a', "[]", "null", '"x"', "{}", "\0\0"])
+@pytest.mark.parametrize(
+    "line", ["{", '{"path": "/a', "[]", "null", '"x"', "{}", "\0\0", "[" * 200_000, '{"path": "\\u0000"}']
+)
 def test_damaged_lines_are_ignored(tmp_path, notes, read, line) -> None:
     remember_rejections(tmp_path, {notes[0]: ["x"]})
     with (tmp_path / FILE).open("a") as file:

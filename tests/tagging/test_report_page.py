@@ -115,7 +115,7 @@ def test_the_page_loads_nothing() -> None:
     html = report_page(REPORT)
     page = Page(html)
     policies = [own["content"] for _, own in page.elements if own.get("http-equiv") == "Content-Security-Policy"]
-    assert policies == ["default-src 'none'; style-src 'unsafe-inline'"]
+    assert policies == ["default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"]
     assert not {tag for tag, _ in page.elements} & {"script", "link", "img", "iframe", "a", "base", "form"}
     assert not any(name in ("src", "href", "xlink:href") for _, own in page.elements for name in own)
     assert not any(word in html for word in ("http://", "https://", "url(", "@import", "//"))
