@@ -22,7 +22,8 @@ from notesearch.records import Chunk, Chunking, Note
 from notesearch.settings import DEFAULT_MODEL
 from notesearch.storage import Fingerprint
 from notesearch.storage.vectors import pack
-from notesearch.storage.writer import EncodedChunk, EncodedNote, IndexWriter
+from notesearch.storage.writer import IndexWriter
+from notesearch.storage.written import EncodedChunk, EncodedNote
 
 _QUERY = "how do I undo the last commit and keep the changes"
 _CHUNKS_A_NOTE = 3
@@ -72,6 +73,7 @@ def write_index(index_dir: Path, paragraphs: list[str], chunks: int) -> None:
                     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
                     writer.write_note(folder, _note(index_dir, number, paragraphs, choose, pack(vectors)))
         writer.tidy()
+        writer.give_back_space()
         writer.update_vector_file()
 
 

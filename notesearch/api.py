@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from notesearch.retrieval.reranker import Method
 
 
+_MOST_PATH_CHARS = 10_000
 _HOW_TO_GET_CROSS_ENCODER = (
     "Name one with --cross-encoder: a directory, or a hub id to be fetched once (cross-encoder/ms-marco-MiniLM-L6-v2)."
 )
@@ -79,8 +80,8 @@ class Index:
             Hits, best first, one a note; empty where nothing was found.
 
         Raises:
-            UsageError: The query is empty, the limit is below 1, there is no such mode or reranking, or the index was
-                opened without a cross-encoder.
+            UsageError: The query is empty, the limit is below 1, the path is too long, there is no such mode or
+                reranking, or the index was opened without a cross-encoder.
             ModelError: The index's model cannot be loaded.
             StoreError: The index cannot be read.
         """
@@ -92,6 +93,8 @@ class Index:
         if rerank not in get_args(Rerank):
             raise UsageError(f"there is no reranking by {rerank!r}", f"Choose one of {', '.join(get_args(Rerank))}.")
         # Lone surrogates (undecodable bytes of a command line) are in no tag or path, and SQLite takes none.
+        if len(path) > _MOST_PATH_CHARS:
+            raise UsageError(f"the path has {len(path):,} characters", f"Give {_MOST_PATH_CHARS:,} at most.")
         wanted, unwanted = ([_storable(tag) for tag in kind] for kind in (tags, not_tags))
         filters = Filters(tuple(wanted), tuple(unwanted), _storable(path), since, until)
         if rerank == "cross-encoder":
@@ -262,10 +265,14 @@ def sync_index(
     """
     from notesearch.indexing import Synchronizer, chunking_for
     from notesearch.notes import find_notes
+    from notesearch.storage.database import database_file
     from notesearch.storage.writer import IndexWriter
 
+    # These raise before anything is made.
+    if not folders and not database_file(settings.index_dir).exists():
+        raise UsageError("no folder to index", "Name one: notesearch index ~/notes")
     for folder in folders:
-        find_notes(folder, max_bytes=settings.max_file_bytes)  # raises before anything is made
+        find_notes(folder, max_bytes=settings.max_file_bytes)
     with IndexWriter(settings.index_dir, wait_s=wait_s, waiting=waiting) as writer:
         fingerprint = writer.fingerprint()
         model = prepare(settings.model or (fingerprint.model if fingerprint else DEFAULT_MODEL))

@@ -32,6 +32,7 @@ _TITLE_END = re.compile(r"\s[(\[–—|/-]|[:;,(\[]\s*")
 _MOST_SIMILARITY = 0.5
 # Two tags have met by chance where they met more rarely, or where their log-likelihood ratio is below that of p = .001.
 _LEAST_TOGETHER = 3
+_MOST_TAGS = 100
 _LEAST_LIKELIHOOD_RATIO = 10.83
 
 
@@ -165,7 +166,9 @@ def _joined_by_tags(reader: IndexReader) -> Iterator[_Joint]:
     notes = [{tag.casefold(): tag for tag in note.tags} for note in reader.notes(reader.note_ids(tagged=True)).values()]
     spellings = {key: tag for note in notes for key, tag in note.items()}
     counts = Counter(key for note in notes for key in note)
-    together = Counter(pair for note in notes for pair in combinations(sorted(note), 2))
+    # A note with hundreds of tags says of no two that they belong together.
+    few = [note for note in notes if len(note) <= _MOST_TAGS]
+    together = Counter(pair for note in few for pair in combinations(sorted(note), 2))
     for (first, second), both in together.items():
         if both < _LEAST_TOGETHER or _is_within(first, second):
             continue

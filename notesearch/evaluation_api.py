@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,9 +23,10 @@ from notesearch.evaluation import (
     write_corpus_as_notes,
 )
 from notesearch.notes import NoteFile, find_notes
+from notesearch.private import working_folder
 from notesearch.records import Skipped
 from notesearch.retrieval import Mode, Rerank
-from notesearch.settings import DEFAULT_MODEL, Settings
+from notesearch.settings import DEFAULT_MODEL, Settings, cache_dir
 from notesearch.storage import IndexReader
 from notesearch.storage.database import database_file
 
@@ -95,8 +95,9 @@ def evaluate(settings: Settings, options: EvaluationOptions, *, progress: Progre
     if not judged and options.directory is None:
         settings = _with_models_of_index(settings)
     stages = _stages(settings, options)
-    with tempfile.TemporaryDirectory(prefix="notesearch-eval-") as temporary:
-        work_dir = (options.work_dir or Path(temporary)).absolute()
+    # What a run that was killed has left of the notes is deleted by the next.
+    with working_folder(cache_dir(), ".eval-") as temporary:
+        work_dir = (options.work_dir or temporary).absolute()
         skipped: list[Skipped] = []
         if judged:
             collection = _read_judged(options, only_runs=not stages)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -16,7 +15,7 @@ import numpy as np
 from notesearch.encoders import absolute_name, prepare
 from notesearch.errors import IndexMissing, NoteUnreadable, UsageError
 from notesearch.indexing import chunking_for
-from notesearch.private import make_private_folder
+from notesearch.private import working_folder
 from notesearch.records import Skipped
 from notesearch.settings import DEFAULT_MODEL, Settings
 from notesearch.storage import IndexReader
@@ -145,11 +144,9 @@ def _adapting(
     progress: Progress,
 ) -> Iterator[Adapted]:
     """Adapts the base model in a folder that is gone at the end."""
-    folder = classifiers_dir(settings.index_dir)
-    make_private_folder(folder)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".adapting-") as temporary:
+    with working_folder(classifiers_dir(settings.index_dir), ".adapting-") as folder:
         yield adapt_base(
-            Path(temporary) / "base",
+            folder / "base",
             need,
             material,
             texts or [content.text for content in material.examples.contents],

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gc
 import io
+import os
 import sys
-import traceback
 from typing import Annotated
 
 import typer
@@ -25,8 +25,11 @@ from notesearch.cli import (
     tune_command,
 )
 from notesearch.cli.signals import ending_at_sigterm
-from notesearch.cli.terminal import warn
+from notesearch.cli.terminal import warn, warn_of_traceback
 from notesearch.errors import NotesearchError
+from notesearch.private import keep_private
+
+_STDERR = 2
 
 app = typer.Typer(
     name="notesearch",
@@ -64,8 +67,17 @@ def _options(
     pass
 
 
+def _fill_closed_streams() -> None:
+    """Opens the descriptors of closed streams: what a library writes to stderr must not go into a database."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        pass
+    os.close(descriptor)
+
+
 def main() -> None:
     """Runs the command line: the one place where errors become messages and exit codes."""
+    keep_private()
+    _fill_closed_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Not every stream can take every character; and a lone surrogate's \\ud800 is what JSON writes for it.
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -77,7 +89,7 @@ def main() -> None:
         if error.hint:
             warn(f"  {error.hint}")
         if {"--verbose", "-v"} & set(sys.argv):
-            traceback.print_exception(error)
+            warn_of_traceback(error)
         sys.exit(error.exit_code)
     except OSError as error:  # what no part could say more about: the disk under stdout is full, say
         warn(f"notesearch: {error}")

@@ -11,7 +11,7 @@ import typer
 
 from notesearch.cli.formats import shown_path
 from notesearch.cli.options import ConceptsFile, IndexDir, Quiet, Verbose
-from notesearch.cli.terminal import harmless, warn, width, wrapped, write
+from notesearch.cli.terminal import harmless, json_text, warn, width, wrapped, write
 
 if TYPE_CHECKING:
     from notesearch.concepts_api import ConceptProposal
@@ -71,7 +71,7 @@ def suggest(
     proposals = suggest_concepts(settings, limit=limit)
     if as_json:
         values = [asdict(proposal) for proposal in proposals]
-        write([json.dumps(values, ensure_ascii=False, indent=2) + "\n"])
+        write([json_text(values, indent=2) + "\n"])
     elif proposals:
         write(_toml_of_proposals(proposals, read_concepts(settings.concepts) if settings.concepts else None))
     if not proposals:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -12,7 +11,7 @@ import typer
 
 from notesearch.cli.options import IndexDir, Quiet, Verbose
 from notesearch.cli.progress import stage_progress
-from notesearch.cli.terminal import is_terminal, uses_colour, warn, warn_of_skipped, width, write
+from notesearch.cli.terminal import is_terminal, json_text, uses_colour, warn, warn_of_skipped, width, write
 
 
 class StageName(StrEnum):
@@ -120,7 +119,7 @@ def evaluate(
     if html:
         write_page(html, report_page(evaluation))
     if as_json:
-        write([json.dumps(report_as_json(evaluation), ensure_ascii=False) + "\n"])
+        write([json_text(report_as_json(evaluation)) + "\n"])
     else:
         write(format_evaluation(evaluation, columns=width(), colour=uses_colour(sys.stdout)))
     if not quiet:

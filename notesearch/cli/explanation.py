@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from notesearch.cli.terminal import columns_of, harmless, paint, wrapped
+from notesearch.cli.terminal import columns_of, fitted, harmless, paint, wrapped
 from notesearch.records import Evidence, Hit
 
 if TYPE_CHECKING:
@@ -69,8 +69,8 @@ def _sum(hit: Hit) -> str:
 
 
 def _evidence_line(row: Evidence, first_columns: int, room: int, bar_columns: int, colour: bool) -> str:
-    word = _fitted(harmless(row.query_token), first_columns)
-    met_by = _fitted(harmless(row.matched), room).rstrip()
+    word = fitted(row.query_token, first_columns)
+    met_by = fitted(row.matched, room).rstrip()
     style = shade(row.score)
     bar = ""
     if bar_columns:
@@ -78,12 +78,3 @@ def _evidence_line(row: Evidence, first_columns: int, room: int, bar_columns: in
         bar = ("█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()).ljust(bar_columns)
         bar = paint(bar, style, colour=colour) + " "
     return f"{_INDENT}{word} {bar}{row.score:.2f} {paint(met_by, style, colour=colour)}"
-
-
-def _fitted(text: str, columns: int) -> str:
-    """A text filled up with spaces, or cut with an ellipsis, to a number of columns."""
-    if columns_of(text) > columns:
-        while text and columns_of(text) >= columns:
-            text = text[:-1]
-        text += "…"
-    return text + " " * (columns - columns_of(text))

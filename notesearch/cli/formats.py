@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from notesearch.cli.explanation import explanation, shade
-from notesearch.cli.terminal import harmless, paint, wrapped
+from notesearch.cli.terminal import harmless, json_text, paint, wrapped
 from notesearch.records import Hit
 
 _TSV_COLUMNS = ("rank", "score", "path", "start_line", "end_line", "title", "heading", "snippet")
@@ -77,7 +76,7 @@ def format_hits(
         yield json_list([hit_as_dict(hit, query_id) for hit in hits])
     elif kind is Format.JSONL:
         for hit in hits:
-            yield json.dumps(hit_as_dict(hit, query_id), ensure_ascii=False) + "\n"
+            yield json_text(hit_as_dict(hit, query_id)) + "\n"
     elif kind is Format.HUMAN:
         columns = max(_LEAST_WIDTH, min(width, _MOST_WIDTH))
         for hit in hits:
@@ -107,7 +106,7 @@ def hit_as_dict(hit: Hit, query_id: str | None = None) -> dict[str, Any]:
 
 def json_list(values: Sequence[dict[str, object]]) -> str:
     """Hits as one JSON document."""
-    return json.dumps(values, ensure_ascii=False, indent=2) + "\n"
+    return json_text(values, indent=2) + "\n"
 
 
 def _tsv(hit: Hit, query_id: str | None) -> str:

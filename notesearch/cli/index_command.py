@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from dataclasses import asdict
@@ -14,7 +13,7 @@ import typer
 from notesearch.cli.durations import parse_duration
 from notesearch.cli.options import IndexDir, Quiet, Verbose
 from notesearch.cli.progress import progress_bar
-from notesearch.cli.terminal import is_terminal, warn, warn_of_skipped, write
+from notesearch.cli.terminal import is_terminal, json_text, warn, warn_of_skipped, write
 from notesearch.errors import NOTES_UNREAD, UsageError
 from notesearch.records import IndexReport
 
@@ -112,7 +111,7 @@ def index(
     with progress_bar("Indexing", shown=not quiet and is_terminal(sys.stderr)) as progress:
         report = sync_index(settings, paths, rebuild=rebuild, wait_s=wait_s, waiting=waiting, progress=progress)
     if as_json:
-        write([json.dumps(_as_json(report), ensure_ascii=False) + "\n"])
+        write([json_text(_as_json(report)) + "\n"])
     unread = [entry for entry in report.skipped if not entry.by_rule]
     if quiet:
         warn_of_skipped(unread, everything=verbose)

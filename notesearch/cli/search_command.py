@@ -172,7 +172,7 @@ def _read_queries(path: Path, query: list[str] | None) -> Iterator[tuple[str, st
             record = json.loads(line)
             parse_query(record["text"])
             yield str(record["_id"]), record["text"]
-        except (ValueError, KeyError, TypeError, AttributeError, UsageError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, UsageError) as error:
             raise UsageError(
                 f"{path}, line {number} is no query", 'Each line should be like {"_id": "1", "text": "cap theorem"}.'
             ) from error

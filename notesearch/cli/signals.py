@@ -39,7 +39,7 @@ def _unwind(number: int, frame: FrameType | None) -> None:
 
 
 def _end_in_time(received: int) -> None:
-    with open(received, "rb", buffering=0) as numbers:  # noqa: PTH123 - from a descriptor
+    with open(received, "rb", buffering=0) as numbers:
         while number := numbers.read(1):
             if number[0] == signal.SIGTERM:
                 time.sleep(_PATIENCE_S)

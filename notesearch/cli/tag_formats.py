@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from enum import StrEnum
 
 from notesearch.cli.formats import one_line, shown_path
-from notesearch.cli.terminal import harmless, paint, wrapped
+from notesearch.cli.terminal import harmless, json_text, paint, wrapped
 from notesearch.records import Because, Suggestions, TagScore
 
 _MOST_WIDTH = 100
@@ -38,7 +37,7 @@ def format_suggestions(
     for entry in suggestions:
         tags = [tag for tag in entry.tags if not (new_only and tag.present)]
         if kind is TagFormat.JSONL:
-            yield json.dumps(_as_json(entry, tags), ensure_ascii=False) + "\n"
+            yield json_text(_as_json(entry, tags)) + "\n"
         elif kind is TagFormat.TSV:
             for tag in tags:
                 if tag.suggested:

@@ -3,32 +3,48 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
 import shutil
 import sys
+import traceback
 import unicodedata
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from typing import TextIO
 
 from notesearch.records import Skipped
 
 # C0 and C1 control characters could move the cursor or start an escape sequence; bidirectional overrides could make
-# a name read as another one.
-_UNSAFE = re.compile("[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\u2028\u2029]")
+# a name read as another one, and so could invisible characters. Those that scripts and emoji need stay: joiners, and
+# the space of no width.
+_C0 = "\u0000-\u001f"
+_C1 = "\u007f-\u009f"
+_UNSEEN = "\u061c\u180e\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f"
+_SURROGATES = "\ud800-\udfff"
+_UNSAFE = re.compile(f"[{_C0}{_C1}{_UNSEEN}{_SURROGATES}]")
+# JSON writes the others with escapes anyway.
+_UNSAFE_IN_JSON = re.compile(f"[{_C1}{_UNSEEN}{_SURROGATES}]")
 
 _MOST_SKIPPED_SHOWN = 10
 
 _CODES = {"bold": "1", "dim": "2", "strong": "1;33", "fair": "33", "weak": "2;33", "tag": "36", "path": "32"}
+# What may reach a terminal of all that is unsafe: the ends of lines and columns, and the colours of `paint`.
+_MEANT_OR_UNSAFE = re.compile(f"([\t\n]|\x1b\\[(?:0|{'|'.join(_CODES.values())})m)|{_UNSAFE.pattern}")
 
 
 def write(pieces: Iterable[str]) -> None:
-    """Writes to stdout; ends the program quietly where the reader has gone (`| head`): what it wanted, it has."""
+    """Writes to stdout: exactly what is given, unless it is a terminal.
+
+    Ends the program quietly where the reader has gone (`| head`): what it wanted, it has.
+    """
     if sys.stdout is None:
         raise OSError(errno.EBADF, "stdout is closed")
+    for_terminal = is_terminal(sys.stdout)
     try:
         for piece in pieces:
-            sys.stdout.write(piece)
+            sys.stdout.write(_MEANT_OR_UNSAFE.sub(_meant_or_replaced, piece) if for_terminal else piece)
         sys.stdout.flush()
     except BrokenPipeError:
         # What is still in the buffer goes nowhere, or Python would complain about it at its end.
@@ -40,6 +56,12 @@ def warn(message: str) -> None:
     """Writes a message to stderr."""
     if sys.stderr is not None:  # closed: then print() would take stdout
         print(harmless(message), file=sys.stderr)  # noqa: T201
+
+
+def warn_of_traceback(error: BaseException) -> None:
+    """Writes where an error came from to stderr; its message may hold what a note or a file is called."""
+    for line in "".join(traceback.format_exception(error)).splitlines():
+        warn(line)
 
 
 def warn_of_skipped(skipped: Sequence[Skipped], problems: Sequence[Skipped] = (), *, everything: bool) -> None:
@@ -56,7 +78,17 @@ def warn_of_skipped(skipped: Sequence[Skipped], problems: Sequence[Skipped] = ()
 
 def harmless(text: str) -> str:
     """Replaces what could make a terminal misbehave; lone surrogates too, which cannot be written at all."""
-    return _UNSAFE.sub("\ufffd", text).encode("utf-8", "replace").decode("utf-8")
+    return _UNSAFE.sub("\ufffd", text)
+
+
+def json_text(value: object, *, indent: int | None = None) -> str:
+    """A value as JSON: exact to whoever reads it as such, and harmless to a terminal as it stands."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    return _UNSAFE_IN_JSON.sub(lambda match: json.dumps(match[0])[1:-1], text)
+
+
+def _meant_or_replaced(match: re.Match[str]) -> str:
+    return match[1] or "\ufffd"
 
 
 def uses_colour(stream: TextIO) -> bool:
@@ -92,9 +124,8 @@ def fitted(text: str, width: int) -> str:
     """A text in exactly so many columns of a terminal: filled up with spaces, or cut."""
     text = harmless(text)
     if columns_of(text) > width:
-        while columns_of(text) > width - 1:
-            text = text[:-1]
-        text += "…"
+        columns = accumulate(map(columns_of, text))
+        text = text[: next(index for index, column in enumerate(columns) if column > width - 1)] + "…"
     return text + " " * (width - columns_of(text))
 
 

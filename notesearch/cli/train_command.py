@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from enum import StrEnum
 from typing import Annotated, Any, Optional
@@ -16,6 +15,7 @@ from notesearch.cli.terminal import (
     fitted,
     harmless,
     is_terminal,
+    json_text,
     uses_colour,
     warn,
     warn_of_skipped,
@@ -94,7 +94,7 @@ def train_classifier(
         report, skipped = train_classifier(settings, options, progress)
     values = report_as_json(report)
     if as_json:
-        write([json.dumps(values, ensure_ascii=False) + "\n"])
+        write([json_text(values) + "\n"])
     else:
         write(_table(values, bold=uses_colour(sys.stdout), columns=width()))
     if not quiet:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ import typer
 
 from notesearch.cli.options import MOST_SEED, IndexDir, Quiet, Verbose
 from notesearch.cli.progress import stage_progress
-from notesearch.cli.terminal import is_terminal, warn, warn_of_skipped, width, wrapped, write
+from notesearch.cli.terminal import is_terminal, json_text, warn, warn_of_skipped, width, wrapped, write
 
 
 def tune(
@@ -58,7 +57,7 @@ def tune(
     with stage_progress(shown=not quiet and is_terminal(sys.stderr)) as progress:
         report, skipped = run(settings, options, progress)
     values = report_as_json(report)
-    write([json.dumps(values, ensure_ascii=False) + "\n"] if as_json else _table(values, width()))
+    write([json_text(values) + "\n"] if as_json else _table(values, width()))
     if not quiet:
         warn_of_skipped(skipped, everything=verbose)
         if report.directory:

@@ -34,7 +34,7 @@ def read_learnt_from(model: Path) -> frozenset[str]:
         return frozenset(map(str, json.loads(record.read_text(encoding="utf-8"))["learnt_from"]))
     except FileNotFoundError:
         return frozenset()
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ModelError(f"cannot read {record}: {error!r}", "Tune the model anew.") from error
 
 

@@ -42,6 +42,8 @@ def require_same_vectors(found: Fingerprint, wanted: Fingerprint) -> None:
 
 def _difference(found: Fingerprint, wanted: Fingerprint) -> tuple[str, str]:
     """What an index was made with that is not wanted now, and the options that would go on with it."""
+    if found.encoder != wanted.encoder and found.model == wanted.model:
+        return f"{found.model} as it was; its files have changed", "the files that it had"
     if found.encoder != wanted.encoder:
         return f"the model {found.model}", f"--model {found.model}"
     if found.token_encoder != wanted.token_encoder:

@@ -26,7 +26,8 @@ from notesearch.records import Chunk, Chunking, IndexReport, Note, Skipped
 from notesearch.storage import Fingerprint
 from notesearch.storage.rebuild import forget_rebuilt, rebuilding
 from notesearch.storage.vectors import pack
-from notesearch.storage.writer import EncodedChunk, EncodedNote, IndexWriter, KnownNote
+from notesearch.storage.writer import IndexWriter
+from notesearch.storage.written import EncodedChunk, EncodedNote, KnownNote
 
 # Chunks encoded and written together: a killed run loses at most this much work.
 _BATCH_CHUNKS = 256
@@ -120,6 +121,7 @@ class Synchronizer:
         progress: Progress | None = None,
     ) -> None:
         self._index = writer
+        self._index_dir = Path(os.path.realpath(writer.index_dir))
         self._writer = writer
         self._model = model
         self._chunking = chunking
@@ -140,7 +142,7 @@ class Synchronizer:
 
         Raises:
             FolderUnreadable: A folder is missing, is no folder, or may not be read; the index is as it was.
-            UsageError: No folder was given, and the index covers none.
+            UsageError: No folder was given, and the index covers none; or one is the directory of the index.
             IndexMismatch: The index was made with another model or other chunks, and `rebuild` is not set.
             StoreError: The index cannot be written.
         """
@@ -182,8 +184,9 @@ class Synchronizer:
         self._write_changed(changed, gone)
         self._remove(list(gone.values()))
         self._add_missing_codes()
-        if self._tally.encoded > _BATCH_CHUNKS:
+        if self._tally.encoded + self._tally.removed > _BATCH_CHUNKS:
             self._writer.tidy()
+        self._writer.give_back_space()
         with self._writer.transaction():
             self._writer.set_synced([root for root, _ in walks if root not in self._unreached], begun)
 
@@ -197,7 +200,13 @@ class Synchronizer:
 
     def _walks(self, paths: Sequence[Path], rebuild: bool) -> list[tuple[Path, _Walk]]:
         """Begins the walk through each folder; one that was asked for and cannot be read raises FolderUnreadable."""
-        walks = {root: self._walk(root) for root in (Path(os.path.realpath(path)) for path in paths)}
+        roots = [Path(os.path.realpath(path)) for path in paths]
+        if self._index_dir in roots:
+            raise UsageError(
+                f"{self._index_dir} is to hold the index, and cannot hold the notes as well",
+                "Choose another directory for the index with --index-dir.",
+            )
+        walks = {root: self._walk(root) for root in roots}
         covered = [path for _, path in self._writer.folders()]
         if not walks and not covered:
             raise UsageError("no folder to index", "Name one: notesearch index ~/notes")
@@ -214,7 +223,13 @@ class Synchronizer:
 
     def _walk(self, root: Path) -> _Walk:
         within = next((covered for _, covered in self._writer.folders() if covered in root.parents), None)
-        return find_notes(root, max_bytes=self._max_bytes, follow_symlinks=self._follow_symlinks, within=within)
+        return find_notes(
+            root,
+            max_bytes=self._max_bytes,
+            follow_symlinks=self._follow_symlinks,
+            within=within,
+            left_out=self._index_dir,
+        )
 
     def _folder_id(self, root: Path) -> int:
         """The covered folder that a folder is or lies in; a new one where there is none."""

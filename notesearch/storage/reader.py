@@ -312,5 +312,5 @@ def _read_record(connection: sqlite3.Connection, key: str, kind: Callable[..., R
     row = connection.execute("SELECT value FROM meta WHERE key = ?", [key]).fetchone()
     try:
         return kind(**json.loads(row[0])) if row else None
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise IndexDamaged(f"the index is damaged: what it knows of its {key} cannot be read", HOW_TO_REPAIR) from error

@@ -77,7 +77,7 @@ class _Rebuilt(IndexWriter):
 
     def close(self) -> None:
         """Closes the database."""
-        self._connection.close()
+        self._close_database()
 
     def _open(self, page_bytes: int) -> None:
         try:

@@ -6,14 +6,14 @@ import json
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from notesearch.records import Chunk, Note, Skipped
+from notesearch.records import Note, Skipped
 from notesearch.storage.database import (
     blame_damage,
     database_file,
@@ -31,68 +31,15 @@ from notesearch.storage.reader import (
     read_vectors,
 )
 from notesearch.storage.vector_file import build_vector_file, extend_vector_file, is_sound, vector_file
+from notesearch.storage.written import ChunkWithoutCodes, EncodedChunk, EncodedNote, KnownNote
 
 # Up to here a one-shot search scans SQLite in less than 40 ms, and the file would cost four times the notes' text.
 _LEAST_CHUNKS_FOR_VECTOR_FILE = 30_000
 # The file is written anew when SQLite holds this part more than it, and built from nothing when this part is dead.
 _STALE_PART = 0.1
 _DEAD_PART = 0.25
-
-
-@dataclass(frozen=True, slots=True)
-class KnownNote:
-    """What tells whether a note has changed since it was indexed."""
-
-    id: int
-    size: int
-    mtime_ns: int
-    content_hash: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class EncodedChunk:
-    """A chunk with what was computed from it.
-
-    Attributes:
-        chunk: The chunk.
-        passage_hash: Of the text that was encoded.
-        vector: As `storage.vectors.pack` makes it.
-        codes: The passage's token codes.
-    """
-
-    chunk: Chunk
-    passage_hash: bytes
-    vector: bytes
-    codes: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class ChunkWithoutCodes:
-    """What the passage of a stored chunk is made of."""
-
-    id: int
-    title: str
-    heading: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class EncodedNote:
-    """A note ready to be written.
-
-    Attributes:
-        note: The note.
-        size: Of its file, in bytes.
-        mtime_ns: Of its file.
-        content_hash: Of its file.
-        chunks: In order.
-    """
-
-    note: Note
-    size: int
-    mtime_ns: int
-    content_hash: bytes
-    chunks: tuple[EncodedChunk, ...]
+# Empty pages of the database are used again; only where they are more than this is it made smaller.
+_FREE_PART = 0.1
 
 
 class IndexWriter:
@@ -126,8 +73,14 @@ class IndexWriter:
 
     def close(self) -> None:
         """Closes the database and lets the next writer in."""
-        self._connection.close()
+        self._close_database()
         self._lock.release()
+
+    def _close_database(self) -> None:
+        # The log goes into the database beside searches; as it closes, SQLite would keep them waiting for that.
+        with suppress(sqlite3.DatabaseError):  # no matter: what was committed is in the log
+            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        self._connection.close()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -274,15 +227,17 @@ class IndexWriter:
         return row[0], row[1]
 
     def tidy(self) -> None:
-        """Merges the full-text index into one piece and gives back what that frees; runs outside a transaction.
-
-        Worth it after a large run, for every search that follows.
-        """
+        """Merges the full-text index into one piece: worth it after a large run, for every search that follows."""
         with self.transaction():
             self._execute("INSERT INTO note_words (note_words) VALUES ('optimize')")
-        with translated_errors(self._database):
-            # Not by execute(), which takes one step, and so gives back one page.
-            self._connection.executescript("PRAGMA incremental_vacuum")
+
+    def give_back_space(self) -> None:
+        """Makes the database smaller, if much of it is empty; runs outside a transaction."""
+        (free,), (pages,) = (self._query(f"PRAGMA {what}")[0] for what in ("freelist_count", "page_count"))
+        if free > _FREE_PART * pages:
+            with translated_errors(self._database):
+                # Not by execute(), which takes one step, and so gives back one page.
+                self._connection.executescript("PRAGMA incremental_vacuum")
 
     def update_vector_file(self, threads: int | None = None) -> None:
         """Writes `vectors.hnsw` if it is missing, unsound or too far behind; runs outside a transaction.

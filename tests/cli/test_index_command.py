@@ -172,6 +172,24 @@ def test_no_folder_and_no_index(run, fake_encoder):
     assert "notesearch index ~/notes" in hint
 
 
+def test_where_there_is_nothing_to_index_nothing_is_made(run, fake_encoder, tmp_path):
+    assert run("index", "--index-dir", tmp_path / "index").code == 2
+    assert not (tmp_path / "index").exists()
+
+
+def test_an_index_among_the_notes_is_not_indexed(run, fake_encoder, write_notes):
+    folder = write_notes(NOTES | {"tool/models/card.md": "# A model card, no note"})
+    done = run("index", folder, "--index-dir", folder / "tool")
+    assert done.err.startswith("3 notes added.")
+    assert run("index", "--index-dir", folder / "tool").err.startswith("Nothing has changed.")
+
+
+def test_the_folder_of_notes_cannot_be_the_directory_of_the_index(run, fake_encoder, write_notes):
+    folder = write_notes(NOTES)
+    first, second = lines_of(run("index", folder, "--index-dir", folder))
+    assert "cannot hold the notes as well" in first and "--index-dir" in second
+
+
 def test_an_index_directory_that_is_a_file(run, fake_encoder, write_notes, tmp_path):
     (tmp_path / "file").write_text("precious")
     message, hint = lines_of(run("index", write_notes(NOTES), "--index-dir", tmp_path / "file"))

@@ -188,7 +188,7 @@ def test_a_file_that_is_no_database_is_refused(run, tmp_path):
     (tmp_path / "notes.db").write_text("this is no database at all, but long enough to look like one" * 10)
     done = run("search", "salt", "--index-dir", tmp_path)
     assert done.code == 2
-    assert "damaged" in done.err and "index again" in done.err
+    assert "damaged" in done.err and "notesearch doctor --repair" in done.err
     assert len(done.err.splitlines()) == 2
 
 

@@ -20,7 +20,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from conftest import FakeEncoder, _fake_model
+from fake_encoder import FakeEncoder, make_fake_model
 from tuning_stub import StubTrainer, kept_trial
 
 import notesearch.cli
@@ -110,18 +110,18 @@ def become_command(request: dict[str, Any], shared: mmap.mmap) -> None:
 
 def use_fakes() -> None:
     """Puts an encoder in the place of the model's that takes no time and gives the same bits for the same text."""
-    encoder = FakeEncoder(_fake_model("fake-model").config)
+    encoder = FakeEncoder(make_fake_model("fake-model").config)
     replacements = {
         "notesearch.indexing.sync": {"open_fastest_encoder": lambda *arguments, **options: encoder},
         "notesearch.tuning.tune": {
             "Trainer": StubTrainer,
             "hold_trial": kept_trial,
-            "read_encoder_config": lambda name, source: _fake_model(name).config,
+            "read_encoder_config": lambda name, source: make_fake_model(name).config,
         },
     }
     for module in ("notesearch.api", "notesearch.tagging.opening", "notesearch.tagging_api", "notesearch.training_api"):
         replacements[module] = {
-            "prepare": _fake_model,
+            "prepare": make_fake_model,
             "load_prepared": lambda fingerprint: None,
             "open_encoder": lambda *arguments, **options: encoder,
         }

@@ -15,7 +15,8 @@ from notesearch.retrieval.lexical import chunks_with_phrases, is_mentioned, matc
 from notesearch.retrieval.query import parse_query
 from notesearch.storage import Fingerprint, IndexReader
 from notesearch.storage.vectors import pack
-from notesearch.storage.writer import EncodedChunk, EncodedNote, IndexWriter
+from notesearch.storage.writer import IndexWriter
+from notesearch.storage.written import EncodedChunk, EncodedNote
 
 _TEXTS = (
     "Consistency or availability. NEAR and NOT",

@@ -17,7 +17,8 @@ from notesearch.records import Chunk, Filters, Link, Note
 from notesearch.storage import Fingerprint, IndexReader
 from notesearch.storage.database import database_file, open_for_writing
 from notesearch.storage.vectors import pack
-from notesearch.storage.writer import EncodedChunk, EncodedNote, IndexWriter
+from notesearch.storage.writer import IndexWriter
+from notesearch.storage.written import EncodedChunk, EncodedNote
 
 DIM = 8
 FINGERPRINT = Fingerprint("fake", "0" * 32, DIM, 192, 0, 1)

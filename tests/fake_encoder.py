@@ -1,0 +1,87 @@
+"""An encoder that takes no time, and a prepared model to go with it."""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from notesearch.encoders import CodedWord, EncodedPassages, EncodedQuery, EncoderConfig, PreparedModel, ScoreScale
+from notesearch.encoders.token_codes import coded_words, compress
+
+_WORD = re.compile(r"\w+")
+_SCALE = ScoreScale(unrelated=0.0, related=1.0)
+
+
+class FakeEncoder:
+    """Stands in for `Encoder`: a passage's vector counts its words by hash, so texts that share words are close.
+
+    In late interaction, a word is close to itself and to nothing else.
+
+    Attributes:
+        config: Of the fake model.
+        scale: Of the fake model.
+        late_scale: Of the fake model.
+        code_bits: Of the fake model.
+        encoded: Every passage it was ever asked for, in order.
+        passages_left: When these are encoded it fails, as a process does that is killed; `None` for never.
+    """
+
+    def __init__(self, config: EncoderConfig) -> None:
+        self.config = config
+        self.scale = self.late_scale = _SCALE
+        self.code_bits = 64
+        self.encoded: list[str] = []
+        self.passages_left: int | None = None
+
+    def encode_query(self, query: str) -> EncodedQuery:
+        words = self.words_of_codes(query)
+        return EncodedQuery(self._vector(query), tuple(words), np.stack([self._word_vector(word) for word in words]))
+
+    def encode_passages(self, passages: Sequence[str]) -> EncodedPassages:
+        if self.passages_left is not None:
+            self.passages_left -= len(passages)
+            if self.passages_left < 0:
+                raise KeyboardInterrupt
+        self.encoded += passages
+        codes = [
+            compress(np.stack([self._word_vector(word) for word in self.words_of_codes(passage)]))
+            for passage in passages
+        ]
+        return EncodedPassages(np.stack([self._vector(passage) for passage in passages]), codes)
+
+    def words_of_codes(self, passage: str) -> list[CodedWord]:
+        return coded_words(passage, [match.span() for match in _WORD.finditer(passage)])
+
+    def token_starts(self, text: str) -> list[int]:
+        return [match.start() for match in _WORD.finditer(text)]
+
+    def _word_vector(self, word: CodedWord) -> NDArray[np.float32]:
+        digest = hashlib.blake2b(word.word.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        signs = np.unpackbits(np.frombuffer(digest, dtype=np.uint8)).astype(np.float32) * 2 - 1
+        return signs / np.float32(8)
+
+    def _vector(self, text: str) -> NDArray[np.float32]:
+        vector = np.zeros(self.config.dim, dtype=np.float32)
+        vector[0] = 0.1  # a text without words has a vector too
+        for word in _WORD.findall(text.casefold()):
+            digest = hashlib.blake2b(word.encode("utf-8", "surrogatepass"), digest_size=4).digest()
+            vector[int.from_bytes(digest) % self.config.dim] += 1
+        return vector / np.linalg.norm(vector)
+
+
+def make_fake_model(name: str) -> PreparedModel:
+    config = EncoderConfig(
+        name=name,
+        weights_sha256=hashlib.sha256(name.encode()).hexdigest(),
+        pooling="mean",
+        max_tokens=256,
+        lowercase=False,
+        query_prompt="",
+        passage_prompt="",
+        pad_token_id=0,
+        dim=16,
+    )
+    return PreparedModel(Path("/nowhere"), config, "int8", fused=True, scale=_SCALE, late_scale=_SCALE)
