@@ -1,0 +1,197 @@
+"""`notesearch status`: what the index holds, how old that is, and why a note is not found."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from notesearch.cli.durations import parse_duration
+from notesearch.cli.options import IndexDir, Quiet, Verbose
+from notesearch.cli.terminal import harmless, json_text, warn, width, wrapped, write
+from notesearch.errors import NOTHING_FOUND
+from notesearch.records import Skipped
+
+if TYPE_CHECKING:
+    from notesearch.settings import Settings
+    from notesearch.status_api import Answer, FolderStatus, Status
+
+_LABEL_COLUMNS = 9
+_MOST_NAMED = 3
+_UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"))
+
+
+def status(
+    fail_if_stale: Annotated[
+        Optional[str],  # noqa: UP045 - typer reads it
+        typer.Option(
+            metavar="AGE",
+            help="Exit with 1 if a folder was not brought in step for so long (30m, 24h, 7d) or cannot be reached.",
+            show_default=False,
+        ),
+    ] = None,
+    why: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(metavar="PATH", help="Say why this note is not found, or found as it was.", show_default=False),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    index_dir: IndexDir = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Show what the index holds, how old that is, what has changed since, and what was skipped.
+
+    Files are looked at, not read. With --quiet, nothing is printed but what is stale; with --verbose, all skipped files
+    are named.
+
+    Example: notesearch status --quiet --fail-if-stale 24h
+    """
+    from notesearch.settings import load_settings
+
+    settings = load_settings(index_dir=index_dir)
+    age = parse_duration(fail_if_stale) if fail_if_stale is not None else None
+    if why is not None:
+        from notesearch import status_api
+
+        # os.path's leaves the name of an unknown user as it is; Path's raises.
+        answer = status_api.why(settings, Path(os.path.expanduser(why)))  # noqa: PTH111
+        write([json_text(_answer_as_json(answer)) + "\n"] if as_json else _lines_of_answer(answer))
+    elif not quiet or as_json:
+        from notesearch import status_api
+
+        found = status_api.take_stock(settings)
+        in_json = [json_text(_as_json(found)) + "\n"]
+        write(in_json if as_json else _lines(found, everything=verbose))
+    if age is not None and _is_stale(settings, age):
+        raise typer.Exit(NOTHING_FOUND)
+
+
+def _is_stale(settings: Settings, age: timedelta) -> bool:
+    """Names the first stale folder on stderr."""
+    from notesearch import status_api
+
+    stale = status_api.find_stale(settings, age)
+    if stale:
+        first = stale[0]
+        why = _in_step(first.synced) if first.reachable else "cannot be reached"
+        others = f" (and {len(stale) - 1} more)" if len(stale) > 1 else ""
+        warn(f"notesearch: stale: {first.path}: {why}{others}")
+    return bool(stale)
+
+
+def _lines(found: Status, *, everything: bool) -> Iterator[str]:
+    token_model = found.fingerprint.token_model
+    yield from _labelled("index", f"{found.index_dir}{' (being written now)' if found.writing else ''}")
+    yield from _labelled("model", found.fingerprint.model + (f", and {token_model} for words" if token_model else ""))
+    yield from _labelled("holds", f"{_counted(found.notes, 'note')}, {_counted(found.chunks, 'chunk')}")
+    yield from _labelled("size", _sizes(found))
+    for folder in found.folders:
+        yield from _labelled("folder", _about_folder(folder))
+    if not found.folders:
+        yield from _labelled("folder", "none: notesearch index FOLDER")
+    yield from _lines_of_skipped(found.skipped, everything=everything)
+
+
+def _sizes(found: Status) -> str:
+    whole = sum(found.part_bytes.values())
+    parts = [f"{name.replace('_', ' ')} {_bytes(size)}" for name, size in found.part_bytes.items() if size]
+    each = f" ({_bytes(whole // found.notes)} a note)" if found.notes else ""
+    return f"{_bytes(whole)}{each}: {', '.join(parts)}"
+
+
+def _about_folder(folder: FolderStatus) -> str:
+    about = f"{folder.path}: {_counted(folder.notes, 'note')}, {_in_step(folder.synced)}"
+    if not folder.reachable:
+        return f"{about}; cannot be reached now"
+    changes = [
+        f"{count:,} {what}"
+        for count, what in ((folder.changed, "changed"), (folder.new, "new"), (folder.gone, "gone"))
+        if count
+    ]
+    return f"{about}; {', '.join(changes)} since" if changes else f"{about}; nothing has changed since"
+
+
+def _lines_of_skipped(skipped: Sequence[Skipped], *, everything: bool) -> Iterator[str]:
+    by_reason: dict[str, list[str]] = {}
+    for entry in skipped:
+        # What is in brackets, or behind a colon, is of that file alone.
+        by_reason.setdefault(entry.reason.split(" (")[0].split(":")[0], []).append(entry.path)
+    for reason, paths in sorted(by_reason.items(), key=lambda item: -len(item[1])):
+        yield from _labelled("skipped", f"{len(paths):,}: {reason}")
+        shown = paths if everything else paths[:_MOST_NAMED]
+        for path in shown:
+            yield f"{' ' * _LABEL_COLUMNS}  {harmless(path)}\n"
+        if len(shown) < len(paths):
+            yield f"{' ' * _LABEL_COLUMNS}  … and {len(paths) - len(shown):,} more; --verbose names them all\n"
+
+
+def _lines_of_answer(answer: Answer) -> Iterator[str]:
+    yield f"{harmless(answer.path)}\n"
+    lines = [f"{answer.state}: {answer.message}", answer.hint]
+    if note := answer.note:
+        tags = " ".join(f"#{tag}" for tag in note.tags)
+        lines[1:1] = [f"{note.title} ({_counted(note.chunks, 'chunk')}) {tags}", *note.problems]
+    for line in filter(None, lines):
+        yield from (f"{part}\n" for part in wrapped(harmless(line), width(), "  ", "    "))
+
+
+def _as_json(found: Status) -> dict[str, Any]:
+    return {
+        "index_dir": str(found.index_dir),
+        "model": found.fingerprint.model,
+        "token_model": found.fingerprint.token_model,
+        "notes": found.notes,
+        "chunks": found.chunks,
+        "bytes": found.part_bytes,
+        "bytes_a_note": round(sum(found.part_bytes.values()) / found.notes) if found.notes else 0,
+        "folders": [
+            {**asdict(folder), "synced": folder.synced.isoformat() if folder.synced else None}
+            for folder in found.folders
+        ],
+        "skipped": [{"path": entry.path, "reason": entry.reason} for entry in found.skipped],
+        "writing": found.writing,
+    }
+
+
+def _answer_as_json(answer: Answer) -> dict[str, Any]:
+    note = answer.note
+    return {
+        "path": answer.path,
+        "state": answer.state,
+        "message": answer.message,
+        "hint": answer.hint,
+        "title": note.title if note else None,
+        "tags": list(note.tags) if note else [],
+        "chunks": note.chunks if note else 0,
+    }
+
+
+def _labelled(label: str, text: str) -> Iterator[str]:
+    first = f"{label:<{_LABEL_COLUMNS}}"
+    yield from (f"{line}\n" for line in wrapped(harmless(text), width(), first, " " * _LABEL_COLUMNS))
+
+
+def _in_step(when: datetime | None) -> str:
+    if when is None:
+        return "not brought in step since that is recorded"
+    seconds = (datetime.now(UTC) - when).total_seconds()
+    for unit_s, name in _UNITS:
+        if seconds >= unit_s:
+            return f"brought in step {_counted(int(seconds // unit_s), name)} ago"
+    return "brought in step just now"
+
+
+def _bytes(size: int) -> str:
+    for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if size >= unit:
+            return f"{size / unit:.1f} {name}"
+    return f"{size} B"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
