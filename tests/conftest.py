@@ -1,9 +1,20 @@
 """Fixtures that all tests share."""
 
+import os
+from collections.abc import Iterator
+
 import pytest
 from fake_encoder import FakeEncoder, make_fake_model
 
 from notesearch.encoders import PreparedModel
+
+
+@pytest.fixture(autouse=True)
+def own_umask() -> Iterator[None]:
+    """A command that runs in this process makes it private for good."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
 
 
 @pytest.fixture
