@@ -96,4 +96,7 @@ class IndexBusy(StoreError):
 
 
 class IndexDamaged(StoreError):
-    """SQLite says that the database file is not sound."""
+    """The database file is not sound."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, "Find out what can be saved, and mend it: notesearch doctor --repair")

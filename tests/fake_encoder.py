@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from notesearch.encoders import CodedWord, EncodedPassages, EncodedQuery, EncoderConfig, PreparedModel, ScoreScale
 from notesearch.encoders.token_codes import coded_words, compress
 
+# For files: one that was only just written is read again, lest it be written once more within a tick of the clock.
+LONG_AGO_S = 1_700_000_000
 _WORD = re.compile(r"\w+")
 _SCALE = ScoreScale(unrelated=0.0, related=1.0)
 

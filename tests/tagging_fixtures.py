@@ -4,11 +4,13 @@ PYTEST_DONT_REWRITE: nothing is asserted here.
 """
 
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from fake_encoder import LONG_AGO_S
 from threadpoolctl import threadpool_limits
 
 import notesearch.api
@@ -76,6 +78,7 @@ class Vault:
         for name, text in notes.items():
             (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
             (self.folder / name).write_text(text, encoding="utf-8")
+            os.utime(self.folder / name, (LONG_AGO_S, LONG_AGO_S))
         return [self.folder / name for name in notes]
 
     def index(self, model: str | None = None) -> None:

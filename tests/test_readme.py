@@ -75,7 +75,18 @@ def test_the_python_example_runs(home: Path) -> None:
 def test_the_options_in_the_readme_exist(home: Path) -> None:
     known = "".join(
         run(f"notesearch {command} --help", home)
-        for command in ("index", "search", "rerank", "tag", "train-classifier", "eval", "concepts suggest", "tune")
+        for command in (
+            "index",
+            "search",
+            "rerank",
+            "tag",
+            "train-classifier",
+            "eval",
+            "concepts suggest",
+            "tune",
+            "status",
+            "doctor",
+        )
     )
     for option in set(re.findall(r"`(?:[^`]* )?(--[a-z][a-z-]+)", README)) - {"--install-completion"}:
         assert option in known, option

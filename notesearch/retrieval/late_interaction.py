@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from notesearch.encoders import CodedWord, EncodedQuery, Encoder, expand, max_similarities
+from notesearch.errors import IndexDamaged
 from notesearch.retrieval.words import note_frequencies
 from notesearch.storage import IndexReader
 
@@ -58,12 +59,17 @@ class LateQuery:
         Returns:
             float32 `(len(codes),)`: MaxSim, as a weighted mean over the words of the query, so that queries of any
             length are on one scale; 1 for a passage that holds every word in the same meaning.
+
+        Raises:
+            IndexDamaged: What was given is not what was coded.
         """
         bits = self.vectors.shape[1]
         code_bytes = -(-bits // 8)
         scores = np.zeros(len(codes), dtype=np.float32)
         for first in range(0, len(codes), _BATCH_PASSAGES):
             batch = codes[first : first + _BATCH_PASSAGES]
+            if any(type(own) is not bytes or len(own) % code_bytes for own in batch):
+                raise IndexDamaged("the index is damaged: a token code in it is none")
             lengths = [len(own) // code_bytes for own in batch]
             highest = max_similarities(self.vectors, expand(b"".join(batch), bits), lengths)
             scores[first : first + len(batch)] = highest @ self.weights

@@ -18,7 +18,6 @@ _BUSY_TIMEOUT_MS = 10_000
 _PAGE_BYTES = 16384
 # A larger database is not looked through each time that it is opened for writing: 100 MB take 0.1 s, or 1 s cold.
 _MOST_BYTES_CHECKED = 1 << 28
-HOW_TO_REPAIR = "Find out what can be saved, and mend it: notesearch doctor --repair"
 HOW_TO_INDEX = "Index a folder of notes first: notesearch index FOLDER"
 
 
@@ -121,7 +120,7 @@ def _has_log(path: Path) -> bool:
 def _require_sound(connection: sqlite3.Connection, path: Path, check: str) -> None:
     found = connection.execute(f"PRAGMA {check}").fetchone()[0]
     if found != "ok":
-        raise IndexDamaged(f"{path} is damaged: {' '.join(str(found).split())}", HOW_TO_REPAIR)
+        raise IndexDamaged(f"{path} is damaged: {' '.join(str(found).split())}")
 
 
 def _not_writable(index_dir: Path, error: OSError) -> StoreError:
@@ -141,7 +140,7 @@ def translated_errors(path: Path) -> Iterator[None]:
     except sqlite3.DatabaseError as error:
         raise _translated(path, error) from error
     except UnicodeDecodeError as error:  # in the message that Python makes of a text that is not UTF-8
-        raise IndexDamaged(f"{path} is damaged: a text in it is not UTF-8", HOW_TO_REPAIR) from error
+        raise IndexDamaged(f"{path} is damaged: a text in it is not UTF-8") from error
 
 
 def blame_damage(path: Path, error: BaseException | None) -> None:
@@ -176,7 +175,7 @@ def _translated(path: Path, error: sqlite3.DatabaseError) -> NotesearchError:
     # Python's own have no code: a text that is not UTF-8.
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return IndexDamaged(f"{path} is damaged: {error}", HOW_TO_REPAIR)
+        return IndexDamaged(f"{path} is damaged: {error}")
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return IndexBusy(f"another process is writing to {path}", "Try again when it has finished.")
     if code == sqlite3.SQLITE_FULL:

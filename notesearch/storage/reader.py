@@ -17,7 +17,6 @@ from notesearch.errors import IndexDamaged, IndexMissing
 from notesearch.records import Filters, LinkKind
 from notesearch.storage.database import (
     HOW_TO_INDEX,
-    HOW_TO_REPAIR,
     blame_damage,
     database_file,
     open_for_reading,
@@ -204,7 +203,7 @@ class IndexReader:
     def vectors_of_chunks(self, chunk_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
         """Embeddings by chunk id, float32 `(dim,)` each."""
         rows = self._query_many("SELECT chunk_id, vector FROM embeddings WHERE chunk_id IN ({})", chunk_ids)
-        vectors = unpack([row[1] for row in rows], self.fingerprint.dim)
+        vectors = _unpacked(rows, self.fingerprint.dim)
         return dict(zip([row[0] for row in rows], vectors, strict=True))
 
     def unchanged_note(self, path: str, size: int, mtime_ns: int) -> int | None:
@@ -305,7 +304,15 @@ def read_vectors(
         "SELECT chunk_id, vector FROM embeddings WHERE chunk_id > ? ORDER BY chunk_id", [after_chunk_id]
     ).fetchall()
     ids = np.array([row[0] for row in rows], dtype=np.int64)
-    return ids, unpack([row[1] for row in rows], dim)
+    return ids, _unpacked(rows, dim)
+
+
+def _unpacked(rows: Sequence[tuple[int, bytes]], dim: int) -> NDArray[np.float32]:
+    """The vectors of chunks, given with their ids."""
+    try:
+        return unpack([row[1] for row in rows], dim)
+    except (TypeError, ValueError) as error:
+        raise IndexDamaged("the index is damaged: a vector in it is none") from error
 
 
 def _read_record(connection: sqlite3.Connection, key: str, kind: Callable[..., Record]) -> Record | None:
@@ -313,4 +320,4 @@ def _read_record(connection: sqlite3.Connection, key: str, kind: Callable[..., R
     try:
         return kind(**json.loads(row[0])) if row else None
     except (TypeError, ValueError, RecursionError) as error:
-        raise IndexDamaged(f"the index is damaged: what it knows of its {key} cannot be read", HOW_TO_REPAIR) from error
+        raise IndexDamaged(f"the index is damaged: what it knows of its {key} cannot be read") from error

@@ -13,7 +13,6 @@ from typing import Any
 from notesearch.errors import IndexDamaged, IndexMissing
 from notesearch.storage.database import (
     HOW_TO_INDEX,
-    HOW_TO_REPAIR,
     database_file,
     open_for_reading,
     translated_errors,
@@ -137,7 +136,7 @@ class IndexSurvey:
         rows = self._rows(sql, *parameters)
         for row in rows:
             if any(type(value) is not kind for value, kind in zip(row, types, strict=True)):
-                raise IndexDamaged(f"{database_file(self._index_dir)} is damaged: a wrong value", HOW_TO_REPAIR)
+                raise IndexDamaged(f"{database_file(self._index_dir)} is damaged: a wrong value")
         return rows
 
     def _rows(self, sql: str, *parameters: Any) -> list[Any]:

@@ -1,3 +1,4 @@
+import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -5,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fake_encoder import LONG_AGO_S
 from hypothesis import HealthCheck, settings
 
 from notesearch.cli import main
@@ -69,6 +71,7 @@ def write_notes(tmp_path: Path) -> Callable[[Mapping[str, str]], Path]:
         for name, text in notes.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(text, encoding="utf-8")
+            os.utime(folder / name, (LONG_AGO_S, LONG_AGO_S))
         return folder
 
     return write

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fake_encoder import LONG_AGO_S
 
 from notesearch.errors import UsageError
 from notesearch.indexing import chunking_for
@@ -54,6 +55,7 @@ def write(folder: Path) -> Callable[..., list[Path]]:
         for name, text in notes.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+            os.utime(folder / name, (LONG_AGO_S, LONG_AGO_S))
         return [folder / name for name in notes]
 
     return make

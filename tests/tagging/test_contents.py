@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fake_encoder import LONG_AGO_S
 
 from notesearch.api import sync_index
 from notesearch.encoders import Encoder
@@ -55,6 +56,7 @@ def opened(tmp_path: Path, fake_encoder) -> Iterator[Opened]:
     folder.mkdir()
     for name, text in NOTES.items():
         (folder / name).write_text(text)
+        os.utime(folder / name, (LONG_AGO_S, LONG_AGO_S))
     sync_index(Settings(tmp_path / "index"), [folder])
     with closing(IndexReader(tmp_path / "index")) as reader:
         yield Opened(folder, reader, fake_encoder)
