@@ -137,6 +137,10 @@ def commands(vault: Path, concepts: Path, page: Path) -> list[tuple[object, ...]
     return [
         ("index", vault, "--verbose"),
         ("index", "--verbose"),
+        ("status", "--verbose"),
+        ("status", "--why", note),
+        ("status", "--why", f"{vault}/no {NAME}"),
+        ("doctor",),
         ("search", "turmeric", "--limit", 20),
         ("search", f"turmeric {HOSTILE}", "--explain", "--concepts", concepts),
         ("search", "turmeric", "--mode", "lexical", "--tag", HOSTILE),
@@ -151,6 +155,7 @@ def commands(vault: Path, concepts: Path, page: Path) -> list[tuple[object, ...]
         ("eval", vault, "--worst", 3, "--html", page),
         ("eval", "--stage", "lexical"),
         ("index", f"{vault}/no {NAME}"),
+        ("index", f"{vault}/no {NAME}", "--verbose"),
         ("search", "turmeric", "--since", HOSTILE),
         ("search", "turmeric", "--concepts", f"{vault}/no {NAME}"),
         ("search", "turmeric", "--concepts", refused),
@@ -175,10 +180,11 @@ def test_no_command_prints_what_a_terminal_would_obey(run: Run, vault: Path, con
             assert "\x1b[31mPWNED" not in stream, arguments[:2]
             found = OBEYABLE.search(OWN.sub("", stream))
             assert found is None, (arguments[:2], stream[max(0, found.start() - 80) : found.end() + 20])
-            assert "Traceback" not in stream
+            assert "Traceback" not in stream or ("--verbose" in arguments and done.code == 2)
     # Nothing failed that was not meant to: what names no file, and an evaluation by too few notes.
     assert codes == {
-        **{name: {0} for name in ("rerank", "tag", "accept", "concepts")},
+        **{name: {0} for name in ("rerank", "tag", "accept", "concepts", "status")},
+        "doctor": {1},  # it has no files of the fake model
         **{"index": {0, 2, 3}, "search": {0, 1, 2}, "eval": {0, 2}, "train-classifier": {0, 2}},
     }
     reports = list(tmp_path.rglob("report.html"))
