@@ -1,5 +1,7 @@
 # `make demo` and `make test` set themselves up; nothing else is needed than Python 3.11+ and a C++ compiler.
 PYTHON ?= python3
+# Of the tests: each takes 1.5 GB.
+JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
@@ -11,7 +13,7 @@ demo: $(READY)
 	@BIN=$(BIN) INDEX=$(DEMO_INDEX) sh benchmarks/demo.sh
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
 
 check: lint test
 

@@ -19,7 +19,7 @@ _CONTEXT_LINE_NUMBER = re.compile(r"-\d{1,9}(?=-)")
 _COLON_BEFORE_TEXT = re.compile(r":(?!\d+(?::|$))")
 _NAME_AND_LINE = re.compile(r"([^\0\n]+)\0(\d+[:-].*)")
 _MOST_PATH_CHARS = 4096
-_MOST_CHARS_SHOWN = 80
+_MOST_CHARS_SHOWN = 200
 
 
 def read_places(lines: Iterable[str]) -> Iterator[Place | Skipped]:

@@ -140,8 +140,8 @@ def test_a_number_that_a_text_begins_with_is_no_line(folder):
 
 
 def test_a_long_line_is_cut_where_it_is_shown():
-    assert skipped("x" * 80).path == "x" * 80
-    assert skipped("x" * 81).path == "x" * 80 + "…"
+    assert skipped("x" * 200).path == "x" * 200
+    assert skipped("x" * 201).path == "x" * 200 + "…"
 
 
 def test_places_come_in_the_order_of_their_lines(folder):
@@ -182,7 +182,7 @@ def test_any_line_is_a_place_in_a_file_that_is_there_or_skipped_or_nothing(folde
             assert place.line is None or place.line >= 1
         else:
             assert place.reason in ("no such file", "names no file; grep -H and rg -H do", "no hit of search --jsonl")
-            assert len(place.path) <= 81
+            assert len(place.path) <= 201
 
 
 @given(st.data())

@@ -27,7 +27,8 @@ def words(text: str) -> str:
     return " ".join(text.split())
 
 
-def test_for_people(run, folder, tmp_path):
+def test_for_people(run, folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "500")  # a path that is longer than a line is broken
     done = run("status")
     assert (done.code, done.err) == (0, "")
     text = words(done.out)

@@ -52,8 +52,9 @@ class Chosen:
         monkeypatch.setattr(opening, "_accelerator", lambda: device)
         monkeypatch.setattr(opening, "TorchForward", self)
 
-    def __call__(self, source: Path, device: str, *, bf16: bool) -> Any:
+    def __call__(self, source: Path, device: str, *, bf16: bool, threads: int | None) -> Any:
         self.calls.append((source, device, bf16))
+        self.threads = threads
         return Ones()
 
 
@@ -139,3 +140,12 @@ assert open_encoder(prepared).encode_query("what is a quorum?").vector.shape == 
 def test_preparing_a_bert_imports_no_torch(tiny_bert: Path, own_cache: Path) -> None:
     code = f"from notesearch.encoders import prepare\nassert prepare({str(tiny_bert)!r}).fused"
     assert _loaded(code, "torch transformers sentence_transformers") == []
+
+
+def test_no_more_cores_are_taken_than_allowed(default_model: PreparedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert open_fastest_encoder(default_model, 10, threads=1)._forward.concurrency == 1
+    cores = open_fastest_encoder(default_model, 10)._forward.concurrency
+    assert open_fastest_encoder(default_model, 10, threads=10_000)._forward.concurrency == cores
+    chosen = Chosen(monkeypatch, "amx_bf16", None)
+    open_fastest_encoder(default_model, 10_000, threads=1)
+    assert chosen.threads == 1

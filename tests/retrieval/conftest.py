@@ -1,3 +1,5 @@
+import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -28,6 +30,9 @@ def make_reader(tmp_path: Path, fake_encoder) -> Iterator[MakeReader]:
             for name, text in notes.items():
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 (folder / name).write_text(text, encoding="utf-8")
+                # A file that was only just written is read again, lest it be written once more within a tick.
+                a_minute_ago = time.time() - 60
+                os.utime(folder / name, (a_minute_ago, a_minute_ago))
             sync_index(Settings(tmp_path / "index"), [folder])
             return stack.enter_context(closing(IndexReader(tmp_path / "index")))
 
