@@ -31,8 +31,10 @@ _HOW_TO_GET_CROSS_ENCODER = (
 class Index:
     """An index opened for searching. It sees one state of the index; open it again to see a newer one."""
 
-    def __init__(self, index_dir: Path, cross_encoder: str | None = None, concepts: Concepts | None = None) -> None:
-        self._reader = IndexReader(index_dir)
+    def __init__(
+        self, index: Path | IndexReader, cross_encoder: str | None = None, concepts: Concepts | None = None
+    ) -> None:
+        self._reader = IndexReader(index) if isinstance(index, Path) else index
         self._searcher = Searcher(self._reader, lambda: _encoder_of(self._reader), concepts)
         self._cross_encoder_name = cross_encoder
         self._cross_encoder: CrossEncoder | None = None
@@ -192,6 +194,7 @@ def rerank_places(
     limit: int = 10,
     index_dir: str | Path | None = None,
     cross_encoder: str | None = None,
+    collection: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[list[Hit], list[Skipped]]:
     """Ranks places that another program has found by how well they answer a query; needs no index.
@@ -203,6 +206,7 @@ def rerank_places(
         limit: The most hits, ≥ 1.
         index_dir: The index to take vectors from, where there is one; by default the command line's.
         cross_encoder: A local directory or a hub id; by default the one in the settings, if there is one.
+        collection: The collection of the settings file whose index and models are taken.
         progress: Told the passages encoded so far and those to encode.
 
     Returns:
@@ -216,7 +220,9 @@ def rerank_places(
     from notesearch.indexing import chunking_for
     from notesearch.retrieval.reranker import Reranker
 
-    settings = load_settings(index_dir=Path(index_dir) if index_dir else None, cross_encoder=cross_encoder)
+    settings = load_settings(
+        collection=collection, index_dir=Path(index_dir) if index_dir else None, cross_encoder=cross_encoder
+    )
     scorer = _named_cross_encoder(settings.cross_encoder) if method == "cross-encoder" else None
     reader: IndexReader | None = None
     with ExitStack() as stack:

@@ -1,10 +1,19 @@
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, fields
 from pathlib import Path
 
 import pytest
 
 from notesearch.errors import SettingsError
-from notesearch.settings import cache_dir, config_file, load_settings
+from notesearch.settings import (
+    Setting,
+    Settings,
+    cache_dir,
+    collection_names,
+    config_file,
+    load_settings,
+    resolve_settings,
+    resolved_glob,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -140,3 +149,130 @@ def test_the_settings_name_a_file_of_concepts_relative_to_themselves(write_confi
     write_config("concepts = true")
     with pytest.raises(SettingsError, match="concepts should be of type str"):
         load_settings()
+
+
+WORK = """
+model = "file-model"
+max_file_bytes = 5
+index_dir = "/from/file"
+[collections.work]
+folders = ["~/work", "beside", "/absolute"]
+model = "work-model"
+tags = ["job"]
+not_tags = ["archive", "draft"]
+path = "~/work/20*"
+[collections.home]
+index_dir = "~/home-index"
+"""
+
+
+def test_a_collection_comes_between_the_environment_and_the_rest_of_the_file(write_config, monkeypatch):
+    write_config(WORK)
+    assert load_settings().model == "file-model"
+    assert load_settings(collection="work").model == "work-model"
+    assert load_settings(collection="work").max_file_bytes == 5
+    assert load_settings(collection="home").model == "file-model"
+    monkeypatch.setenv("NOTESEARCH_MODEL", "environment-model")
+    assert load_settings(collection="work").model == "environment-model"
+    assert load_settings(collection="work", model="flag-model").model == "flag-model"
+
+
+def test_what_only_collections_have(write_config, tmp_path):
+    write_config(WORK)
+    work = load_settings(collection="work")
+    beside = config_file().parent / "beside"
+    assert work.folders == (tmp_path / "home" / "work", beside, Path("/absolute"))
+    assert (work.tags, work.not_tags) == (("job",), ("archive", "draft"))
+    assert work.path == f"{tmp_path}/home/work/20*"
+    assert load_settings(collection="home").folders is None
+    assert load_settings().folders is None and load_settings().tags == ()
+
+
+def test_a_collection_has_an_index_of_its_own_whatever_else_names_one(write_config, tmp_path, monkeypatch):
+    write_config(WORK)
+    monkeypatch.setenv("NOTESEARCH_INDEX_DIR", "/from/environment")
+    assert load_settings(collection="work").index_dir == tmp_path / "data" / "notesearch" / "collections" / "work"
+    assert load_settings(collection="home").index_dir == tmp_path / "home" / "home-index"
+    assert load_settings(collection="work", index_dir=Path("/flag")).index_dir == Path("/flag")
+    assert load_settings().index_dir == Path("/from/environment")
+
+
+def test_the_names_of_collections(write_config):
+    assert collection_names() == ()
+    write_config(WORK)
+    assert collection_names() == ("work", "home")
+
+
+@pytest.mark.parametrize("name", ["nosuch", "", "../work", "Work"])
+def test_a_collection_that_is_not_there_is_refused_and_the_others_are_named(write_config, name):
+    write_config(WORK)
+    with pytest.raises(SettingsError, match="there is no collection") as caught:
+        load_settings(collection=name)
+    assert "work, home" in caught.value.hint
+
+
+def test_without_any_collection_it_is_told_how_to_make_one():
+    with pytest.raises(SettingsError) as caught:
+        load_settings(collection="work")
+    assert "[collections.work]" in caught.value.hint and str(config_file()) in caught.value.hint
+    with pytest.raises(SettingsError) as caught:
+        load_settings(collection="../work")
+    assert "[collections." not in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[collections.a]\nfolder = []", "unknown setting 'folder' in [collections.a]"),
+        ("[collections.a]\nthreads = 2", "unknown setting 'threads' in [collections.a]"),
+        ('folders = ["x"]', "unknown setting 'folders'"),
+        ('[collections.a]\nfolders = "x"', "folders should be of type list in [collections.a]"),
+        ("[collections.a]\ntags = [1]", "tags should be a list of strings in [collections.a]"),
+        ('[collections]\na = "x"', "a collection should be a table in [collections.a]"),
+        ("collections = 1", "collections should be of type dict"),
+        ('[collections."../a"]', "'../a' cannot be the name of a collection"),
+        ('[collections."a b"]', "'a b' cannot be the name of a collection"),
+        ('[collections.""]', "'' cannot be the name of a collection"),
+        ("editor = 1", "editor should be of type str"),
+    ],
+)
+def test_a_wrong_collection_is_refused_whichever_is_used(write_config, text, told):
+    path = write_config(text)
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert caught.value.message.startswith(f"{path}: ") and told in caught.value.message
+    assert caught.value.hint
+
+
+def test_the_editor_of_the_file_comes_before_that_of_every_program(write_config, monkeypatch):
+    for name in ("VISUAL", "EDITOR"):
+        monkeypatch.delenv(name, raising=False)
+    assert load_settings().editor is None
+    monkeypatch.setenv("EDITOR", "ed")
+    assert load_settings().editor == "ed"
+    monkeypatch.setenv("VISUAL", "emacs")
+    assert load_settings().editor == "emacs"
+    write_config('editor = "code --wait"')
+    assert load_settings().editor == "code --wait"
+
+
+def test_every_setting_says_where_it_comes_from(write_config, monkeypatch):
+    path = write_config(WORK)
+    monkeypatch.setenv("NOTESEARCH_MODEL", "environment-model")
+    found = resolve_settings("work", {"threads": 3})
+    assert found["model"] == Setting("environment-model", "environment", "$NOTESEARCH_MODEL")
+    assert found["threads"] == Setting(3, "flag", "--threads")
+    assert found["tags"] == Setting(("job",), "collection", f"{path} [collections.work]")
+    assert found["max_file_bytes"] == Setting(5, "file", str(path))
+    assert found["follow_symlinks"] == Setting(False, "default", "")
+    assert found["index_dir"].source == "default"
+    assert set(found) == {field.name for field in fields(Settings)}
+
+
+@pytest.mark.parametrize(
+    ("glob", "resolved"),
+    [("work/*.md", "work/*.md"), ("~/a/../b/x*", "{home}/b/x*"), ("/a//b", "/a/b"), ("/", "/"), ("*", "*")],
+)
+def test_a_glob_that_begins_like_a_path_is_resolved_up_to_its_wildcard(tmp_path, glob, resolved):
+    home = str(tmp_path / "home")
+    assert resolved_glob(glob) == (resolved.format(home=home) if glob != "/" else "")

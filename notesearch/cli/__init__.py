@@ -14,9 +14,11 @@ from notesearch import __version__
 from notesearch.cli import (
     accept_command,
     concepts_command,
+    config_command,
     doctor_command,
     eval_command,
     index_command,
+    open_command,
     rerank_command,
     search_command,
     status_command,
@@ -49,6 +51,8 @@ app.command("tune")(tune_command.tune)
 app.command("accept")(accept_command.accept)
 app.command("status")(status_command.status)
 app.command("doctor")(doctor_command.doctor)
+app.command("config")(config_command.config)
+app.command("open")(open_command.open_note)
 app.add_typer(concepts_command.app, name="concepts")
 
 

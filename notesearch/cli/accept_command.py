@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from notesearch.cli.options import IndexDir, Quiet, Verbose
+from notesearch.cli.options import CollectionName, IndexDir, Quiet, Verbose
 from notesearch.cli.places import lines_of_stdin, read_places
 from notesearch.cli.terminal import warn, warn_of_skipped
 from notesearch.errors import UsageError
@@ -18,6 +18,7 @@ def accept(
     places: Annotated[
         list[str], typer.Argument(metavar="PATH[:LINE]…|-", help="What answers it; - reads stdin.", show_default=False)
     ],
+    collection: CollectionName = None,
     index_dir: IndexDir = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -38,7 +39,7 @@ def accept(
     found = [_file_or_skipped(place) for place in found]
     accepted = [Accepted(asked, str(place.path), place.line or 0) for place in found if isinstance(place, Place)]
     if accepted:
-        add_accepted(load_settings(index_dir=index_dir).index_dir, accepted)
+        add_accepted(load_settings(collection=collection, index_dir=index_dir).index_dir, accepted)
     if not quiet:
         warn_of_skipped([place for place in found if isinstance(place, Skipped)], everything=verbose)
         warn(f"{len(accepted)} accepted.")

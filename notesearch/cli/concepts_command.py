@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from notesearch.cli.formats import shown_path
-from notesearch.cli.options import ConceptsFile, IndexDir, Quiet, Verbose
+from notesearch.cli.options import CollectionName, ConceptsFile, IndexDir, Quiet, Verbose
 from notesearch.cli.terminal import harmless, json_text, warn, width, wrapped, write
 
 if TYPE_CHECKING:
@@ -28,7 +28,11 @@ _ELSEWHERE = "# Not at the end of this file: these lines belong among the ideas 
 
 @app.command("list")
 def list_(
-    concepts: ConceptsFile = None, index_dir: IndexDir = None, quiet: Quiet = False, verbose: Verbose = False
+    concepts: ConceptsFile = None,
+    collection: CollectionName = None,
+    index_dir: IndexDir = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Show the links between ideas that are in force, and the ideas that no note mentions.
 
@@ -39,7 +43,7 @@ def list_(
     from notesearch.concepts_api import list_concepts
     from notesearch.settings import config_file, load_settings
 
-    found, unmentioned = list_concepts(load_settings(index_dir=index_dir, concepts=concepts))
+    found, unmentioned = list_concepts(load_settings(collection=collection, index_dir=index_dir, concepts=concepts))
     if found is None or not found.links:
         if not quiet:
             warn(f"No concepts in {found.path if found else config_file().with_name('concepts.toml')}.")
@@ -52,6 +56,7 @@ def suggest(
     limit: Annotated[int, typer.Option("--limit", "-n", help="The most links to propose.", min=1)] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="Print them as JSON.")] = False,
     concepts: ConceptsFile = None,
+    collection: CollectionName = None,
     index_dir: IndexDir = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -67,7 +72,7 @@ def suggest(
     from notesearch.retrieval.concepts import read_concepts
     from notesearch.settings import load_settings
 
-    settings = load_settings(index_dir=index_dir, concepts=concepts)
+    settings = load_settings(collection=collection, index_dir=index_dir, concepts=concepts)
     proposals = suggest_concepts(settings, limit=limit)
     if as_json:
         values = [asdict(proposal) for proposal in proposals]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from notesearch.cli.options import IndexDir, Quiet, Verbose
+from notesearch.cli.options import CollectionName, IndexDir, Quiet, Verbose
 from notesearch.cli.progress import progress_bar
 from notesearch.cli.terminal import harmless, is_terminal, json_text, paint, uses_colour, width, wrapped, write
 from notesearch.errors import NOTHING_FOUND
@@ -25,6 +25,7 @@ _NAME_COLUMNS = 14
 def doctor(
     repair: Annotated[bool, typer.Option("--repair", help="Put right what can be put right.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
+    collection: CollectionName = None,
     index_dir: IndexDir = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -40,7 +41,7 @@ def doctor(
     from notesearch import doctor_api
     from notesearch.settings import load_settings
 
-    settings = load_settings(index_dir=index_dir)
+    settings = load_settings(collection=collection, index_dir=index_dir)
     examination = doctor_api.examine(settings)
     done: list[str] = []
     if repair and any(check.state != "ok" for check in examination.checks):

@@ -9,7 +9,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from notesearch.cli.options import IndexDir, Quiet, Verbose
+from notesearch.cli.options import CollectionName, IndexDir, Quiet, Verbose
 from notesearch.cli.progress import stage_progress
 from notesearch.cli.terminal import is_terminal, json_text, uses_colour, warn, warn_of_skipped, width, write
 
@@ -79,6 +79,7 @@ def evaluate(
         typer.Option(metavar="FILE", help="Also write a page with charts.", show_default=False),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the measures as JSON.")] = False,
+    collection: CollectionName = None,
     index_dir: IndexDir = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -101,7 +102,7 @@ def evaluate(
     from notesearch.pages import check_writable, write_page
     from notesearch.settings import load_settings
 
-    settings = load_settings(index_dir=index_dir, model=model, cross_encoder=cross_encoder)
+    settings = load_settings(collection=collection, index_dir=index_dir, model=model, cross_encoder=cross_encoder)
     options = EvaluationOptions(
         directory=directory,
         qrels_file=qrels,

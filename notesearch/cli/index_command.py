@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
 
 from notesearch.cli.durations import parse_duration
-from notesearch.cli.options import IndexDir, Quiet, Verbose
+from notesearch.cli.options import CollectionName, IndexDir, Quiet, Verbose
 from notesearch.cli.progress import progress_bar
 from notesearch.cli.terminal import is_terminal, json_text, warn, warn_of_skipped, write
 from notesearch.errors import NOTES_UNREAD, UsageError
@@ -27,6 +28,7 @@ def index(
             metavar="[FOLDER]…", help="Folders of notes; with none, those of the index.", show_default=False
         ),
     ] = None,
+    collection: CollectionName = None,
     index_dir: IndexDir = None,
     model: Annotated[
         Optional[str],  # noqa: UP045
@@ -51,7 +53,12 @@ def index(
     rebuild: Annotated[
         bool, typer.Option("--rebuild", help="Index everything again; searches find the old index meanwhile.")
     ] = False,
-    forget: Annotated[bool, typer.Option("--forget", help="Take these folders out of the index.")] = False,
+    forget: Annotated[
+        bool,
+        typer.Option(
+            "--forget", help="Take these folders out of the index; with -c alone, those no longer in the settings."
+        ),
+    ] = False,
     wait: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(
@@ -72,16 +79,19 @@ def index(
     """Bring the index in step with folders of notes.
 
     Reads .md, .markdown, .txt, .org and .rst files; what has not changed since the last run is not read again. With
-    no folder, the folders that the index covers already are brought up to date.
+    no folder, the folders that the index covers already are brought up to date, and with --collection those that the
+    settings name for it as well.
 
     Exits with 3 where all is done but for notes that could not be read, with 4 where another process is writing.
 
     Example: notesearch index ~/notes
     """
     from notesearch.api import forget_folder, sync_index
+    from notesearch.collections_api import folders_no_longer_named, sync_collection
     from notesearch.settings import load_settings
 
     settings = load_settings(
+        collection=collection,
         index_dir=index_dir,
         model=model,
         token_model=token_model,
@@ -100,16 +110,20 @@ def index(
         if not quiet:
             warn("Another process is writing to the index; waiting for it…")
 
-    if forget and not paths:
+    if forget and not paths and collection is None:
         raise UsageError("--forget was given without a folder", "Name it: notesearch index --forget FOLDER")
     if forget:
-        for path in paths:
+        leaving = paths or folders_no_longer_named(settings)
+        if not leaving and not quiet:
+            warn("Nothing to forget: the settings name all folders of the index.")
+        for path in leaving:
             count = forget_folder(settings, path.resolve(), wait_s=wait_s, waiting=waiting)
             if not quiet:
                 warn(f"Forgot {path}: {_counted(count, 'note')}. The files themselves are untouched.")
         return
     with progress_bar("Indexing", shown=not quiet and is_terminal(sys.stderr)) as progress:
-        report = sync_index(settings, paths, rebuild=rebuild, wait_s=wait_s, waiting=waiting, progress=progress)
+        sync = partial(sync_index, folders=paths) if paths or collection is None else sync_collection
+        report = sync(settings, rebuild=rebuild, wait_s=wait_s, waiting=waiting, progress=progress)
     if as_json:
         write([json_text(_as_json(report)) + "\n"])
     unread = [entry for entry in report.skipped if not entry.by_rule]
@@ -117,6 +131,8 @@ def index(
         warn_of_skipped(unread, everything=verbose)
     else:
         _tell(report, verbose=verbose, in_words=not as_json)
+        for folder in folders_no_longer_named(settings):
+            warn(f"kept     {folder}: not among the folders of {collection} in the settings (--forget takes it out)")
     if unread:
         raise typer.Exit(NOTES_UNREAD)
 

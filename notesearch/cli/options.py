@@ -18,6 +18,16 @@ IndexDir = Annotated[
         show_default=False,
     ),
 ]
+CollectionName = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option("--collection", "-c", metavar="NAME", help="A collection of the settings.", show_default=False),
+]
+CollectionNames = Annotated[
+    list[str],
+    typer.Option(
+        "--collection", "-c", metavar="NAME", help="A collection of the settings; again for more.", show_default=False
+    ),
+]
 CrossEncoderName = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(

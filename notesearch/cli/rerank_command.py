@@ -15,6 +15,7 @@ from notesearch.cli.options import (
     AsJsonl,
     AsTsv,
     AsVimgrep,
+    CollectionName,
     CrossEncoderName,
     Explain,
     IndexDir,
@@ -63,6 +64,7 @@ def rerank(
     only_files: OnlyFiles = False,
     null: OnlyFiles0 = False,
     explain: Explain = False,
+    collection: CollectionName = None,
     index_dir: IndexDir = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -94,6 +96,7 @@ def rerank(
             limit=limit or max(1, len(places)),
             index_dir=index_dir,
             cross_encoder=cross_encoder,
+            collection=collection,
             progress=progress,
         )
     write(format_hits(hits, kind, colour=uses_colour(sys.stdout), width=width(), explain=explain))

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import gc
 import json
-import os
-import re
 import sys
 from collections.abc import Iterator
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
 from notesearch.cli.dates import parse_date
+from notesearch.cli.editors import open_in_editor
 from notesearch.cli.explanation import explain_concepts
 from notesearch.cli.formats import Format, choose_format, format_hits, hit_as_dict, json_list
+from notesearch.cli.last_search import remember_search
 from notesearch.cli.options import (
     AsJson,
     AsJsonl,
     AsTsv,
     AsVimgrep,
+    CollectionNames,
     ConceptsFile,
     CrossEncoderName,
     Explain,
@@ -33,8 +34,13 @@ from notesearch.cli.options import (
     Quiet,
     Verbose,
 )
-from notesearch.cli.terminal import uses_colour, warn, width, write
+from notesearch.cli.terminal import is_terminal, uses_colour, warn, width, write
 from notesearch.errors import UsageError
+from notesearch.records import Place
+
+if TYPE_CHECKING:
+    from notesearch.api import Index
+    from notesearch.collections_api import Collections
 
 _MOST_HITS = 10_000
 
@@ -88,6 +94,8 @@ def search(
         Optional[Path],  # noqa: UP045
         typer.Option(metavar="FILE", help='A batch: JSON lines with "_id" and "text"; - is stdin.', show_default=False),
     ] = None,
+    open_best: Annotated[bool, typer.Option("--open", help="Open the best hit in the editor; print nothing.")] = False,
+    collection: CollectionNames = [],  # noqa: B006
     index_dir: IndexDir = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -100,11 +108,13 @@ def search(
     """
     if queries is None:
         gc.disable()  # one query is over before garbage matters, yet collecting it takes a tenth of the time
-    from notesearch.api import open_index
+    from notesearch.settings import resolved_glob
 
     if concepts and no_concepts:
         raise UsageError("--concepts and --no-concepts were both given", "Give one of them.")
     kind = choose_format(output, as_json, as_jsonl, as_tsv, as_vimgrep, files, null)
+    if open_best and (queries is not None or kind is not Format.HUMAN):
+        raise UsageError("--open was given, and nothing is printed where a hit is opened", "Give a query alone.")
     now = datetime.now()
     options: dict[str, Any] = {
         "limit": limit,
@@ -112,7 +122,7 @@ def search(
         "rerank": rerank.value if rerank else "cross-encoder" if cross_encoder else None,
         "tags": tag,
         "not_tags": not_tag,
-        "path": _resolved_glob(path),
+        "path": resolved_glob(path),
         "since": parse_date(since, now=now, end=False) if since else None,
         "until": parse_date(until, now=now, end=True) if until else None,
     }
@@ -120,10 +130,14 @@ def search(
     found = False
     as_one_list: list[dict[str, object]] = []
     colour, columns = uses_colour(sys.stdout), width()
-    with open_index(index_dir, cross_encoder=cross_encoder, concepts=concepts or not no_concepts) as index:
+    with _opened(index_dir, collection, cross_encoder, concepts or not no_concepts) as index:
         for query_id, text in batch:
             hits = index.search(text, **options)
             found = found or bool(hits)
+            if queries is None and (open_best or is_terminal(sys.stdout)):
+                remember_search(text, hits)
+            if open_best:
+                continue
             if kind is Format.JSON:  # one document, however many queries
                 as_one_list += [hit_as_dict(hit, query_id) for hit in hits]
             else:
@@ -136,19 +150,20 @@ def search(
         if kind is Format.HUMAN and not quiet:
             warn("Nothing found.")
         raise typer.Exit(1)
+    if open_best:
+        open_in_editor(Place(Path(hits[0].path), hits[0].start_line))
 
 
-def _resolved_glob(glob: str) -> str:
-    """Resolves the part of a glob before its first wildcard as indexed folders are, where it begins like a path."""
-    if not glob.startswith(("/", "~", "./", "../")):
-        return glob
-    wildcard = re.search(r"[*?\[]", glob)
-    # Where there is a wildcard, the part before it may end within a name.
-    literal, rest = glob, ""
-    if wildcard:
-        literal, slash, name = glob[: wildcard.start()].rpartition("/")
-        rest = slash + name + glob[wildcard.start() :]
-    return os.path.realpath(os.path.expanduser(literal or "/")).rstrip("/") + rest  # noqa: PTH111
+def _opened(
+    index_dir: Path | None, collections: list[str], cross_encoder: str | None, concepts: Path | bool
+) -> Index | Collections:
+    if collections:
+        from notesearch.collections_api import open_collections
+
+        return open_collections(collections, index_dir=index_dir, cross_encoder=cross_encoder, concepts=concepts)
+    from notesearch.api import open_index
+
+    return open_index(index_dir, cross_encoder=cross_encoder, concepts=concepts)
 
 
 def _read_queries(path: Path, query: list[str] | None) -> Iterator[tuple[str, str]]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from notesearch.cli.durations import parse_duration
-from notesearch.cli.options import IndexDir, Quiet, Verbose
+from notesearch.cli.options import CollectionName, IndexDir, Quiet, Verbose
 from notesearch.cli.terminal import harmless, json_text, warn, width, wrapped, write
 from notesearch.errors import NOTHING_FOUND
 from notesearch.records import Skipped
@@ -40,6 +40,7 @@ def status(
         typer.Option(metavar="PATH", help="Say why this note is not found, or found as it was.", show_default=False),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    collection: CollectionName = None,
     index_dir: IndexDir = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -53,7 +54,7 @@ def status(
     """
     from notesearch.settings import load_settings
 
-    settings = load_settings(index_dir=index_dir)
+    settings = load_settings(collection=collection, index_dir=index_dir)
     age = parse_duration(fail_if_stale) if fail_if_stale is not None else None
     if why is not None:
         from notesearch import status_api

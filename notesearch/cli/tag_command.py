@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from notesearch.cli.options import IndexDir, Quiet, Verbose
+from notesearch.cli.options import CollectionName, IndexDir, Quiet, Verbose
 from notesearch.cli.places import lines_of_stdin, read_places
 from notesearch.cli.progress import progress_bar
 from notesearch.cli.tag_formats import TagFormat, format_suggestions
@@ -61,6 +61,7 @@ def tag(
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what --apply would change.")] = False,
     undo: Annotated[bool, typer.Option("--undo", help="Take out again what the last --apply wrote.")] = False,
+    collection: CollectionName = None,
     index_dir: IndexDir = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -76,7 +77,7 @@ def tag(
     from notesearch.settings import load_settings
     from notesearch.tagging_api import suggest_tags, undo_tags
 
-    settings = load_settings(index_dir=index_dir)
+    settings = load_settings(collection=collection, index_dir=index_dir)
     _check_combination(paths or [], apply=apply, dry_run=dry_run, interactive=interactive, undo=undo)
     if undo:
         if _tell_of_writing(undo_tags(settings), "restored", quiet=quiet):

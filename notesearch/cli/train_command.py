@@ -8,7 +8,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from notesearch.cli.options import MOST_SEED, IndexDir, Quiet, Verbose
+from notesearch.cli.options import MOST_SEED, CollectionName, IndexDir, Quiet, Verbose
 from notesearch.cli.progress import stage_progress
 from notesearch.cli.terminal import (
     columns_of,
@@ -61,6 +61,7 @@ def train_classifier(
     ] = False,
     seed: Annotated[int, typer.Option(help="Of all that is random.", min=0, max=MOST_SEED)] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    collection: CollectionName = None,
     index_dir: IndexDir = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -78,7 +79,7 @@ def train_classifier(
     from notesearch.tagging.report import report_as_json
     from notesearch.training_api import TrainingOptions, report_file, train_classifier
 
-    settings = load_settings(index_dir=index_dir)
+    settings = load_settings(collection=collection, index_dir=index_dir)
     options = TrainingOptions(
         labels_from=labels_from,
         name=name,

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from notesearch.cli.options import MOST_SEED, IndexDir, Quiet, Verbose
+from notesearch.cli.options import MOST_SEED, CollectionName, IndexDir, Quiet, Verbose
 from notesearch.cli.progress import stage_progress
 from notesearch.cli.terminal import is_terminal, json_text, warn, warn_of_skipped, width, wrapped, write
 
@@ -36,6 +36,7 @@ def tune(
     ] = None,
     seed: Annotated[int, typer.Option(help="Of all that is random.", min=0, max=MOST_SEED)] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    collection: CollectionName = None,
     index_dir: IndexDir = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -52,7 +53,7 @@ def tune(
     from notesearch.tuning.tune import TuningOptions
     from notesearch.tuning.tune import tune as run
 
-    settings = load_settings(index_dir=index_dir, model=model)
+    settings = load_settings(collection=collection, index_dir=index_dir, model=model)
     options = TuningOptions(pairs, output.absolute() if output else None, seed)
     with stage_progress(shown=not quiet and is_terminal(sys.stderr)) as progress:
         report, skipped = run(settings, options, progress)

@@ -1,0 +1,11 @@
+# nsf: what you type is searched for as you type it; Enter opens the note in the editor, at the line.
+# Arguments are options of `notesearch search`: nsf -c work --tag idea
+# Needs fzf 0.36 or newer. To have it: put this file into ~/.config/fish/conf.d/.
+function nsf --description 'Search notes while typing'
+    set -l options (string escape -- $argv)
+    set -l search "notesearch search --vimgrep --limit 50 $options -- {q} 2>/dev/null || true"
+    set -l hit (fzf --disabled --delimiter : --with-nth 4.. \
+        --bind "start:reload:$search" --bind "change:reload:sleep 0.2; $search" \
+        --preview 'tail -n +{2} -- {1} | head -n 50' </dev/null)
+    and notesearch open "$hit"
+end
