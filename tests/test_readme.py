@@ -86,6 +86,7 @@ def test_the_options_in_the_readme_exist(home: Path) -> None:
             "tune",
             "status",
             "doctor",
+            "open",
         )
     )
     for option in set(re.findall(r"`(?:[^`]* )?(--[a-z][a-z-]+)", README)) - {"--install-completion"}:
