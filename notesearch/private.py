@@ -83,6 +83,22 @@ def _lock(folder: Path, *, wait: bool) -> int:
     return descriptor
 
 
+def is_locked(path: Path) -> bool:
+    """Says whether another process holds a lock on a file or a folder; needs no right to write.
+
+    Raises:
+        OSError: It may not be read.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def seal(folder: Path) -> None:
     """Makes all that is in a folder private, and sees it on the disk: what is there after a crash is whole.
 

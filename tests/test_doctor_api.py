@@ -20,6 +20,7 @@ from notesearch.api import sync_index
 from notesearch.doctor_api import Check, examine, repair
 from notesearch.errors import IndexBusy, IndexMissing, StoreError
 from notesearch.notes.tag_edit import FileEdit
+from notesearch.private import working_folder
 from notesearch.settings import Settings, cache_dir
 from notesearch.storage.lock import acquire_lock
 from notesearch.storage.words import searchable_words
@@ -550,17 +551,11 @@ def test_what_dead_runs_left_is_removed_and_what_lives_is_not(settings, tmp_path
     assert all(path.exists() for path in (*live, *other))
 
 
-def test_a_locked_folder_is_alive_however_old_and_an_unlocked_one_is_dead(settings, tmp_path):
-    from filelock import FileLock
-
-    folder = tmp_path / "tmp" / "notesearch-eval-x"
-    folder.mkdir()
-    lock = FileLock(folder / ".lock")
-    lock.acquire()
-    os.utime(folder, (0, 0))
-    assert examine(settings).all_well and not found(settings, "leftovers")
-    lock.release()
-    (folder / ".lock").touch()
+def test_a_locked_folder_is_alive_however_old_and_an_unlocked_one_is_dead(settings):
+    with working_folder(cache_dir(), ".eval-") as folder:
+        os.utime(folder, (0, 0))
+        assert not found(settings, "leftovers")
+    (cache_dir() / ".eval-killed").mkdir()
     assert found(settings, "leftovers")
 
 

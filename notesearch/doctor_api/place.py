@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import stat
@@ -12,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from notesearch.doctor_api.checks import REPAIR, Check
+from notesearch.private import is_locked
 from notesearch.settings import Settings, cache_dir
 from notesearch.storage.database import database_file
 from notesearch.storage.survey import writer_is_at_work
@@ -27,16 +27,17 @@ _OWN = (
     "tag-journals",
     "classifiers",
     "models",
-    ".folders.lock",
     ".repairing-*",
 )
+# What the names of folders begin with that `private.working_folder` makes; they are locked as long as they are used.
+_WORKING_FOLDERS = (".eval-", ".preparing-", ".measuring-", ".writing-", ".adapting-")
 # The beginning of the name of the folder in which a repair works.
 UNFINISHED = ".repairing-"
 _SPARE_BYTES = 50_000_000
 # Longer than any run takes that does not touch its files.
 _LIVE_S = 86_400
 # Only a process that holds the writer's lock makes these.
-_OF_WRITER = ("vectors.hnsw.new", "rebuilt.db", "rebuilt.db-wal", "rebuilt.db-shm")
+_OF_WRITER = ("vectors.hnsw.new", "rebuilt.db", "rebuilt.db-journal", "rebuilt.db-wal", "rebuilt.db-shm")
 
 
 def check_directory(index_dir: Path) -> Iterator[Check]:
@@ -129,6 +130,7 @@ def leftovers(settings: Settings, *, writers_kept_out: bool = False) -> list[Pat
         index_dir: (f"{UNFINISHED}*",),
         index_dir / "classifiers": (".writing-*", ".adapting-*"),
         index_dir / "models": (".tuned-*", ".training.safetensors.new"),
+        cache_dir(): (".eval-*",),
         cache_dir() / "encoders": (".preparing-*",),
         cache_dir() / "token-models": (".measuring-*",),
         Path(tempfile.gettempdir()): ("notesearch-*",),
@@ -151,24 +153,13 @@ def remove_leftover(path: Path) -> None:
 
 
 def _is_dead(path: Path) -> bool:
-    """Whether no process uses this any more: by the lock in it, or by its age where there is none."""
+    """Whether no process uses this any more: by the lock on it, or by its age where there is none."""
     try:
         if path.is_symlink() or path.stat().st_uid != os.geteuid():
             return False
-        if (path / ".lock").is_file():
-            return not _is_locked(path / ".lock")
+        if path.name.startswith(_WORKING_FOLDERS):
+            return not is_locked(path)
         newest = max(part.lstat().st_mtime for part in (path, *path.rglob("*")))
     except OSError:  # gone meanwhile, or not ours to look into
         return False
     return time.time() - newest > _LIVE_S
-
-
-def _is_locked(file: Path) -> bool:
-    descriptor = os.open(file, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from notesearch.errors import IndexDamaged, IndexMissing
+from notesearch.private import is_locked
 from notesearch.storage.database import (
     HOW_TO_INDEX,
     database_file,
@@ -150,16 +149,9 @@ class IndexSurvey:
 def writer_is_at_work(index_dir: Path) -> bool:
     """Says whether a process is writing to an index; needs no right to write there itself."""
     try:
-        descriptor = os.open(index_dir / "writer.lock", os.O_RDONLY)
+        return is_locked(index_dir / "writer.lock")
     except OSError:
         return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
 
 
 def _size(path: Path) -> int:
