@@ -87,6 +87,8 @@ def test_the_options_in_the_readme_exist(home: Path) -> None:
             "status",
             "doctor",
             "open",
+            "similar",
+            "duplicates",
         )
     )
     for option in set(re.findall(r"`(?:[^`]* )?(--[a-z][a-z-]+)", README)) - {"--install-completion"}:

@@ -16,11 +16,13 @@ from notesearch.cli import (
     concepts_command,
     config_command,
     doctor_command,
+    duplicates_command,
     eval_command,
     index_command,
     open_command,
     rerank_command,
     search_command,
+    similar_command,
     status_command,
     tag_command,
     train_command,
@@ -43,6 +45,8 @@ app = typer.Typer(
 )
 app.command("index")(index_command.index)
 app.command("search")(search_command.search)
+app.command("similar")(similar_command.similar)
+app.command("duplicates")(duplicates_command.duplicates)
 app.command("rerank")(rerank_command.rerank)
 app.command("tag")(tag_command.tag)
 app.command("train-classifier")(train_command.train_classifier)

@@ -212,6 +212,11 @@ class IndexReader:
         rows = self._query(sql, [path, size, mtime_ns])
         return int(rows[0][0]) if rows else None
 
+    def note_at(self, path: str) -> tuple[int, bytes] | None:
+        """Id of the note at a path, and the BLAKE2b-128 of its file as it was indexed."""
+        rows = self._query("SELECT id, content_hash FROM notes WHERE path = ?", [path])
+        return (int(rows[0][0]), bytes(rows[0][1])) if rows else None
+
     def token_codes(self, chunk_ids: Sequence[int]) -> dict[int, bytes]:
         """Token codes by chunk id; chunks that have none, in an index made by an older notesearch, are left out."""
         return dict(self._query_many("SELECT chunk_id, codes FROM token_codes WHERE chunk_id IN ({})", chunk_ids))
@@ -225,6 +230,16 @@ class IndexReader:
         """Maps the ids of all notes to their paths and those of the indexed folders that they are in."""
         rows = self._query("SELECT n.id, n.path, f.path FROM notes n JOIN folders f ON f.id = n.folder_id")
         return {note_id: (path, folder) for note_id, path, folder in rows}
+
+    def paths(self) -> dict[int, str]:
+        """Maps the ids of all notes to their paths."""
+        return dict(self._query("SELECT id, path FROM notes"))
+
+    def owners_of_chunks(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Ids of all chunks, and of their notes, note by note: both int64, ascending by the note's id."""
+        rows = self._query("SELECT id, note_id FROM chunks ORDER BY note_id, position")
+        table = np.array(rows, dtype=np.int64).reshape(-1, 2)
+        return table[:, 0], table[:, 1]
 
     def links(self) -> list[tuple[int, str, LinkKind]]:
         """All links as written: ids of their notes, targets and kinds; see `records.Link`."""

@@ -140,7 +140,12 @@ def all_commands(home: Home) -> Sequence[Sequence[object]]:
         ["concepts", "list", "--concepts", concepts],
         ["eval", home.notes / "cooking", "--stage", "lexical", "--stage", "dense", "--html", report],
         ["index", "--rebuild"],
-        *([name] for name in ("status", "doctor") if name in command_names()),
+        ["similar", note],
+        ["duplicates"],
+        ["open", note, "--obsidian", "--print"],
+        ["config"],
+        ["status"],
+        ["doctor"],
         ["index", "--forget", home.notes],
     ]
 

@@ -1,3 +1,4 @@
+import hashlib
 import os
 from collections.abc import Callable
 from contextlib import closing
@@ -47,6 +48,22 @@ class TestFetching:
         with closing(IndexReader(index_dir)) as newer:
             own = note_id(writer, "c.md")
             assert newer.links() == [(own, "Tea", "wiki"), (own, "../b.md", "relative")]
+
+    def test_paths_and_the_note_at_a_path(self, reader: IndexReader, writer: IndexWriter) -> None:
+        ids = {name: note_id(writer, name) for name in ("a.md", "b.md", "empty.md")}
+        assert reader.paths() == {own: f"/vault/{name}" for name, own in ids.items()}
+        digest = hashlib.blake2b(b"green tea\nblack tea", digest_size=16).digest()
+        assert reader.note_at("/vault/a.md") == (ids["a.md"], digest)
+        assert reader.note_at("/vault/none.md") is None
+
+    def test_owners_of_chunks_are_note_by_note(self, writer: IndexWriter, index_dir: Path) -> None:
+        write(writer, encoded_note("a.md", "one"), encoded_note("b.md", "two"))
+        write(writer, encoded_note("a.md", "three", "four"))
+        with closing(IndexReader(index_dir)) as opened:
+            first, second = note_id(writer, "a.md"), note_id(writer, "b.md")
+            expected = [(chunk.id, chunk.note_id) for chunk in opened.chunks_of_notes([first, second])]
+            assert [note for _, note in expected] == [first, first, second]
+            assert list(zip(*(column.tolist() for column in opened.owners_of_chunks()), strict=True)) == expected
 
     def test_chunks_of_notes_are_in_order(self, reader: IndexReader, writer: IndexWriter) -> None:
         ids = [note_id(writer, name) for name in ("b.md", "a.md", "empty.md")]

@@ -1,0 +1,235 @@
+"""Notes that are related to a note: by what their passages mean, and by the words that tell the note from others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from notesearch.records import Filters, Hit
+from notesearch.retrieval.note_links import LinkedNotes
+from notesearch.retrieval.note_words import WordWeights, match_words
+from notesearch.retrieval.passage_matching import AllPassages, mutually_closest
+from notesearch.retrieval.snippets import make_snippet
+from notesearch.storage import IndexReader, StoredChunk, StoredNote
+from notesearch.words import distinct_words
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Ids = NDArray[np.int64]
+    Scores = NDArray[np.float32]
+
+LinkDirection = Literal["to", "from"]
+
+# What words count beside meaning, both in standard deviations (docs/decisions/0012-similar.md).
+_WORD_WEIGHT = np.float32(0.3)
+_LEAST_DEVIATION = np.float32(1e-6)
+_MOST_MEETINGS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class SourceNote:
+    """The note that others are to be related to.
+
+    Attributes:
+        note: The note; the id is 0 where the index does not know it.
+        chunks: Its chunks, one at least.
+        vectors: Their embeddings, float32 `(chunks, dim)` of length 1.
+        linked: The notes that links join to it.
+    """
+
+    note: StoredNote
+    chunks: tuple[StoredChunk, ...]
+    vectors: Scores
+    linked: LinkedNotes
+
+
+@dataclass(frozen=True, slots=True)
+class Meeting:
+    """Two passages, one of either note, each the other's closest.
+
+    Attributes:
+        start_line: First line of the passage of the note that was asked about, 1-based.
+        end_line: Its last line, inclusive.
+        heading: Its heading path.
+        snippet: Its most telling lines.
+        hit_start_line: First line of the passage of the note that was found.
+        hit_end_line: Its last line, inclusive.
+        hit_heading: Its heading path.
+        cosine: Of the two passages' embeddings.
+    """
+
+    start_line: int
+    end_line: int
+    heading: str
+    snippet: str
+    hit_start_line: int
+    hit_end_line: int
+    hit_heading: str
+    cosine: float
+
+
+@dataclass(frozen=True, slots=True)
+class SimilarHit(Hit):
+    """A note that is related to another; its passage is that of the closest meeting.
+
+    Attributes:
+        meetings: The passages that meet, the closest first.
+        shared_tags: Tags that both notes have, as the one that was found writes them.
+        links: `to` where the note that was asked about has a link to this one, `from` where this one has one to it.
+    """
+
+    meetings: tuple[Meeting, ...] = ()
+    shared_tags: tuple[str, ...] = ()
+    links: tuple[LinkDirection, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A related note.
+
+    Attributes:
+        note: The note.
+        chunks: Its chunks.
+        score: What it is ranked by.
+        parts: What this was made of.
+        contributions: What each part adds to it.
+        pairs: Places of the passages that meet, in either note.
+        cosines: Of all passages of the two.
+    """
+
+    note: StoredNote
+    chunks: Sequence[StoredChunk]
+    score: float
+    parts: dict[str, float]
+    contributions: dict[str, float]
+    pairs: list[tuple[int, int]]
+    cosines: Scores
+
+
+def find_similar_notes(
+    reader: IndexReader, source: SourceNote, *, limit: int, filters: Filters, unlinked: bool = False
+) -> list[SimilarHit]:
+    """Finds the notes that are related to a note, more than notes are on average.
+
+    Args:
+        reader: The index.
+        source: The note.
+        limit: The most hits, ≥ 1.
+        filters: Which notes may be found.
+        unlinked: Whether to leave out notes that a link joins to it.
+
+    Returns:
+        Hits, best first.
+    """
+    found = _rank(reader, source, limit, filters, unlinked)
+    met = [(source.chunks[own].text, each.chunks[other].text) for each in found for own, other in each.pairs]
+    weights = WordWeights.of(reader, set().union(*(distinct_words(text) for pair in met for text in pair)))
+    return [_hit(rank, source, each, weights) for rank, each in enumerate(found, start=1)]
+
+
+def _rank(reader: IndexReader, source: SourceNote, limit: int, filters: Filters, unlinked: bool) -> list[_Found]:
+    passages = AllPassages.read(reader)
+    others = passages.note_ids != source.note.id
+    if not others.any():
+        return []
+    text = "\n".join([source.note.title, *(chunk.text for chunk in source.chunks)])
+    matched = match_words(reader, text, is_indexed=source.note.id != 0)
+    words = np.array([matched.get(note_id, 0.0) for note_id in passages.note_ids.tolist()], dtype=np.float32)
+    meaning = passages.closeness(source.vectors)
+    from_words, from_meaning = _WORD_WEIGHT * _standardized(words, others), _standardized(meaning, others)
+    scores = from_words + from_meaning
+    may_be_found = others & (scores > 0)
+    if unlinked:
+        may_be_found &= ~np.isin(passages.note_ids, [*source.linked.to, *source.linked.back])
+    if (admitted := reader.admitted_chunks(filters)) is not None:
+        may_be_found &= np.logical_or.reduceat(np.isin(passages.chunk_ids, admitted), passages.starts)
+    rows = np.flatnonzero(may_be_found)
+    best = rows[np.argsort(-scores[rows], kind="stable")][:limit].tolist()
+    notes = reader.notes(passages.note_ids[best].tolist())
+    chunks: dict[int, list[StoredChunk]] = {note_id: [] for note_id in notes}
+    for chunk in reader.chunks_of_notes(list(notes)):
+        chunks[chunk.note_id].append(chunk)
+    vectors = reader.vectors_of_chunks([chunk.id for own in chunks.values() for chunk in own])
+    found = []
+    for row in best:
+        own_chunks = chunks[int(passages.note_ids[row])]
+        cosines = source.vectors @ np.stack([vectors[chunk.id] for chunk in own_chunks]).T
+        found.append(
+            _Found(
+                note=notes[int(passages.note_ids[row])],
+                chunks=own_chunks,
+                score=float(scores[row]),
+                parts={"lexical": float(words[row]), "dense": float(meaning[row])},
+                contributions={"lexical": float(from_words[row]), "dense": float(from_meaning[row])},
+                pairs=mutually_closest(cosines, passages.hubness[passages.of(row)], _MOST_MEETINGS),
+                cosines=cosines,
+            )
+        )
+    return found
+
+
+def _standardized(scores: Scores, others: NDArray[np.bool_]) -> Scores:
+    """Scores in standard deviations above the mean of the other notes, so that they do not depend on filters."""
+    own = scores[others]
+    standardized: Scores = (scores - own.mean()) / max(own.std(), _LEAST_DEVIATION)
+    return standardized
+
+
+def _hit(rank: int, source: SourceNote, found: _Found, weights: WordWeights) -> SimilarHit:
+    own, other = found.pairs[0]
+    shown = found.chunks[other]
+    snippet = make_snippet(shown.text, weights.matches(shown.text, source.chunks[own].text))
+    return SimilarHit(
+        rank=rank,
+        score=found.score,
+        path=found.note.path,
+        title=found.note.title,
+        heading=shown.heading,
+        start_line=shown.start_line,
+        end_line=shown.end_line,
+        snippet=snippet.text,
+        tags=found.note.tags,
+        date=found.note.date,
+        scores=found.parts,
+        more_passages=len(found.chunks) - 1,
+        highlights=snippet.highlights,
+        contributions=found.contributions,
+        strengths=snippet.strengths,
+        meetings=tuple(
+            _meeting(source.chunks[own], found.chunks[other], float(found.cosines[own, other]), weights)
+            for own, other in found.pairs
+        ),
+        shared_tags=_shared_tags(source.note, found.note),
+        links=_directions(source.linked, found.note.id),
+    )
+
+
+def _meeting(own: StoredChunk, other: StoredChunk, cosine: float, weights: WordWeights) -> Meeting:
+    return Meeting(
+        start_line=own.start_line,
+        end_line=own.end_line,
+        heading=own.heading,
+        snippet=make_snippet(own.text, weights.matches(own.text, other.text)).text,
+        hit_start_line=other.start_line,
+        hit_end_line=other.end_line,
+        hit_heading=other.heading,
+        cosine=round(cosine, 4),
+    )
+
+
+def _directions(linked: LinkedNotes, note_id: int) -> tuple[LinkDirection, ...]:
+    directions: list[LinkDirection] = []
+    if note_id in linked.to:
+        directions.append("to")
+    if note_id in linked.back:
+        directions.append("from")
+    return tuple(directions)
+
+
+def _shared_tags(note: StoredNote, other: StoredNote) -> tuple[str, ...]:
+    own = {tag.casefold() for tag in note.tags}
+    return tuple(tag for tag in other.tags if tag.casefold() in own)

@@ -1,0 +1,137 @@
+import random
+from pathlib import Path
+
+import pytest
+
+from notesearch.retrieval.duplicates import find_duplicate_notes
+
+VOCABULARY = [f"word{number}" for number in range(3000)]
+
+
+def text_of(seed: int, words: int = 60) -> str:
+    return " ".join(random.Random(seed).choices(VOCABULARY, k=words))
+
+
+def groups_of(reader, threshold=0.8):
+    """Names of the notes of each group, the first in front."""
+    found = find_duplicate_notes(reader, threshold)
+    return [[Path(place.path).name for place in (group, *group.copies)] for group in found.groups]
+
+
+def test_a_copy_is_found_whatever_its_case_and_markup(make_reader):
+    text = text_of(1)
+    reader = make_reader({"a.md": text, "b.md": f"> **{text.upper()}**", "c.md": text_of(2)})
+    (group,) = find_duplicate_notes(reader, 0.8).groups
+    assert {Path(group.path).name, Path(group.copies[0].path).name} == {"a.md", "b.md"}
+    copy = group.copies[0]
+    assert (copy.relation, copy.share, copy.share_of_first) == ("same", 1.0, 1.0)
+    assert copy.only_here == copy.only_there == ()
+
+
+def test_the_older_of_two_equal_notes_is_the_first(make_reader):
+    text = text_of(1)
+    reader = make_reader({"a.md": f"---\ndate: 2024-02-02\n---\n{text}", "b.md": f"---\ndate: 2020-01-01\n---\n{text}"})
+    assert groups_of(reader) == [["b.md", "a.md"]]
+
+
+def test_an_edited_copy_is_found_with_what_differs(make_reader):
+    words = text_of(1, 100).split()
+    edited = [*words[:40], "something", "else", *words[42:], "and", "more", "of", "it"]
+    reader = make_reader({"new.md": "Heading\n\n" + " ".join(edited), "old.md": " ".join(words)})
+    (group,) = find_duplicate_notes(reader, 0.8).groups
+    assert (Path(group.path).name, group.words) == ("new.md", 105)
+    (copy,) = group.copies
+    assert (copy.relation, copy.share) == ("copy", 0.98)
+    assert [stretch.text for stretch in copy.only_here] == [" ".join(words[40:42])]
+    assert [stretch.text for stretch in copy.only_there] == ["Heading", "something else", "and more of it"]
+    assert [(s.start_line, s.end_line, s.words) for s in copy.only_there] == [(1, 1, 1), (3, 3, 2), (3, 3, 4)]
+
+
+def test_a_note_that_is_part_of_another_is_found(make_reader):
+    part = text_of(1)
+    reader = make_reader({"whole.md": f"{text_of(2)}\n\n{part}\n\n{text_of(3)}", "part.md": part})
+    (group,) = find_duplicate_notes(reader, 0.8).groups
+    (copy,) = group.copies
+    assert [Path(place.path).name for place in (group, copy)] == ["whole.md", "part.md"]
+    assert (copy.relation, copy.share) == ("part", 1.0)
+    assert copy.share_of_first == pytest.approx(1 / 3, abs=0.01)
+
+
+def test_the_threshold_decides(make_reader):
+    shared = text_of(1, 50)
+    reader = make_reader({"a.md": f"{shared} {text_of(2, 50)}", "b.md": f"{shared} {text_of(3, 50)}"})
+    assert groups_of(reader, 0.8) == []
+    assert len(groups_of(reader, 0.45)) == 1
+
+
+def test_a_chain_of_notes_alike_in_pairs_is_no_group(make_reader):
+    words = text_of(1, 400).split()
+    # Each shares five sixths with the next, and nothing with the one after six.
+    notes = {f"{day:02}.md": " ".join(words[day * 20 : day * 20 + 120]) for day in range(12)}
+    for group in find_duplicate_notes(make_reader(notes), 0.8).groups:
+        assert all(max(copy.share, copy.share_of_first) >= 0.8 for copy in group.copies)
+        assert len(group.copies) <= 2
+
+
+def test_no_note_is_in_two_groups(make_reader):
+    part = text_of(1)
+    notes = {"a.md": f"{part} {text_of(2)}", "b.md": f"{part} {text_of(3, 70)}", "part.md": part}
+    assert groups_of(make_reader(notes)) == [["b.md", "part.md"]]
+
+
+def test_notes_with_nothing_of_their_own_but_a_template_make_no_group(make_reader):
+    skeleton = text_of(1, 50)
+    notes = {f"{day}.md": f"{skeleton}\n\n{'' if day % 2 else text_of(100 + day, 15)}" for day in range(50)}
+    found = find_duplicate_notes(make_reader(notes), 0.8)
+    assert found.groups == ()
+    assert (found.notes, found.templates) == (50, 25)
+
+
+def test_many_notes_of_the_same_words_are_a_template(make_reader):
+    found = find_duplicate_notes(make_reader({f"{day}.md": text_of(1) for day in range(21)}), 0.8)
+    assert found.groups == ()
+    assert (found.notes, found.templates) == (21, 21)
+
+
+def test_a_template_does_not_hide_copies_of_what_is_in_it(make_reader):
+    skeleton, own = text_of(1, 50), text_of(2, 30)
+    notes = {f"{day}.md": f"{skeleton}\n\n{text_of(100 + day, 30)}" for day in range(30)}
+    notes |= {"x.md": f"{skeleton}\n\n{own}", "y.md": own}
+    assert groups_of(make_reader(notes)) == [["x.md", "y.md"]]
+
+
+def test_the_words_of_a_template_do_not_count(make_reader):
+    skeleton, shared = text_of(1, 200), text_of(2, 20)
+    notes = {f"{day}.md": f"{skeleton} {text_of(100 + day, 30)}" for day in range(25)}
+    notes |= {name: f"{skeleton} {shared} {text_of(seed, 20)}" for name, seed in (("x.md", 3), ("y.md", 4))}
+    reader = make_reader(notes)
+    assert groups_of(reader, 0.8) == []
+    (group,) = find_duplicate_notes(reader, 0.4).groups
+    assert group.copies[0].share == 0.5
+
+
+def test_short_and_empty_notes_are_counted_and_not_compared(make_reader):
+    found = find_duplicate_notes(make_reader({"a.md": "", "b.md": "", "c.md": "milk eggs", "d.md": "milk eggs"}), 0.8)
+    assert found.groups == ()
+    assert (found.notes, found.short) == (4, 4)
+
+
+def test_a_note_that_repeats_itself_is_compared_too(make_reader):
+    sentence = text_of(1, 12)
+    notes = {"a.md": " ".join([sentence] * 30) + " " + text_of(2, 200), "b.md": " ".join([sentence] * 20)}
+    (group,) = find_duplicate_notes(make_reader(notes), 0.8).groups
+    assert group.copies[0].share == 1.0
+
+
+def test_groups_with_most_to_spare_come_first(make_reader):
+    short, long = text_of(1, 30), text_of(2, 200)
+    notes = {"a.md": short, "b.md": f"{short} more", "c.md": long, "d.md": f"{long} more"}
+    assert [sorted(group) for group in groups_of(make_reader(notes))] == [["c.md", "d.md"], ["a.md", "b.md"]]
+
+
+def test_nothing_is_written(make_reader, tmp_path):
+    text = text_of(1)
+    reader = make_reader({"a.md": text, "b.md": text})
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.md")}
+    assert find_duplicate_notes(reader, 0.8).groups
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.md")} == before
