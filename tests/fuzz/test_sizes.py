@@ -2,37 +2,9 @@
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
-
-from . import sizes
-
-# Four times the text may take ten times as long where a quadratic one would take sixteen times; a busy machine is given
-# a second and a third chance.
-_SIZE = 4_000
-_TIMES_LARGER = 4
-_MOST_TIMES_LONGER = 10
-_GRACE_SECONDS = 0.03
-_OTHER_FORMATS = [name for name in sizes.INPUTS if not name.startswith(("YAML", "TOML", "heading of"))]
-_CASES = [(name, ".md") for name in sizes.INPUTS] + [(name, s) for name in _OTHER_FORMATS for s in (".org", ".rst")]
-
-
-@pytest.mark.parametrize(("name", "suffix"), _CASES)
-def test_time_grows_as_the_text_does(name: str, suffix: str) -> None:
-    for _ in range(3):
-        short, long = (_seconds(sizes.INPUTS[name](size), suffix) for size in (_SIZE, _SIZE * _TIMES_LARGER))
-        if long <= _GRACE_SECONDS + _MOST_TIMES_LONGER * short:
-            return
-    raise AssertionError(f"{long:.3f} s for {_TIMES_LARGER} times what takes {short:.3f} s")
-
-
-def _seconds(text: str, suffix: str) -> float:
-    started = time.process_time()
-    sizes.read(text, suffix)
-    return time.process_time() - started
-
 
 _LARGE = {
     "number signs": '"#" * 10_000_000, ".md"',
