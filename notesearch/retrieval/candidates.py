@@ -119,7 +119,7 @@ def closest_chunks(
         most: The most chunks a note.
     """
     chunk_ids = np.array(sorted(chunk_notes), dtype=np.int64)
-    chunk_ids = chunk_ids[np.isin(chunk_ids, dense.chunk_ids)]
+    chunk_ids = dense.admitted(chunk_ids)
     cosines = dense.of(chunk_ids)
     closest: dict[int, tuple[list[int], list[float]]] = {}
     for row in np.argsort(-cosines, kind="stable").tolist():

@@ -227,6 +227,19 @@ class IndexReader:
         rows = self._query("SELECT n.id, n.path, f.path FROM notes n JOIN folders f ON f.id = n.folder_id")
         return {note_id: (path, folder) for note_id, path, folder in rows}
 
+    def folders(self) -> list[str]:
+        """Paths of the folders that the index covers."""
+        return [row[0] for row in self._query("SELECT path FROM folders ORDER BY path")]
+
+    def holds_note(self, path: str) -> bool:
+        """Whether there is a note at a path."""
+        return bool(self._query("SELECT 1 FROM notes WHERE path = ?", [path]))
+
+    def tag_counts(self) -> list[tuple[str, int]]:
+        """All tags, and how many notes have each, the most frequent first; spellings by case count as one."""
+        sql = "SELECT min(tag), count(DISTINCT note_id) AS notes FROM tags GROUP BY key ORDER BY notes DESC, key"
+        return self._query(sql)
+
     def links(self) -> list[tuple[int, str, LinkKind]]:
         """All links as written: ids of their notes, targets and kinds; see `records.Link`."""
         return self._query("SELECT note_id, target, kind FROM links ORDER BY note_id, position")
@@ -240,6 +253,10 @@ class IndexReader:
         """Ids of chunks that `vectors.hnsw` may still hold though they are gone, ascending int64."""
         rows = self._query("SELECT chunk_id FROM dead_vectors ORDER BY chunk_id")
         return np.array([row[0] for row in rows], dtype=np.int64)
+
+    def graph(self) -> Any:
+        """The vector file loaded as an hnswlib index, where there is one and loading it pays: never for one search."""
+        return None
 
     def notes_of_chunks(self, chunk_ids: Sequence[int]) -> dict[int, int]:
         """Maps chunk ids to the ids of their notes."""
