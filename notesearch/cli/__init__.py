@@ -17,12 +17,14 @@ from notesearch.cli import (
     doctor_command,
     eval_command,
     index_command,
+    mcp_command,
     rerank_command,
     search_command,
     status_command,
     tag_command,
     train_command,
     tune_command,
+    watch_command,
 )
 from notesearch.cli.signals import ending_at_sigterm
 from notesearch.cli.terminal import warn, warn_of_traceback
@@ -49,6 +51,8 @@ app.command("tune")(tune_command.tune)
 app.command("accept")(accept_command.accept)
 app.command("status")(status_command.status)
 app.command("doctor")(doctor_command.doctor)
+app.command("mcp")(mcp_command.mcp)
+app.command("watch")(watch_command.watch)
 app.add_typer(concepts_command.app, name="concepts")
 
 
