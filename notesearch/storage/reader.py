@@ -27,7 +27,7 @@ from notesearch.storage.filters import admitted_notes_sql
 from notesearch.storage.schema import TOKENIZER
 from notesearch.storage.vector_file import VectorFileRecord, map_vectors, vector_file
 from notesearch.storage.vectors import unpack
-from notesearch.storage.words import searchable_words
+from notesearch.storage.words import quoted, searchable_words
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -171,6 +171,12 @@ class IndexReader:
             WHERE note_words MATCH ? AND rank MATCH 'bm25({weights[0]}, {weights[1]})' {condition}
             ORDER BY rank LIMIT ?"""
         return self._query(sql, [expression, *parameters, limit])
+
+    def match_any_word(
+        self, words: Sequence[str], weights: tuple[float, float], limit: int, filters: Filters
+    ) -> list[tuple[int, float]]:
+        """Finds the notes that hold any of some words, each counting as often as it is given; see `match_words`."""
+        return self.match_words(" OR ".join(map(quoted, words)), weights, limit, filters)
 
     def chunk_ids_of_notes(self, note_ids: Sequence[int]) -> dict[int, int]:
         """Maps the ids of all chunks of some notes to the ids of these notes."""

@@ -12,6 +12,7 @@ import numpy as np
 from notesearch.records import Filters
 from notesearch.storage.database import database_file
 from notesearch.storage.filters import admitted_notes_sql
+from notesearch.storage.postings import Postings, best_of
 from notesearch.storage.reader import IndexReader
 from notesearch.storage.vector_file import load_graph, vector_file
 
@@ -26,8 +27,8 @@ _MOST_WORDS_KEPT = 100_000
 class WarmReader(IndexReader):
     """An index opened for many searches. It sees one state of the index, until that is found to have changed.
 
-    Between `rest` and `is_current` no transaction is open: one that lasted would keep SQLite from emptying the log, which
-    would grow with every run of `index`. What is kept here, and the file that is mapped, stay what they were.
+    Between `rest` and `is_current` no transaction is open: one that lasted would keep SQLite from emptying the log,
+    which would grow with every run of `index`. What is kept here, and the file that is mapped, stay what they were.
     """
 
     def __init__(self, index_dir: Path) -> None:
@@ -44,6 +45,7 @@ class WarmReader(IndexReader):
         self._rows_of_pairs = [np.argsort(ids, kind="stable") for ids, _ in self._pairs]
         self._stems: dict[str, tuple[str, ...]] = {}
         self._frequencies: dict[str, int] = {}
+        self._postings: Postings | None = None
         self._graph = self._load_graph()
 
     def is_current(self) -> bool:
@@ -87,6 +89,17 @@ class WarmReader(IndexReader):
             self._frequencies |= dict.fromkeys(unknown, 0) | super().note_frequencies(unknown)
         return {term: count for term in distinct if (count := self._frequencies[term])}
 
+    def match_any_word(
+        self, words: Sequence[str], weights: tuple[float, float], limit: int, filters: Filters
+    ) -> list[tuple[int, float]]:
+        """See `IndexReader`."""
+        stems = self.stems(words)
+        if any(len(terms) != 1 for terms in stems.values()):  # a phrase, as the full-text index sees it
+            return super().match_any_word(words, weights, limit, filters)
+        self._postings = self._postings or Postings(self._query)
+        scores = self._postings.score([stems[word][0] for word in words], weights)
+        return best_of(self._postings.note_ids, scores, limit, self._admitted_notes(filters))
+
     def chunk_ids_of_notes(self, note_ids: Sequence[int]) -> dict[int, int]:
         """See `IndexReader`."""
         wanted = np.unique(np.array(note_ids, dtype=np.int64))
@@ -103,12 +116,8 @@ class WarmReader(IndexReader):
 
     def admitted_chunks(self, filters: Filters) -> NDArray[np.int64] | None:
         """See `IndexReader`."""
-        admitted, parameters = admitted_notes_sql(filters)
-        if not admitted:
-            return None
-        note_ids = np.array([row[0] for row in self._query(admitted, parameters)], dtype=np.int64)
-        chunk_ids: NDArray[np.int64] = self._chunk_ids[np.isin(self._note_ids, note_ids)]
-        return chunk_ids
+        note_ids = self._admitted_notes(filters)
+        return None if note_ids is None else self._chunk_ids[np.isin(self._note_ids, note_ids)]
 
     def vectors(self) -> list[tuple[NDArray[np.int64], NDArray[np.float32]]]:
         """See `IndexReader`."""
@@ -127,6 +136,12 @@ class WarmReader(IndexReader):
             rows = order[np.searchsorted(ids, own, sorter=order)]
             found |= zip(own.tolist(), vectors[rows], strict=True)
         return found
+
+    def _admitted_notes(self, filters: Filters) -> NDArray[np.int64] | None:
+        admitted, parameters = admitted_notes_sql(filters)
+        if not admitted:
+            return None
+        return np.array([row[0] for row in self._query(admitted, parameters)], dtype=np.int64)
 
     def _load_graph(self) -> Any:
         record = self._vector_file_record()
