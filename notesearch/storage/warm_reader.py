@@ -61,7 +61,7 @@ class WarmReader(IndexReader):
     def rest(self) -> None:
         """Ends the reading, until `is_current` is asked."""
         if self._connection.in_transaction:
-            self._query("ROLLBACK")
+            self._query("COMMIT")  # not ROLLBACK, which would take back temporary tables
 
     def graph(self) -> Any:
         """The loaded vector file, as an hnswlib index; `None` where there is none, or none that can be trusted."""

@@ -61,13 +61,14 @@ def _collect(folders: Sequence[Path], stop: threading.Event, found: SimpleQueue[
         stop_event=stop,
         rust_timeout=_TICK_MS,
         yield_on_timeout=True,
-        ignore_permission_denied=True,
+        # Or it would be silent about whatever keeps it from watching, a limit of the system too.
+        ignore_permission_denied=False,
     )
     try:
         for changed in changes:
             found.put(frozenset(path for _, path in changed))
     except (OSError, RuntimeError) as error:  # RuntimeError: of watchfiles, where the system allows no more watches
-        found.put(EventsLost(f"cannot watch the folders: {error}"))
+        found.put(EventsLost(f"cannot watch the folders: {str(error).partition(' (Error')[0]}"))
 
 
 def _is_on_a_network(folder: Path) -> bool:
