@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from datetime import datetime
+from types import FrameType
 
 from notesearch.cli.dates import parse_date
 from notesearch.cli.options import IndexDir, Verbose
@@ -22,4 +25,11 @@ def mcp(index_dir: IndexDir = None, verbose: Verbose = False) -> None:
     def read_date(written: str, end: bool) -> datetime:
         return parse_date(written, now=datetime.now(), end=end)
 
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _end)
     serve(load_settings(index_dir=index_dir), read_date, verbose=verbose)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """Ends the process at once: it has made nothing that is to be cleared up, and a thread of it waits for stdin."""
+    os._exit(128 + number)

@@ -46,11 +46,11 @@ def read_lines(reader: IndexReader, named: str, *, first: int, last: int | None,
     note = ""
     if truncated:
         shown_last = table.line_at(start + len(text) - 1) + 1
-        # A line that is too long for itself is cut; else the answer ends with a whole one.
-        if shown_last > first:
+        within = " within a line"
+        if shown_last > first:  # then with a whole line
             shown_last -= 1
-            text = table.text[start : table.ends[shown_last - 1]]
-        note = f"\n[cut off here after {len(text):,} characters; go on with start_line {shown_last + 1}]"
+            text, within = table.text[start : table.ends[shown_last - 1]], ""
+        note = f"\n[cut off{within} after {len(text):,} characters; go on with start_line {shown_last + 1}]"
     data = {
         "path": path,
         "start_line": first,

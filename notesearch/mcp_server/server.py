@@ -101,7 +101,7 @@ def _call(notes: Notes, name: str, arguments: dict[str, Any]) -> CallToolResult:
     try:
         return _result(_run(notes, name, arguments))
     except NotesearchError as error:
-        data = {"error": error.message[:_MOST_MESSAGE_CHARS], "hint": error.hint}
+        data = {"error": error.message, "hint": error.hint}
         return _result(Answer("\n".join(filter(None, data.values())), data), is_error=True)
 
 
@@ -115,7 +115,10 @@ def _run(notes: Notes, name: str, arguments: dict[str, Any]) -> Answer:
     wrong = best_match(Draft202012Validator(tool.input_schema).iter_errors(arguments))
     if wrong is not None:
         place = "".join(f"{part}: " for part in wrong.absolute_path)
-        raise UsageError(f"{place}{wrong.message[:_MOST_MESSAGE_CHARS]}", f"See the schema of {name}.")
+        # The message begins with the value itself.
+        short = len(wrong.message) <= _MOST_MESSAGE_CHARS
+        said = wrong.message if short else f"does not fit {wrong.validator} {wrong.validator_value!r}"
+        raise UsageError(f"{place}{said}", f"See the schema of {name}.")
     return tool.run(notes, arguments)
 
 

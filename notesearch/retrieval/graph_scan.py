@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # Candidates that the graph looks at beyond those wanted (hnswlib's ef is their sum): measured by
 # benchmarks/warm_search.py.
-_SPARE_CANDIDATES = 200
+_SPARE_CANDIDATES = 400
 # A search asks several times, at last for some hundreds.
 _LEAST_WANTED = 600
 # More than this part of the chunks is sooner found by scanning all of them, whether wanted or admitted.
