@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notesearch.records import Filters
-from notesearch.retrieval.dense import ExactScores, ExactScan
+from notesearch.retrieval.dense import ExactScan, ExactScores
 
 DIM = 6
 # Few values, so that ties are common.
