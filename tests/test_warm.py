@@ -140,6 +140,13 @@ def test_a_bad_request_leaves_it_open(warm):
         assert first is second
 
 
+def test_after_a_failure_it_is_opened_anew(warm):
+    with pytest.raises(LookupError), warm.reading() as (first, _):
+        raise LookupError("a defect")
+    with warm.reading() as (second, _):
+        assert first is not second
+
+
 def test_damage_is_named_as_such_and_does_not_last(warm, settings, folder):
     search(warm, "kale")
     database = settings.index_dir / "notes.db"

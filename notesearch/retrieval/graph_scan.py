@@ -39,7 +39,6 @@ class GraphScan:
         self._exact = ExactScan(reader)
         in_graph = reader.vectors()[0][0]
         self._tail: ChunkIds = self._exact.chunk_ids[~np.isin(self._exact.chunk_ids, in_graph)]
-        self._live_in_graph = len(self._exact.chunk_ids) - len(self._tail)
 
     def score(self, query_vector: Scores, filters: Filters) -> DenseScores:
         """See `Scan`."""
@@ -54,15 +53,23 @@ class GraphScan:
 
     def closest(self, query_vector: Scores, limit: int) -> tuple[ChunkIds, Scores]:
         """Ids and cosines of the chunks closest to a query, closest first, equally close ones by id."""
-        if limit > _GRAPH_PART * len(self._exact.chunk_ids):
+        found = self._by_graph(query_vector, limit)
+        if found is None:
             found = self._exact.score(query_vector, Filters()).best(limit)
-        else:
-            self._graph.set_ef(limit + _SPARE_CANDIDATES)
-            labels, _ = self._graph.knn_query(query_vector, k=min(limit, self._live_in_graph), num_threads=1)
-            found = np.concatenate([labels[0].astype(np.int64), self._tail])
         cosines = self.cosines(query_vector, found)
         order = np.lexsort((found, -cosines))[:limit]
         return found[order], cosines[order]
+
+    def _by_graph(self, query_vector: Scores, limit: int) -> ChunkIds | None:
+        """The chunks closest to a query by the graph, and all that it does not hold; `None` where it cannot say."""
+        if limit > _GRAPH_PART * len(self._exact.chunk_ids):
+            return None
+        self._graph.set_ef(limit + _SPARE_CANDIDATES)
+        try:
+            labels, _ = self._graph.knn_query(query_vector, k=limit, num_threads=1)
+        except RuntimeError:  # it leads to fewer than that: it may fall into parts, once many of its elements are gone
+            return None
+        return np.concatenate([labels[0].astype(np.int64), self._tail])
 
     def cosines(self, query_vector: Scores, chunk_ids: ChunkIds) -> Scores:
         """The cosines between a query and some of the chunks."""

@@ -13,6 +13,7 @@ from queue import SimpleQueue
 _QUIET_MS = 300
 _LONGEST_BURST_MS = 1_500
 _TICK_MS = 1_000
+_THREAD = "notesearch-watch"
 
 # On these, the system does not tell what other machines change.
 _NETWORK_FILE_SYSTEMS = frozenset("9p afs ceph cifs davfs drvfs glusterfs nfs nfs4 smb3 smbfs vboxsf".split())
@@ -41,7 +42,7 @@ def file_changes(folders: Sequence[Path]) -> Iterator[frozenset[str]]:
     found: SimpleQueue[frozenset[str] | EventsLost] = SimpleQueue()
     stop = threading.Event()
     # In a thread of its own: while watchfiles waits, it takes all signals for Ctrl-C.
-    threading.Thread(target=_collect, args=[folders, stop, found], daemon=True).start()
+    threading.Thread(target=_collect, name=_THREAD, args=[folders, stop, found], daemon=True).start()
     try:
         while not isinstance(item := found.get(), EventsLost):
             yield item

@@ -87,11 +87,13 @@ def test_many_are_found_exactly(scans, queries, limit):
         assert found == expected
 
 
-def test_what_is_gone_is_not_found_and_what_is_new_is(scans, reader):
+def test_what_is_gone_is_not_found_and_what_is_new_is(scans, reader, queries):
     graph, _ = scans
     for row in (0, 1, 33):
         assert reader.ids[row] in DEAD
         assert reader.ids[row] not in graph.score(reader.all[row], Filters()).best(50)
+    for query in queries:
+        assert not set(graph.score(query, Filters()).best(600).tolist()) & set(DEAD)
     for row in (IN_FILE, COUNT - 1):
         assert graph.score(reader.all[row], Filters()).best(1).tolist() == [reader.ids[row]]
 
@@ -120,6 +122,18 @@ def test_what_filters_admit_is_scored_exactly(scans, queries, filters):
         assert scores.chunk_ids.tolist() == expected.chunk_ids.tolist()
         np.testing.assert_allclose(scores.cosines, expected.cosines, atol=1e-6)
         assert scores.highest == pytest.approx(expected.highest, abs=1e-6), "of all, admitted or not"
+
+
+def test_a_graph_that_leads_to_too_few_is_not_used(reader, queries):
+    class Parted:
+        def set_ef(self, ef):
+            pass
+
+        def knn_query(self, query, k, num_threads):
+            raise RuntimeError("Cannot return the results in a contiguous 2D array. Probably ef or M is too small")
+
+    found = GraphScan(reader, Parted()).score(queries[0], Filters()).best(50)
+    assert found.tolist() == ExactScan(reader).score(queries[0], Filters()).best(50).tolist()
 
 
 def test_fewer_chunks_than_are_asked_for(tmp_path):

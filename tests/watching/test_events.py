@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,10 @@ def test_changes_are_told_from_the_first_empty_set_on(tmp_path: Path) -> None:
     (tmp_path / "sub" / "b.md").write_text("text")
     while not found >= {str(tmp_path / "sub" / "b.md")}:
         found |= next(changes)
+    (thread,) = (thread for thread in threading.enumerate() if thread.name == events._THREAD)
     changes.close()
+    thread.join(timeout=60)
+    assert not thread.is_alive()
 
 
 def test_a_folder_that_is_missing_cannot_be_watched(tmp_path: Path) -> None:

@@ -108,6 +108,22 @@ def test_every_hour_everything_is_looked_at(scene: Scene) -> None:
     assert scene.watch(changes) == [[scene.notes, scene.work]] * 2
 
 
+def test_ignore_files_are_read_anew_then_too(scene: Scene) -> None:
+    def changes():
+        yield NOTHING
+        yield frozenset([scene.file("draft.md")])
+        (scene.notes / ".gitignore").write_text("draft.md")  # and nobody said so
+        scene.runs.clear()
+        yield frozenset([scene.file("draft.md")])
+        assert scene.runs == [[scene.notes]]
+        scene.now += 3601
+        yield NOTHING
+        scene.runs.clear()
+        yield frozenset([scene.file("draft.md")])
+
+    assert scene.watch(changes) == []
+
+
 def test_an_index_that_was_deleted_is_made_anew_of_all_folders(scene: Scene) -> None:
     def changes():
         yield NOTHING
