@@ -32,10 +32,14 @@ class Index:
     """An index opened for searching. It sees one state of the index; open it again to see a newer one."""
 
     def __init__(
-        self, index: Path | IndexReader, cross_encoder: str | None = None, concepts: Concepts | None = None
+        self,
+        index: Path | IndexReader,
+        cross_encoder: str | None = None,
+        concepts: Concepts | None = None,
+        encoder_of: Callable[[IndexReader], Encoder] | None = None,
     ) -> None:
         self._reader = IndexReader(index) if isinstance(index, Path) else index
-        self._searcher = Searcher(self._reader, lambda: _encoder_of(self._reader), concepts)
+        self._searcher = Searcher(self._reader, lambda: (encoder_of or open_encoder_of)(self._reader), concepts)
         self._cross_encoder_name = cross_encoder
         self._cross_encoder: CrossEncoder | None = None
 
@@ -116,8 +120,13 @@ class Index:
         return self._searcher.links_called_for(query)
 
 
-def _encoder_of(reader: IndexReader) -> Encoder:
-    """Opens the encoder that an index was made with."""
+def open_encoder_of(reader: IndexReader) -> Encoder:
+    """Opens the encoder that an index was made with.
+
+    Raises:
+        ModelError: It cannot be loaded.
+        IndexMismatch: The model is no longer the one that the index was made with.
+    """
     wanted = reader.fingerprint
     prepared = load_prepared(wanted.encoder) or prepare(wanted.model)
     if prepared.config.fingerprint != wanted.encoder:
@@ -175,10 +184,15 @@ def open_index(
         cross_encoder=cross_encoder,
         concepts=None if isinstance(concepts, bool) else Path(concepts),
     )
-    return Index(settings.index_dir, settings.cross_encoder, _concepts_in(settings) if concepts else None)
+    return Index(settings.index_dir, settings.cross_encoder, concepts_in(settings) if concepts else None)
 
 
-def _concepts_in(settings: Settings) -> Concepts | None:
+def concepts_in(settings: Settings) -> Concepts | None:
+    """The owner's links between ideas, if there are any.
+
+    Raises:
+        SettingsError: Their file is missing though it was named, or something in it is wrong.
+    """
     if settings.concepts is None:
         return None
     from notesearch.retrieval.concepts import read_concepts
@@ -229,7 +243,7 @@ def rerank_places(
         with suppress(IndexMissing):
             reader = stack.enter_context(IndexReader(settings.index_dir))
         if reader:
-            encoder = _encoder_of(reader)
+            encoder = open_encoder_of(reader)
             chunking = Chunking(reader.fingerprint.budget_tokens, reader.fingerprint.overlap_sentences)
         else:
             encoder = open_encoder(prepare(settings.model or DEFAULT_MODEL))

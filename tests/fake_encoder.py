@@ -54,7 +54,7 @@ class FakeEncoder:
         ]
         return EncodedPassages(np.stack([self._vector(passage) for passage in passages]), codes)
 
-    def words_of_codes(self, passage: str) -> list[CodedWord]:
+    def words_of_codes(self, passage: str, codes: int | None = None) -> list[CodedWord]:
         return coded_words(passage, [match.span() for match in _WORD.finditer(passage)])
 
     def token_starts(self, text: str) -> list[int]:

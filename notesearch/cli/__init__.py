@@ -19,6 +19,7 @@ from notesearch.cli import (
     duplicates_command,
     eval_command,
     index_command,
+    mcp_command,
     open_command,
     rerank_command,
     search_command,
@@ -27,6 +28,7 @@ from notesearch.cli import (
     tag_command,
     train_command,
     tune_command,
+    watch_command,
 )
 from notesearch.cli.signals import ending_at_sigterm
 from notesearch.cli.terminal import warn, warn_of_traceback
@@ -57,6 +59,8 @@ app.command("status")(status_command.status)
 app.command("doctor")(doctor_command.doctor)
 app.command("config")(config_command.config)
 app.command("open")(open_command.open_note)
+app.command("mcp")(mcp_command.mcp)
+app.command("watch")(watch_command.watch)
 app.add_typer(concepts_command.app, name="concepts")
 
 

@@ -7,6 +7,7 @@ of the source and ranks as well as the vectors themselves; docs/decisions/0006-t
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -56,6 +57,7 @@ def coded_words(text: str, token_spans: Sequence[Span]) -> list[CodedWord]:
         single empty one that all tokens belong to, so that every text has a code.
     """
     runs = find_runs(text)
+    has_unspaced = UNSPACED_CHARACTER.search(text) is not None
     tokens: dict[str, list[int]] = {}
     spans: dict[str, list[Span]] = {}
     run = 0
@@ -64,15 +66,19 @@ def coded_words(text: str, token_spans: Sequence[Span]) -> list[CodedWord]:
             run += 1
         if start >= end or run == len(runs) or end <= runs[run][0]:
             continue
-        # A run of an unspaced script is a whole sentence: there, each token is a word (without the space that some
-        # tokenizers begin it with).
-        start, end = max(start, runs[run][0]), min(end, runs[run][1])
-        span = (start, end) if UNSPACED_CHARACTER.match(text, start) else runs[run]
-        word = text[slice(*span)].lower()
-        tokens.setdefault(word, []).append(number)
-        places = spans.setdefault(word, [])
-        if not places or places[-1] != span:
-            places.append(span)
+        span = runs[run]
+        if has_unspaced:
+            # A run of an unspaced script is a whole sentence: there, each token is a word (without the space that some
+            # tokenizers begin it with).
+            start, end = max(start, span[0]), min(end, span[1])
+            span = (start, end) if UNSPACED_CHARACTER.match(text, start) else span
+        word = text[span[0] : span[1]].lower()
+        if word not in tokens:
+            tokens[word], spans[word] = [number], [span]
+            continue
+        tokens[word].append(number)
+        if spans[word][-1] != span:
+            spans[word].append(span)
     if not tokens:
         every_token = range(max(1, len(token_spans)))  # a text without any is padded to one
         return [CodedWord("", tuple(every_token), ())]
@@ -115,10 +121,16 @@ def expand(codes: bytes, bits: int) -> Vectors:
         float32 `(n, bits)`. The product with a vector of length 1 estimates its cosine with the vector that was coded.
     """
     packed = np.frombuffer(codes, dtype=np.uint8).reshape(-1, -(-bits // 8))
-    # By table: three times as fast as unpacking the bits and making numbers of them.
-    signs: Vectors = _SIGNS_OF_BYTE[packed].reshape(len(packed), 8 * packed.shape[1])[:, :bits]
-    signs *= np.float32(1 / (math.sqrt(bits) * _SIGNS_COSINE))
-    return signs
+    # By table: faster than unpacking the bits and making numbers of them; take() is seven times as fast as indexing.
+    vectors: Vectors = np.take(_vectors_of_bytes(bits), packed, axis=0).reshape(len(packed), 8 * packed.shape[1])
+    return vectors[:, :bits]
+
+
+@functools.cache
+def _vectors_of_bytes(bits: int) -> Vectors:
+    """What each byte says of eight components of a vector with so many."""
+    signs = np.unpackbits(np.arange(256, dtype=np.uint8)[:, np.newaxis], axis=1).astype(np.float32) * 2 - 1
+    return signs * np.float32(1 / (math.sqrt(bits) * _SIGNS_COSINE))
 
 
 def max_similarities(query: Vectors, passages: Vectors, lengths: Sequence[int]) -> Vectors:
@@ -135,7 +147,3 @@ def max_similarities(query: Vectors, passages: Vectors, lengths: Sequence[int]) 
     firsts = np.cumsum([0, *lengths[:-1]])
     highest: Vectors = np.maximum.reduceat(passages @ query.T, firsts, axis=0)
     return highest
-
-
-# What each byte says of eight components: 1 or -1.
-_SIGNS_OF_BYTE = np.unpackbits(np.arange(256, dtype=np.uint8)[:, np.newaxis], axis=1).astype(np.float32) * 2 - 1

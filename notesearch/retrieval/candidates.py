@@ -105,7 +105,10 @@ def propose_dense(
 
 
 def _best_notes(lexical: LexicalScores, wanted: int) -> list[int]:
-    return sorted(lexical.notes, key=lambda note_id: (-lexical.notes[note_id], note_id))[:wanted]
+    note_ids = np.fromiter(lexical.notes.keys(), dtype=np.int64, count=len(lexical.notes))
+    scores = np.fromiter(lexical.notes.values(), dtype=np.float64, count=len(lexical.notes))
+    best: list[int] = note_ids[np.lexsort((note_ids, -scores))[:wanted]].tolist()
+    return best
 
 
 def closest_chunks(
@@ -118,15 +121,17 @@ def closest_chunks(
         dense: How close the chunks are.
         most: The most chunks a note.
     """
-    chunk_ids = np.array(sorted(chunk_notes), dtype=np.int64)
-    chunk_ids = chunk_ids[np.isin(chunk_ids, dense.chunk_ids)]
+    chunk_ids = dense.admitted(np.array(sorted(chunk_notes), dtype=np.int64))
     cosines = dense.of(chunk_ids)
+    order = np.argsort(-cosines, kind="stable")
     closest: dict[int, tuple[list[int], list[float]]] = {}
-    for row in np.argsort(-cosines, kind="stable").tolist():
-        ids, own = closest.setdefault(chunk_notes[int(chunk_ids[row])], ([], []))
-        if len(ids) < most:
-            ids.append(int(chunk_ids[row]))
-            own.append(float(cosines[row]))
+    for chunk_id, cosine in zip(chunk_ids[order].tolist(), cosines[order].tolist(), strict=True):
+        note_id = chunk_notes[chunk_id]
+        if note_id not in closest:
+            closest[note_id] = [chunk_id], [cosine]
+        elif len(closest[note_id][0]) < most:
+            closest[note_id][0].append(chunk_id)
+            closest[note_id][1].append(cosine)
     return closest
 
 
@@ -139,4 +144,4 @@ def continue_below(ranked: Sequence[Candidate], rest: Sequence[Candidate]) -> li
     if drop <= 0:
         return [*ranked, *rest]
     lowered = (min(candidate.score - drop, floor) for candidate in rest)  # rounding may leave it a little above
-    return [*ranked, *(replace(c, score=score, contributions={}) for c, score in zip(rest, lowered, strict=True))]
+    return [*ranked, *(Candidate(c.note_id, score, c.parts, {}) for c, score in zip(rest, lowered, strict=True))]

@@ -101,8 +101,8 @@ class WordMatch:
 
 def match_words(query: LateQuery, codes: bytes, passage: str, encoder: Encoder) -> list[WordMatch]:
     """Finds for each word of a query the word of a passage that meets it best, in the query's order."""
-    passage_words = encoder.words_of_codes(passage)
     cosines = query.vectors @ expand(codes, query.vectors.shape[1]).T
+    passage_words = encoder.words_of_codes(passage, cosines.shape[1])
     if len(passage_words) != cosines.shape[1]:  # another version of the tokenizer: better no evidence than a wrong one
         return []
     best = cosines.argmax(axis=1)

@@ -13,7 +13,7 @@ import numpy as np
 from notesearch.records import Filters
 from notesearch.retrieval.query import Query
 from notesearch.retrieval.words import note_frequencies
-from notesearch.storage import IndexReader, StoredChunk, searchable_words
+from notesearch.storage import IndexReader, StoredChunk, quoted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,9 +56,13 @@ def match_lexical(reader: IndexReader, query: Query, limit: int, filters: Filter
     """Finds the notes that match a query best by its words, and by its words near each other."""
     if not query.words:
         return NOTHING_MATCHED
-    required = f" AND {_all_phrases(query)}" if query.phrases else ""
-    words = " OR ".join(_quoted(word) for word in query.words)
-    scores = dict(reader.match_words(f"({words}){required}", _FIELD_WEIGHTS, limit, filters))
+    required = ""
+    if query.phrases:
+        required = f" AND {_all_phrases(query)}"
+        words = " OR ".join(quoted(word) for word in query.words)
+        scores = dict(reader.match_words(f"({words}){required}", _FIELD_WEIGHTS, limit, filters))
+    else:
+        scores = dict(reader.match_any_word(query.words, _FIELD_WEIGHTS, limit, filters))
     if not scores:
         return NOTHING_MATCHED
     coverage = max(scores.values()) / _most_attainable(reader, query)
@@ -70,7 +74,7 @@ def match_lexical(reader: IndexReader, query: Query, limit: int, filters: Filter
 
 def is_mentioned(reader: IndexReader, words: str) -> bool:
     """Whether some words stand one after another in a note, in whatever form."""
-    return bool(reader.match_words(_quoted(words), _FIELD_WEIGHTS, 1, Filters()))
+    return bool(reader.match_words(quoted(words), _FIELD_WEIGHTS, 1, Filters()))
 
 
 def chunks_with_phrases(reader: IndexReader, query: Query, filters: Filters) -> NDArray[np.int64] | None:
@@ -105,7 +109,7 @@ def _near_pairs(words: Sequence[str]) -> list[str]:
     A sequential dependence model (Metzler and Croft, 2005) in the means of FTS5.
     """
     pairs = [(a, b) for a, b in pairwise(words) if a != b]
-    return [f"NEAR({_quoted(a)} {_quoted(b)}, {_NEAR_WORDS})" for a, b in pairs]
+    return [f"NEAR({quoted(a)} {quoted(b)}, {_NEAR_WORDS})" for a, b in pairs]
 
 
 def _most_attainable(reader: IndexReader, query: Query) -> float:
@@ -120,13 +124,8 @@ def _most_attainable(reader: IndexReader, query: Query) -> float:
 
 
 def _all_phrases(query: Query) -> str:
-    return " AND ".join(_quoted(phrase) for phrase in query.phrases)
+    return " AND ".join(quoted(phrase) for phrase in query.phrases)
 
 
 def _comparable(texts: Iterable[str]) -> str:
     return " ".join(" ".join(texts).casefold().split())
-
-
-def _quoted(words: str) -> str:
-    """Words as an FTS5 string: nothing in it can be taken for query syntax."""
-    return '"' + searchable_words(words).replace('"', '""') + '"'

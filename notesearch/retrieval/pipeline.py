@@ -12,7 +12,7 @@ import numpy as np
 from notesearch.encoders import EncodedQuery, Encoder
 from notesearch.records import Evidence, Filters, Hit
 from notesearch.retrieval.candidates import Candidate, propose_dense, propose_lexical
-from notesearch.retrieval.dense import DenseScores, ExactScan
+from notesearch.retrieval.dense import DenseScores, Scan, open_scan
 from notesearch.retrieval.expansion import IDEA_NOTES, Expansion, Ranking, rank_with_expansions
 from notesearch.retrieval.fusion import fuse, lexical_weight
 from notesearch.retrieval.late_interaction import weigh_by_index
@@ -74,7 +74,7 @@ class Searcher:
         self._open_encoder = open_encoder
         self._concepts = concepts
         self._encoder_to_come: Future[Encoder] | None = None
-        self._scan: ExactScan | None = None
+        self._scan: Scan | None = None
 
     def search(
         self,
@@ -209,7 +209,7 @@ class Searcher:
         return lexical.only(set(self._reader.notes_of_chunks(scope.required.tolist()).values()))
 
     def _score_chunks(self, encoded: EncodedQuery, scope: _Scope) -> DenseScores:
-        self._scan = self._scan or ExactScan(self._reader)
+        self._scan = self._scan or open_scan(self._reader)
         dense = self._scan.score(encoded.vector, scope.filters)
         return dense if scope.required is None else dense.only(scope.required)
 

@@ -1,6 +1,6 @@
 """The index on disk: `notes.db` (SQLite, the truth) and `vectors.hnsw` (derived). All SQL is in here."""
 
 from notesearch.storage.reader import Fingerprint, IndexReader, StoredChunk, StoredNote
-from notesearch.storage.words import searchable_words
+from notesearch.storage.words import quoted, searchable_words
 
-__all__ = ["Fingerprint", "IndexReader", "StoredChunk", "StoredNote", "searchable_words"]
+__all__ = ["Fingerprint", "IndexReader", "StoredChunk", "StoredNote", "quoted", "searchable_words"]

@@ -26,7 +26,7 @@ from notesearch.storage.filters import admitted_notes_sql
 from notesearch.storage.schema import TOKENIZER
 from notesearch.storage.vector_file import VectorFileRecord, map_vectors, vector_file
 from notesearch.storage.vectors import unpack
-from notesearch.storage.words import searchable_words
+from notesearch.storage.words import quoted, searchable_words
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -171,6 +171,12 @@ class IndexReader:
             ORDER BY rank LIMIT ?"""
         return self._query(sql, [expression, *parameters, limit])
 
+    def match_any_word(
+        self, words: Sequence[str], weights: tuple[float, float], limit: int, filters: Filters
+    ) -> list[tuple[int, float]]:
+        """Finds the notes that hold any of some words, each counting as often as it is given; see `match_words`."""
+        return self.match_words(" OR ".join(map(quoted, words)), weights, limit, filters)
+
     def chunk_ids_of_notes(self, note_ids: Sequence[int]) -> dict[int, int]:
         """Maps the ids of all chunks of some notes to the ids of these notes."""
         return dict(self._query_many("SELECT id, note_id FROM chunks WHERE note_id IN ({})", note_ids))
@@ -241,6 +247,19 @@ class IndexReader:
         table = np.array(rows, dtype=np.int64).reshape(-1, 2)
         return table[:, 0], table[:, 1]
 
+    def folders(self) -> list[str]:
+        """Paths of the folders that the index covers."""
+        return [row[0] for row in self._query("SELECT path FROM folders ORDER BY path")]
+
+    def holds_note(self, path: str) -> bool:
+        """Whether there is a note at a path."""
+        return bool(self._query("SELECT 1 FROM notes WHERE path = ?", [path]))
+
+    def tag_counts(self) -> list[tuple[str, int]]:
+        """All tags, and how many notes have each, the most frequent first; spellings by case count as one."""
+        sql = "SELECT min(tag), count(DISTINCT note_id) AS notes FROM tags GROUP BY key ORDER BY notes DESC, key"
+        return self._query(sql)
+
     def links(self) -> list[tuple[int, str, LinkKind]]:
         """All links as written: ids of their notes, targets and kinds; see `records.Link`."""
         return self._query("SELECT note_id, target, kind FROM links ORDER BY note_id, position")
@@ -254,6 +273,10 @@ class IndexReader:
         """Ids of chunks that `vectors.hnsw` may still hold though they are gone, ascending int64."""
         rows = self._query("SELECT chunk_id FROM dead_vectors ORDER BY chunk_id")
         return np.array([row[0] for row in rows], dtype=np.int64)
+
+    def graph(self) -> Any:
+        """The vector file loaded as an hnswlib index, where there is one and loading it pays: never for one search."""
+        return None
 
     def notes_of_chunks(self, chunk_ids: Sequence[int]) -> dict[int, int]:
         """Maps chunk ids to the ids of their notes."""

@@ -122,9 +122,7 @@ def map_vectors(path: Path, record: VectorFileRecord, dim: int) -> tuple[NDArray
         # Opened once: what was checked is what is mapped, also where another file takes its place meanwhile.
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
-            if status.st_size != record.size_bytes or status.st_size < _HEADER_BYTES:
-                return None
-            if status.st_mtime_ns != record.mtime_ns and _crc32(file) != record.crc32:
+            if not _is_recorded(file, status, record):
                 return None
             data = np.memmap(file, dtype=np.uint8, mode="r")
     except OSError:
@@ -143,6 +141,43 @@ def map_vectors(path: Path, record: VectorFileRecord, dim: int) -> tuple[NDArray
     )
     elements = np.frombuffer(data, dtype=layout, count=count, offset=_HEADER_BYTES)
     return elements["label"].astype(np.int64), elements["vector"]
+
+
+def load_graph(path: Path, record: VectorFileRecord, dim: int, dead: NDArray[np.int64]) -> Any:
+    """Loads the vector file, if it is the one that SQLite's record describes: believed as `map_vectors` does.
+
+    Args:
+        path: The file.
+        record: What SQLite knows of it.
+        dim: Length of a vector.
+        dead: Ids of chunks that are gone, and are not to be found; all of them are in the file.
+
+    Returns:
+        An `hnswlib.Index`; `None` where there is no such file.
+    """
+    import hnswlib
+
+    graph = hnswlib.Index(space="ip", dim=dim)
+    try:
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            if not _is_recorded(file, status, record):
+                return None
+            graph.load_index(str(path))
+            # It was loaded by its name, which may stand for another file since.
+            if not os.path.samestat(status, path.stat()):
+                return None
+        for chunk_id in dead.tolist():
+            graph.mark_deleted(chunk_id)
+    except (OSError, RuntimeError):  # RuntimeError: hnswlib's word for anything wrong
+        return None
+    return graph
+
+
+def _is_recorded(file: IO[bytes], status: os.stat_result, record: VectorFileRecord) -> bool:
+    if status.st_size != record.size_bytes or status.st_size < _HEADER_BYTES:
+        return False
+    return status.st_mtime_ns == record.mtime_ns or _crc32(file) == record.crc32
 
 
 def _save(graph: Any, path: Path, last_chunk_id: int) -> VectorFileRecord:

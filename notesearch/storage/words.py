@@ -13,3 +13,8 @@ def searchable_words(text: str) -> str:
     A query for several of them asks for a phrase; so any substring of such a text can be found, without a dictionary.
     """
     return text if text.isascii() else UNSPACED_CHARACTER.sub(r" \g<0> ", text)
+
+
+def quoted(words: str) -> str:
+    """Words as a string of FTS5's query syntax: nothing in it can be taken for syntax."""
+    return '"' + searchable_words(words).replace('"', '""') + '"'

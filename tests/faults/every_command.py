@@ -119,7 +119,10 @@ class Home:
 
 
 def all_commands(home: Home) -> Sequence[Sequence[object]]:
-    """What is run, in this order: all but `tune`, which takes minutes; nothing of it writes tags into notes."""
+    """What is run, in this order; nothing of it writes tags into notes.
+
+    Of all commands only `tune` is missing, which takes minutes, and `watch`, which does not end.
+    """
     note = home.notes / "cooking" / "kimchi.md"
     report = home.root / "report.html"
     concepts = home.root / "concepts.toml"
@@ -146,6 +149,7 @@ def all_commands(home: Home) -> Sequence[Sequence[object]]:
         ["config"],
         ["status"],
         ["doctor"],
+        ["mcp"],
         ["index", "--forget", home.notes],
     ]
 

@@ -32,7 +32,7 @@ def test_every_command_works_without_a_network(home: Home) -> None:
 
 
 def test_that_was_every_command(home: Home) -> None:
-    assert command_names() - {str(arguments[0]) for arguments in all_commands(home)} == {"tune"}
+    assert command_names() - {str(arguments[0]) for arguments in all_commands(home)} == {"tune", "watch"}
 
 
 def test_nothing_was_told_to_keep_off_the_network(home: Home) -> None:

@@ -11,7 +11,7 @@ from notesearch.retrieval.candidates import (
     propose_dense,
     propose_lexical,
 )
-from notesearch.retrieval.dense import DenseScores
+from notesearch.retrieval.dense import ExactScores
 from notesearch.retrieval.lexical import LexicalScores
 
 SCALE = ScoreScale(unrelated=0.1, related=0.6)
@@ -30,11 +30,11 @@ class Reader:
         return {chunk: note for chunk, note in self._chunk_notes.items() if note in set(note_ids)}
 
 
-def dense_of(cosines) -> DenseScores:
+def dense_of(cosines) -> ExactScores:
     """Scores of chunks, given by id."""
     ids = sorted(cosines)
     values = np.array([cosines[i] for i in ids], dtype=np.float32)
-    return DenseScores(np.array(ids, dtype=np.int64), values, highest=float(values.max(initial=-1)))
+    return ExactScores(np.array(ids, dtype=np.int64), values, highest=float(values.max(initial=-1)))
 
 
 def lexical_of(**notes) -> LexicalScores:

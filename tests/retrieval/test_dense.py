@@ -4,16 +4,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notesearch.records import Filters
-from notesearch.retrieval.dense import DenseScores, ExactScan
+from notesearch.retrieval.dense import ExactScan, ExactScores
 
 DIM = 6
 # Few values, so that ties are common.
 cosines = st.lists(st.sampled_from([-0.5, 0.0, 0.1, 0.25, 0.25001, 0.9]), max_size=40)
 
 
-def scores_of(values) -> DenseScores:
+def scores_of(values) -> ExactScores:
     ids = np.arange(10, 10 + 3 * len(values), 3, dtype=np.int64)
-    return DenseScores(ids, np.array(values, dtype=np.float32), highest=1.0)
+    return ExactScores(ids, np.array(values, dtype=np.float32), highest=1.0)
 
 
 @given(cosines, st.integers(1, 50))
@@ -29,7 +29,7 @@ def test_of_gives_the_cosines_of_the_chunks_asked_for_in_their_order():
 
 
 def test_only_keeps_some_chunks_and_the_highest_cosine_of_all():
-    scores = DenseScores(np.array([1, 2, 3]), np.array([0.1, 0.9, 0.3], dtype=np.float32), highest=0.9)
+    scores = ExactScores(np.array([1, 2, 3]), np.array([0.1, 0.9, 0.3], dtype=np.float32), highest=0.9)
     kept = scores.only(np.array([3, 1, 99]))
     assert kept.chunk_ids.tolist() == [1, 3]
     assert kept.cosines.tolist() == pytest.approx([0.1, 0.3])
@@ -44,6 +44,9 @@ class Reader:
 
     def vectors(self):
         return self._parts
+
+    def graph(self):
+        return None
 
     def dead_chunks(self):
         return np.array(sorted(self._dead), dtype=np.int64)

@@ -146,7 +146,7 @@ def test_a_word_that_is_not_there_meets_the_closest_one(fake_encoder):
 
 def test_the_first_of_equally_close_words_is_taken():
     class Encoder:
-        def words_of_codes(self, passage):
+        def words_of_codes(self, passage, codes):
             return [CodedWord(word, (number,), ()) for number, word in enumerate(passage.split())]
 
     vectors = np.array([[-1] * 8, [1] * 8, [1] * 8], dtype=np.float32)

@@ -1,0 +1,80 @@
+"""What tools answer: a text that reads well, and the same as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from notesearch.records import Hit
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer of a tool.
+
+    Attributes:
+        text: For reading.
+        data: The same for programs, as JSON's types.
+    """
+
+    text: str
+    data: dict[str, Any]
+
+
+def answer_with_hits(hits: Sequence[Hit]) -> Answer:
+    """The notes that a search found."""
+    head = f"{_counted(len(hits), 'note')} found, the best first." if hits else "Nothing found."
+    return Answer("\n\n".join([head, *map(_hit_as_text, hits)]), {"hits": [_hit_as_data(hit) for hit in hits]})
+
+
+def _hit_as_text(hit: Hit) -> str:
+    heading = f" › {hit.heading}" if hit.heading else ""
+    tags = "".join(f"  #{tag}" for tag in hit.tags)
+    return f"{hit.rank}. {hit.title}{heading}\n{hit.path}:{hit.start_line}-{hit.end_line}{tags}\n{hit.snippet}"
+
+
+def _hit_as_data(hit: Hit) -> dict[str, Any]:
+    """The keys are those of `search --json`, without what explains a score."""
+    return {
+        "rank": hit.rank,
+        "score": round(hit.score, 6),
+        "path": hit.path,
+        "title": hit.title,
+        "heading": hit.heading,
+        "start_line": hit.start_line,
+        "end_line": hit.end_line,
+        "snippet": hit.snippet,
+        "tags": list(hit.tags),
+        "date": hit.date,
+        "more_passages": hit.more_passages,
+    }
+
+
+def answer_with_tags(counts: Sequence[tuple[str, int]], limit: int) -> Answer:
+    """The most frequent tags."""
+    shown = counts[:limit]
+    head = f"{_counted(len(counts), 'tag')}, the most frequent first."
+    if len(shown) < len(counts):
+        head += f" These are the first {len(shown):,}."
+    lines = [f"{tag}: {count}" for tag, count in shown]
+    data = {"tags": [{"tag": tag, "notes": count} for tag, count in shown], "total": len(counts)}
+    return Answer("\n".join([head, *lines] if counts else ["No note has tags."]), data)
+
+
+def answer_with_status(folders: Mapping[str, int], synced: Mapping[str, datetime], model: str) -> Answer:
+    """What an index holds: the notes of each folder, and when it was last brought in step (UTC)."""
+    when = {path: at.isoformat(timespec="seconds") for path, at in synced.items()}
+    notes = sum(folders.values())
+    lines = [
+        f"{path}: {_counted(count, 'note')}, last brought in step {when.get(path, 'never, as far as is known')}"
+        for path, count in folders.items()
+    ]
+    listed = [{"path": path, "notes": count, "synced": when.get(path)} for path, count in folders.items()]
+    head = f"{_counted(notes, 'note')} in {_counted(len(folders), 'folder')}."
+    return Answer("\n".join([head, *lines]), {"notes": notes, "folders": listed, "model": model})
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -1,0 +1,164 @@
+"""Reading an index again and again: what one state of it holds is kept in memory for as long as that state lasts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from notesearch.records import Filters
+from notesearch.storage.database import database_file
+from notesearch.storage.filters import admitted_notes_sql
+from notesearch.storage.postings import Postings, best_of
+from notesearch.storage.reader import IndexReader
+from notesearch.storage.vector_file import load_graph, vector_file
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# SQLite's own is 2 MB, less than what a search reads.
+_PAGE_CACHE_KB = 65_536
+_MOST_WORDS_KEPT = 100_000
+
+
+class WarmReader(IndexReader):
+    """An index opened for many searches. It sees one state of the index, until that is found to have changed.
+
+    Between `rest` and `is_current` no transaction is open: one that lasted would keep SQLite from emptying the log,
+    which would grow with every run of `index`. What is kept here, and the file that is mapped, stay what they were.
+    """
+
+    def __init__(self, index_dir: Path) -> None:
+        super().__init__(index_dir)
+        self._query(f"PRAGMA cache_size = -{_PAGE_CACHE_KB}")
+        self._file = _file_of(index_dir)
+        self._version = self._data_version()
+        self._notes = super().count_notes()
+        self._chunk_ids, self._note_ids = self._columns("SELECT id, note_id FROM chunks ORDER BY id")
+        self._by_note = np.argsort(self._note_ids, kind="stable")
+        self._sorted_note_ids = self._note_ids[self._by_note]
+        self._pairs = super().vectors()
+        self._dead = super().dead_chunks()
+        self._rows_of_pairs = [np.argsort(ids, kind="stable") for ids, _ in self._pairs]
+        self._stems: dict[str, tuple[str, ...]] = {}
+        self._frequencies: dict[str, int] = {}
+        self._postings: Postings | None = None
+        self._graph = self._load_graph()
+
+    def is_current(self) -> bool:
+        """Begins to read again; says whether the index is as it was when it was opened. If not, open it again."""
+        try:
+            if _file_of(self._index_dir) != self._file:
+                return False
+        except OSError:
+            return False
+        self._query("BEGIN")
+        return self._data_version() == self._version
+
+    def rest(self) -> None:
+        """Ends the reading, until `is_current` is asked."""
+        if self._connection.in_transaction:
+            self._query("COMMIT")  # not ROLLBACK, which would take back temporary tables
+
+    def graph(self) -> Any:
+        """The loaded vector file, as an hnswlib index; `None` where there is none, or none that can be trusted."""
+        return self._graph
+
+    def count_notes(self) -> int:
+        """See `IndexReader`."""
+        return self._notes
+
+    def stems(self, words: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """See `IndexReader`."""
+        distinct = list(dict.fromkeys(words))
+        if len(self._stems) > _MOST_WORDS_KEPT:
+            self._stems.clear()
+        if unknown := [word for word in distinct if word not in self._stems]:
+            self._stems |= super().stems(unknown)
+        return {word: self._stems[word] for word in distinct}
+
+    def note_frequencies(self, terms: Iterable[str]) -> dict[str, int]:
+        """See `IndexReader`."""
+        distinct = set(terms)
+        if len(self._frequencies) > _MOST_WORDS_KEPT:
+            self._frequencies.clear()
+        if unknown := distinct - self._frequencies.keys():
+            self._frequencies |= dict.fromkeys(unknown, 0) | super().note_frequencies(unknown)
+        return {term: count for term in distinct if (count := self._frequencies[term])}
+
+    def match_any_word(
+        self, words: Sequence[str], weights: tuple[float, float], limit: int, filters: Filters
+    ) -> list[tuple[int, float]]:
+        """See `IndexReader`."""
+        stems = self.stems(words)
+        if any(len(terms) != 1 for terms in stems.values()):  # a phrase, as the full-text index sees it
+            return super().match_any_word(words, weights, limit, filters)
+        self._postings = self._postings or Postings(self._query)
+        scores = self._postings.score([stems[word][0] for word in words], weights)
+        return best_of(self._postings.note_ids, scores, limit, self._admitted_notes(filters))
+
+    def chunk_ids_of_notes(self, note_ids: Sequence[int]) -> dict[int, int]:
+        """See `IndexReader`."""
+        wanted = np.unique(np.array(note_ids, dtype=np.int64))
+        firsts, ends = (np.searchsorted(self._sorted_note_ids, wanted, side) for side in ("left", "right"))
+        rows = np.concatenate([self._by_note[a:b] for a, b in zip(firsts, ends, strict=True)] or [self._by_note[:0]])
+        return dict(zip(self._chunk_ids[rows].tolist(), self._note_ids[rows].tolist(), strict=True))
+
+    def notes_of_chunks(self, chunk_ids: Sequence[int]) -> dict[int, int]:
+        """See `IndexReader`."""
+        wanted = np.array(chunk_ids, dtype=np.int64)
+        wanted = wanted[np.isin(wanted, self._chunk_ids)]
+        rows = np.searchsorted(self._chunk_ids, wanted)
+        return dict(zip(wanted.tolist(), self._note_ids[rows].tolist(), strict=True))
+
+    def admitted_chunks(self, filters: Filters) -> NDArray[np.int64] | None:
+        """See `IndexReader`."""
+        note_ids = self._admitted_notes(filters)
+        return None if note_ids is None else self._chunk_ids[np.isin(self._note_ids, note_ids)]
+
+    def vectors(self) -> list[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        """See `IndexReader`."""
+        return self._pairs
+
+    def dead_chunks(self) -> NDArray[np.int64]:
+        """See `IndexReader`."""
+        return self._dead
+
+    def vectors_of_chunks(self, chunk_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
+        """See `IndexReader`."""
+        wanted = np.array(chunk_ids, dtype=np.int64)
+        found: dict[int, NDArray[np.float32]] = {}
+        for (ids, vectors), order in zip(self._pairs, self._rows_of_pairs, strict=True):
+            own = wanted[np.isin(wanted, ids)]
+            rows = order[np.searchsorted(ids, own, sorter=order)]
+            found |= zip(own.tolist(), vectors[rows], strict=True)
+        return found
+
+    def _admitted_notes(self, filters: Filters) -> NDArray[np.int64] | None:
+        admitted, parameters = admitted_notes_sql(filters)
+        if not admitted:
+            return None
+        return np.array([row[0] for row in self._query(admitted, parameters)], dtype=np.int64)
+
+    def _load_graph(self) -> Any:
+        record = self._vector_file_record()
+        if record is None or not self._pairs or len(self._pairs[0][0]) != record.count:
+            return None
+        return load_graph(vector_file(self._index_dir), record, self.fingerprint.dim, self._dead)
+
+    def _columns(self, sql: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        columns = np.array(self._query(sql), dtype=np.int64).reshape(-1, 2)
+        return np.ascontiguousarray(columns[:, 0]), np.ascontiguousarray(columns[:, 1])
+
+    def _data_version(self) -> int:
+        self._query("SELECT 1 FROM meta LIMIT 1")  # the transaction begins to see a state with the first thing it reads
+        return int(self._query("PRAGMA data_version")[0][0])
+
+
+def _file_of(index_dir: Path) -> tuple[int, ...]:
+    """Tells a database file from another one in its place; and, since SQLite cannot where it may not write, changes."""
+    status = os.stat(database_file(index_dir))  # noqa: PTH116 - for each search
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns

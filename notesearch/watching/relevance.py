@@ -1,0 +1,74 @@
+"""Which of the changes below watched folders may change the index: most of what a system tells of does not."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from notesearch.notes import NOTE_SUFFIXES
+from notesearch.notes.ignore import IGNORE_FILES, IgnoreRules
+
+_MOST_FOLDERS_KEPT = 20_000
+
+
+class Relevance:
+    """Tells changes of notes from others by names and ignore files alone, as a walk through the folders would.
+
+    It may take for relevant what is not, never the other way round.
+
+    Args:
+        folders: The watched folders.
+        index_dir: The directory of the index, which changes with every run, and may lie in a watched folder.
+    """
+
+    def __init__(self, folders: Sequence[Path], index_dir: Path) -> None:
+        self._folders = sorted(map(str, folders), key=len, reverse=True)
+        self._index_dir = os.path.realpath(index_dir)
+        # The rules in force in each folder; False for one that is left out.
+        self._rules: dict[str, IgnoreRules | bool | None] = {}
+
+    def forget_rules(self) -> None:
+        """Reads ignore files anew from now on."""
+        self._rules.clear()
+
+    def folder_of(self, path: str) -> Path | None:
+        """The watched folder in which a change at a path matters; `None` where it does not matter."""
+        root = next((folder for folder in self._folders if _is_below(path, folder)), None)
+        if root is None or _is_below(path, self._index_dir):
+            return None
+        if path == root:
+            return Path(root)
+        folder, name = os.path.split(path)
+        if f"{os.sep}." in folder[len(root.rstrip(os.sep)) :]:
+            return None
+        if name in IGNORE_FILES:
+            self.forget_rules()
+            return Path(root)
+        # What is gone may have been a folder.
+        is_folder = os.path.isdir(path)  # noqa: PTH112 - for each of thousands of changes
+        may_matter = name.lower().endswith(NOTE_SUFFIXES) or is_folder or not os.path.lexists(path)
+        if name.startswith(".") or not may_matter:
+            return None
+        rules = self._rules_in(folder, root)
+        if rules is False or (isinstance(rules, IgnoreRules) and rules.excludes(path, is_folder)):
+            return None
+        return Path(root)
+
+    def _rules_in(self, folder: str, root: str) -> IgnoreRules | bool | None:
+        if folder in self._rules:
+            return self._rules[folder]
+        above = self._rules_in(os.path.dirname(folder), root) if folder != root else None  # noqa: PTH120
+        rules = above
+        if isinstance(above, IgnoreRules) and above.excludes(folder, True):
+            rules = False
+        elif above is not False and any(os.path.isfile(os.path.join(folder, name)) for name in IGNORE_FILES):  # noqa: PTH113, PTH118
+            rules, _ = IgnoreRules.read(folder, above if isinstance(above, IgnoreRules) else None)
+        if len(self._rules) >= _MOST_FOLDERS_KEPT:
+            self.forget_rules()
+        self._rules[folder] = rules
+        return rules
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)

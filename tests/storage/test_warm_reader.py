@@ -1,0 +1,168 @@
+"""A warm reader answers as a cold one does, and knows when it no longer should."""
+
+import random
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from notesearch.records import Filters
+from notesearch.storage.reader import IndexReader
+from notesearch.storage.warm_reader import WarmReader
+from notesearch.storage.writer import IndexWriter
+
+from .building import FINGERPRINT, encoded_note, remove, write
+
+CHANGES: list[Callable[[IndexWriter], None]] = [
+    lambda writer: write(writer, encoded_note("new.md", "new")),
+    lambda writer: write(writer, encoded_note("n1.md", "other text")),
+    lambda writer: remove(writer, "n1.md"),
+]
+
+
+@pytest.fixture
+def index_dir(tmp_path: Path) -> Path:
+    make(tmp_path / "index")
+    return tmp_path / "index"
+
+
+def make(index_dir: Path) -> None:
+    choose = random.Random(1)
+    with IndexWriter(index_dir) as writer:
+        with writer.transaction():
+            writer.set_fingerprint(FINGERPRINT)
+        for number in range(40):
+            texts = [f"text {number} {part} raft" for part in range(choose.randint(1, 4))]
+            write(writer, encoded_note(f"n{number}.md", *texts, tags=["odd"] if number % 2 else []))
+        remove(writer, "n7.md", "n8.md")
+
+
+@pytest.fixture
+def warm(index_dir: Path) -> Iterator[WarmReader]:
+    with WarmReader(index_dir) as reader:
+        yield reader
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["sqlite", "vector file"])
+def pair(request, tmp_path_factory) -> Iterator[tuple[IndexReader, WarmReader]]:
+    """A cold and a warm reader of one index; in one case most vectors are in a file, and some of these are gone."""
+    index_dir = tmp_path_factory.mktemp("pair")
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param:
+            patch.setattr("notesearch.storage.writer._LEAST_CHUNKS_FOR_VECTOR_FILE", 10)
+        make(index_dir)
+        with IndexWriter(index_dir) as writer:
+            writer.update_vector_file()
+            write(writer, encoded_note("late.md", "a late one"))
+            remove(writer, "n2.md")
+    with IndexReader(index_dir) as cold, WarmReader(index_dir) as warm:
+        assert len(warm.vectors()) == (2 if request.param else 1)
+        assert (warm.graph() is not None) == request.param
+        yield cold, warm
+
+
+ids = st.lists(st.integers(-1, 130), max_size=20)
+
+
+@settings(max_examples=60, deadline=None)
+@given(ids)
+def test_chunks_and_notes(pair, asked) -> None:
+    cold, warm = pair
+    assert warm.notes_of_chunks(asked) == cold.notes_of_chunks(asked)
+    assert warm.chunk_ids_of_notes(asked) == cold.chunk_ids_of_notes(asked)
+    live = list(cold.notes_of_chunks(asked))
+    expected, found = cold.vectors_of_chunks(live), warm.vectors_of_chunks(live)
+    assert expected.keys() == found.keys()
+    assert all(np.array_equal(found[chunk_id], vector) for chunk_id, vector in expected.items())
+
+
+@pytest.mark.parametrize(
+    "filters", [Filters(), Filters(tags=("odd",)), Filters(path_glob="n1*"), Filters(tags=("no",))]
+)
+def test_filters(pair, filters) -> None:
+    cold, warm = pair
+    expected, found = cold.admitted_chunks(filters), warm.admitted_chunks(filters)
+    assert (found is None) == (expected is None)
+    assert expected is None or found.tolist() == expected.tolist()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.sampled_from(["raft", "texts", "text", "late", "nowhere", "—", "式样", "RAFT"]), max_size=5))
+def test_words(pair, asked) -> None:
+    cold, warm = pair
+    for _ in range(2):
+        assert warm.stems(asked) == cold.stems(asked)
+        terms = [term for stems in cold.stems(asked).values() for term in stems]
+        assert warm.note_frequencies(terms) == cold.note_frequencies(terms)
+    assert warm.count_notes() == cold.count_notes()
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=["added", "changed", "removed"])
+def test_it_knows_that_the_index_has_changed(index_dir, warm, change) -> None:
+    warm.rest()
+    assert warm.is_current()
+    warm.rest()
+    with IndexWriter(index_dir) as writer:
+        change(writer)
+        assert not warm.is_current(), "though the writer still goes on"
+    warm.rest()
+    assert not warm.is_current()
+
+
+def test_while_it_reads_it_sees_one_state(index_dir, warm) -> None:
+    with IndexWriter(index_dir) as writer:
+        remove(writer, *(f"n{number}.md" for number in range(5)))
+    assert warm.count_notes() == len(warm.note_ids()) == 38
+    warm.rest()
+    assert not warm.is_current()
+
+
+def test_an_index_in_the_place_of_another(index_dir, warm, tmp_path) -> None:
+    warm.rest()
+    make(tmp_path / "other")
+    (tmp_path / "other" / "notes.db").replace(index_dir / "notes.db")
+    assert not warm.is_current()
+
+
+def test_an_index_that_is_gone(index_dir, warm) -> None:
+    warm.rest()
+    (index_dir / "notes.db").unlink()
+    assert not warm.is_current()
+
+
+def test_at_rest_it_does_not_keep_the_log_from_being_emptied(index_dir, warm) -> None:
+    with closing(sqlite3.connect(index_dir / "notes.db", timeout=0)) as writer:
+
+        def log_can_be_emptied() -> bool:
+            writer.execute("INSERT INTO meta SELECT 'x' || count(*), '' FROM meta")
+            writer.commit()
+            return writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
+
+        assert not log_can_be_emptied()
+        warm.rest()
+        assert log_can_be_emptied()
+
+
+def test_temporary_tables_outlast_a_rest(warm) -> None:
+    for word in ("raft", "text"):
+        assert warm.match_any_word([word], (2, 1), 100, Filters())
+        warm.rest()
+        assert warm.is_current()
+
+
+def test_a_vector_file_that_cannot_be_trusted_gives_no_graph(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("notesearch.storage.writer._LEAST_CHUNKS_FOR_VECTOR_FILE", 10)
+    make(tmp_path)
+    with IndexWriter(tmp_path) as writer:
+        writer.update_vector_file()
+    data = bytearray((tmp_path / "vectors.hnsw").read_bytes())
+    data[200] ^= 1
+    (tmp_path / "vectors.hnsw").write_bytes(data)
+    with WarmReader(tmp_path) as warm:
+        assert warm.graph() is None
+        assert len(warm.vectors()[0][0]) == len(warm.notes_of_chunks(range(1000)))
