@@ -9,10 +9,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, get_args
 
-from notesearch.encoders import Encoder, absolute_name, load_prepared, open_encoder, prepare
+from notesearch.encoders import Encoder, PreparedModel, absolute_name, load_prepared, open_encoder, prepare
 from notesearch.errors import IndexMismatch, IndexMissing, UsageError
-from notesearch.records import Chunking, Filters, Hit, IndexReport, Place, Skipped
+from notesearch.records import Chunking, Hit, IndexReport, Place, Skipped
 from notesearch.retrieval import Mode, Rerank, Searcher
+from notesearch.retrieval.filters import make_filters
 from notesearch.settings import DEFAULT_MODEL, Settings, load_settings
 from notesearch.storage import Fingerprint, IndexReader
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from notesearch.retrieval.reranker import Method
 
 
-_MOST_PATH_CHARS = 10_000
 _HOW_TO_GET_CROSS_ENCODER = (
     "Name one with --cross-encoder: a directory, or a hub id to be fetched once (cross-encoder/ms-marco-MiniLM-L6-v2)."
 )
@@ -98,11 +98,7 @@ class Index:
         rerank = rerank or ("maxsim" if mode == "hybrid" else "none")
         if rerank not in get_args(Rerank):
             raise UsageError(f"there is no reranking by {rerank!r}", f"Choose one of {', '.join(get_args(Rerank))}.")
-        # Lone surrogates (undecodable bytes of a command line) are in no tag or path, and SQLite takes none.
-        if len(path) > _MOST_PATH_CHARS:
-            raise UsageError(f"the path has {len(path):,} characters", f"Give {_MOST_PATH_CHARS:,} at most.")
-        wanted, unwanted = ([_storable(tag) for tag in kind] for kind in (tags, not_tags))
-        filters = Filters(tuple(wanted), tuple(unwanted), _storable(path), since, until)
+        filters = make_filters(tags, not_tags, path, since, until)
         if rerank == "cross-encoder":
             self._cross_encoder = self._cross_encoder or _named_cross_encoder(self._cross_encoder_name)
         cross_encoder = self._cross_encoder if rerank == "cross-encoder" else None
@@ -127,13 +123,7 @@ def open_encoder_of(reader: IndexReader) -> Encoder:
         ModelError: It cannot be loaded.
         IndexMismatch: The model is no longer the one that the index was made with.
     """
-    wanted = reader.fingerprint
-    prepared = load_prepared(wanted.encoder) or prepare(wanted.model)
-    if prepared.config.fingerprint != wanted.encoder:
-        raise IndexMismatch(
-            f"the model {wanted.model} is no longer the one that this index was made with",
-            "Make the index anew: notesearch index --rebuild",
-        )
+    prepared, wanted = _prepared_of(reader), reader.fingerprint
     if wanted.token_model:
         from notesearch.encoders.token_model import token_model_fingerprint
 
@@ -143,6 +133,27 @@ def open_encoder_of(reader: IndexReader) -> Encoder:
                 "Make the index anew: notesearch index --rebuild",
             )
     return open_encoder(prepared, wanted.token_model)
+
+
+def open_bi_encoder_of(reader: IndexReader) -> Encoder:
+    """Opens the bi-encoder that an index was made with, without its token model.
+
+    Raises:
+        ModelError: It cannot be loaded.
+        IndexMismatch: The model is no longer the one that the index was made with.
+    """
+    return open_encoder(_prepared_of(reader))
+
+
+def _prepared_of(reader: IndexReader) -> PreparedModel:
+    wanted = reader.fingerprint
+    prepared = load_prepared(wanted.encoder) or prepare(wanted.model)
+    if prepared.config.fingerprint != wanted.encoder:
+        raise IndexMismatch(
+            f"the model {wanted.model} is no longer the one that this index was made with",
+            "Make the index anew: notesearch index --rebuild",
+        )
+    return prepared
 
 
 def _token_model(settings: Settings, fingerprint: Fingerprint | None) -> str:
@@ -158,10 +169,6 @@ def _named_cross_encoder(name: str | None) -> CrossEncoder:
     from notesearch.encoders.cross_encoder import open_cross_encoder
 
     return open_cross_encoder(name)
-
-
-def _storable(text: str) -> str:
-    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def open_index(

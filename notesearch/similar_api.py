@@ -13,21 +13,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from notesearch.encoders import load_prepared, open_encoder, prepare
-from notesearch.errors import IndexDamaged, IndexMismatch, NoteUnreadable, UsageError
+from notesearch.api import open_bi_encoder_of
+from notesearch.errors import IndexDamaged, NoteUnreadable, UsageError
 from notesearch.notes import NO_TEXT, NoteFile, chunk_note, note_from_bytes, read_bytes
 from notesearch.passages import passage_text
-from notesearch.records import Chunking, Filters
+from notesearch.records import Chunking
+from notesearch.retrieval.filters import make_filters
 from notesearch.retrieval.note_links import find_linked_notes
 from notesearch.retrieval.similar import SimilarHit, SourceNote, find_similar_notes
 from notesearch.settings import load_settings
 from notesearch.storage import IndexReader, StoredChunk, StoredNote
 
 if TYPE_CHECKING:
-    from notesearch.encoders import Encoder
     from notesearch.records import Note
 
-_MOST_PATH_CHARS = 10_000
 # Where the text of a note that is in no file yet would be: its relative links start there.
 _UNSAVED = "unsaved.md"
 _HOW_TO_NAME = "Name the note's file, or - for a text on stdin; to search for words: notesearch search"
@@ -45,6 +44,7 @@ def find_similar(
     since: datetime | None = None,
     until: datetime | None = None,
     index_dir: str | Path | None = None,
+    collection: str | None = None,
 ) -> list[SimilarHit]:
     """Finds the notes that are related to a note.
 
@@ -61,6 +61,8 @@ def find_similar(
         since: Earliest date of a note, inclusive, local time.
         until: Latest date of a note, inclusive, local time.
         index_dir: The index; by default the command line's.
+        collection: The collection of the settings file whose index is taken; what is given takes the place of its own
+            `tags`, `not_tags` and `path`.
 
     Returns:
         Hits, best first, one a note; empty where no note is closer than notes are on average.
@@ -74,14 +76,12 @@ def find_similar(
     """
     if limit < 1:
         raise UsageError(f"the limit is {limit}", "Give a limit of 1 or more.")
-    if len(path) > _MOST_PATH_CHARS:
-        raise UsageError(f"the path has {len(path):,} characters", f"Give {_MOST_PATH_CHARS:,} at most.")
     data = text if isinstance(text, bytes) else text.encode("utf-8", "replace")
     if note is None and not data.strip():
         raise UsageError("the note is empty", "Pipe its text in: notesearch similar - < draft.md")
-    wanted, unwanted = (tuple(map(_storable, kind)) for kind in (tags, not_tags))
-    filters = Filters(wanted, unwanted, _storable(path), since, until)
-    settings = load_settings(index_dir=Path(index_dir) if index_dir else None)
+    settings = load_settings(collection=collection, index_dir=Path(index_dir) if index_dir else None)
+    own = (tags or settings.tags, not_tags or settings.not_tags, path or settings.path)
+    filters = make_filters(*own, since, until)
     with IndexReader(settings.index_dir) as reader:
         if note is None:
             unsaved = NoteFile(Path.cwd() / _UNSAVED, 0, time.time_ns())
@@ -143,7 +143,7 @@ def stored_source(reader: IndexReader, note_id: int) -> SourceNote:
 
 def _encoded_source(reader: IndexReader, note: Note, note_id: int = 0) -> SourceNote:
     """A note that the index does not know, or knows as it was before: cut and encoded as `index` would."""
-    encoder = _encoder_of(reader)
+    encoder = open_bi_encoder_of(reader)
     chunking = Chunking(reader.fingerprint.budget_tokens, reader.fingerprint.overlap_sentences)
     chunks = tuple(
         StoredChunk(0, note_id, chunk.start, chunk.end, chunk.start_line, chunk.end_line, chunk.heading, chunk.text)
@@ -161,19 +161,3 @@ def _parsed(file: NoteFile, data: bytes) -> Note:
         return note_from_bytes(file, data)
     except NoteUnreadable as error:
         raise NoteUnreadable(f"cannot read {file.path}: {error.message}", "Name a note that is text.") from error
-
-
-def _encoder_of(reader: IndexReader) -> Encoder:
-    wanted = reader.fingerprint
-    prepared = load_prepared(wanted.encoder) or prepare(wanted.model)
-    if prepared.config.fingerprint != wanted.encoder:
-        raise IndexMismatch(
-            f"the model {wanted.model} is no longer the one that this index was made with",
-            "Make the index anew: notesearch index --rebuild",
-        )
-    return open_encoder(prepared)
-
-
-def _storable(text: str) -> str:
-    """A text without lone surrogates (undecodable bytes of a command line), which are in no tag, and SQLite refuses."""
-    return text.encode("utf-8", "replace").decode("utf-8")

@@ -26,6 +26,11 @@ _LETTERS = f"[^\\W_{UNSPACED}]"
 _RUN = re.compile(f"[{UNSPACED}]+|{_LETTERS}+(?:[\u0300-\u036f]+{_LETTERS}*)*")
 
 
+def storable(text: str) -> str:
+    """Replaces lone surrogates, which stand for undecodable bytes: neither SQLite nor JSON can hold them."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
 def find_runs(text: str) -> list[tuple[int, int]]:
     """Finds start and end of each run of letters and digits: a word, or a whole sentence of an unspaced script."""
     return [run.span() for run in _RUN.finditer(text)]

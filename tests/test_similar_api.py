@@ -2,7 +2,6 @@ import os
 from pathlib import Path
 
 import pytest
-from fake_encoder import make_fake_model
 
 from notesearch.api import sync_index
 from notesearch.errors import IndexMismatch, IndexMissing, NoteUnreadable, UsageError
@@ -22,9 +21,6 @@ NOTES = {
 def folder(tmp_path: Path, fake_encoder, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Notes, and an index of them in `index` beside."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setattr("notesearch.similar_api.load_prepared", lambda fingerprint: None)
-    monkeypatch.setattr("notesearch.similar_api.prepare", make_fake_model)
-    monkeypatch.setattr("notesearch.similar_api.open_encoder", lambda prepared: fake_encoder)
     notes = tmp_path / "notes"
     notes.mkdir()
     for name, text in NOTES.items():
@@ -145,7 +141,7 @@ def test_filters_reach_the_index(folder):
 
 
 def test_an_index_of_another_model_encodes_nothing(folder, monkeypatch, other_model):
-    monkeypatch.setattr("notesearch.similar_api.prepare", lambda name: other_model)
+    monkeypatch.setattr("notesearch.api.prepare", lambda name: other_model)
     assert find(folder, folder / "cap.md")
     with pytest.raises(IndexMismatch):
         find(folder, None, text="Flour")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from notesearch.cli.formats import shown_path
-from notesearch.cli.options import IndexDir, Quiet, Verbose
+from notesearch.cli.options import CollectionName, IndexDir, Quiet, Verbose
 from notesearch.cli.terminal import harmless, json_text, paint, uses_colour, warn, width, wrapped, write
 from notesearch.errors import NOTHING_FOUND
 
@@ -31,6 +31,7 @@ def duplicates(
     ] = _DEFAULT_THRESHOLD,
     limit: Annotated[int, typer.Option("--limit", "-n", help="The most groups; 0: all.", min=0)] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the groups as JSON.")] = False,
+    collection: CollectionName = None,
     index_dir: IndexDir = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -44,7 +45,7 @@ def duplicates(
     """
     from notesearch.duplicates_api import find_duplicates
 
-    found = find_duplicates(passages=passages, threshold=threshold, index_dir=index_dir)
+    found = find_duplicates(passages=passages, threshold=threshold, index_dir=index_dir, collection=collection)
     groups = found.groups[:limit] if limit else found.groups
     if as_json:
         write([json_text([asdict(group) for group in groups], indent=2) + "\n"])

@@ -8,26 +8,35 @@ from datetime import datetime
 from types import FrameType
 
 from notesearch.cli.dates import parse_date
-from notesearch.cli.options import IndexDir, Verbose
+from notesearch.cli.options import CollectionName, IndexDir, Verbose
+from notesearch.errors import UsageError
 
 
-def mcp(index_dir: IndexDir = None, verbose: Verbose = False) -> None:
+def mcp(collection: CollectionName = None, index_dir: IndexDir = None, verbose: Verbose = False) -> None:
     """Serve the notes to assistants by the Model Context Protocol, on stdin and stdout.
 
-    An assistant starts it; see docs/assistants.md. It offers the tools search, read_note, tags and status, and writes
-    nothing. Needs: pip install 'notesearch[mcp]'
+    An assistant starts it; see docs/assistants.md. It offers the tools search, similar, read_note, tags and status, and
+    writes nothing. Needs: pip install 'notesearch[mcp]'
 
     Example: notesearch mcp --index-dir ~/work-index
     """
     from notesearch.mcp_server import serve
     from notesearch.settings import load_settings
 
+    settings = load_settings(collection=collection, index_dir=index_dir)
+    if settings.tags or settings.not_tags or settings.path:
+        # An assistant would see what they leave out, if only in read_note and the names of tags.
+        raise UsageError(
+            f"the collection {collection} has filters, which do not bind an assistant",
+            "Serve one that has an index of its own, with the notes that an assistant may read.",
+        )
+
     def read_date(written: str, end: bool) -> datetime:
         return parse_date(written, now=datetime.now(), end=end)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _end)
-    serve(load_settings(index_dir=index_dir), read_date, verbose=verbose)
+    serve(settings, read_date, verbose=verbose)
 
 
 def _end(number: int, frame: FrameType | None) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import typer
 
+from notesearch.cli.dates import parse_date
 from notesearch.cli.formats import Format
 
 IndexDir = Annotated[
@@ -43,6 +45,14 @@ ConceptsFile = Annotated[
         show_default=False,
     ),
 ]
+Limit = Annotated[int, typer.Option("--limit", "-n", help="The most hits.", min=1, max=10_000)]
+Tags = Annotated[list[str], typer.Option("--tag", help="Only notes with this tag; again for more.")]
+NotTags = Annotated[list[str], typer.Option("--not-tag", help="Only notes without this tag.")]
+PathGlob = Annotated[
+    str, typer.Option("--path", metavar="GLOB", help="Only notes whose path matches.", show_default=False)
+]
+Since = Annotated[str, typer.Option("--since", metavar="DATE", help='Not older: 2024-05-17, "2 weeks ago".')]
+Until = Annotated[str, typer.Option("--until", metavar="DATE", help="Not newer.")]
 Output = Annotated[Format, typer.Option("--format", help="How to print the hits.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Short for --format json.")]
 AsJsonl = Annotated[bool, typer.Option("--jsonl", help="Short for --format jsonl.")]
@@ -54,3 +64,21 @@ Explain = Annotated[bool, typer.Option("--explain", help="Show what each score i
 MOST_SEED = 2**32 - 1
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors on stderr.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more on stderr; show tracebacks of errors.")]
+
+
+def filters_as_typed(tags: list[str], not_tags: list[str], path: str, since: str, until: str) -> dict[str, Any]:
+    """The filters of a command line as the library takes them, by name.
+
+    Raises:
+        UsageError: A date is none.
+    """
+    from notesearch.settings import resolved_glob
+
+    now = datetime.now()
+    return {
+        "tags": tags,
+        "not_tags": not_tags,
+        "path": resolved_glob(path),
+        "since": parse_date(since, now=now, end=False) if since else None,
+        "until": parse_date(until, now=now, end=True) if until else None,
+    }

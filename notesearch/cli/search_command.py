@@ -6,14 +6,12 @@ import gc
 import json
 import sys
 from collections.abc import Iterator
-from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from notesearch.cli.dates import parse_date
 from notesearch.cli.editors import open_in_editor
 from notesearch.cli.explanation import explain_concepts
 from notesearch.cli.formats import Format, choose_format, format_hits, hit_as_dict, json_list
@@ -28,11 +26,18 @@ from notesearch.cli.options import (
     CrossEncoderName,
     Explain,
     IndexDir,
+    Limit,
+    NotTags,
     OnlyFiles,
     OnlyFiles0,
     Output,
+    PathGlob,
     Quiet,
+    Since,
+    Tags,
+    Until,
     Verbose,
+    filters_as_typed,
 )
 from notesearch.cli.terminal import is_terminal, uses_colour, warn, width, write
 from notesearch.errors import UsageError
@@ -41,8 +46,6 @@ from notesearch.records import Place
 if TYPE_CHECKING:
     from notesearch.api import Index
     from notesearch.collections_api import Collections
-
-_MOST_HITS = 10_000
 
 
 class Mode(StrEnum):
@@ -66,7 +69,7 @@ def search(
         Optional[list[str]],  # noqa: UP045 - typer reads it
         typer.Argument(metavar="[QUERY]…", help="Words or a question.", show_default=False),
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", help="The most hits.", min=1, max=_MOST_HITS)] = 10,
+    limit: Limit = 10,
     mode: Annotated[Mode, typer.Option(help="By words, by meaning, or by both.")] = Mode.HYBRID,
     rerank: Annotated[
         Optional[Rerank],  # noqa: UP045
@@ -78,11 +81,11 @@ def search(
     concepts: ConceptsFile = None,
     no_concepts: Annotated[bool, typer.Option("--no-concepts", help="Search without links between ideas.")] = False,
     explain: Explain = False,
-    tag: Annotated[list[str], typer.Option(help="Only notes with this tag; again for more.")] = [],  # noqa: B006
-    not_tag: Annotated[list[str], typer.Option(help="Only notes without this tag.")] = [],  # noqa: B006
-    path: Annotated[str, typer.Option(metavar="GLOB", help="Only notes whose path matches.", show_default=False)] = "",
-    since: Annotated[str, typer.Option(metavar="DATE", help='Not older: 2024-05-17, "2 weeks ago".')] = "",
-    until: Annotated[str, typer.Option(metavar="DATE", help="Not newer.")] = "",
+    tag: Tags = [],  # noqa: B006
+    not_tag: NotTags = [],  # noqa: B006
+    path: PathGlob = "",
+    since: Since = "",
+    until: Until = "",
     output: Output = Format.HUMAN,
     as_json: AsJson = False,
     as_jsonl: AsJsonl = False,
@@ -108,23 +111,16 @@ def search(
     """
     if queries is None:
         gc.disable()  # one query is over before garbage matters, yet collecting it takes a tenth of the time
-    from notesearch.settings import resolved_glob
-
     if concepts and no_concepts:
         raise UsageError("--concepts and --no-concepts were both given", "Give one of them.")
     kind = choose_format(output, as_json, as_jsonl, as_tsv, as_vimgrep, files, null)
     if open_best and (queries is not None or kind is not Format.HUMAN):
         raise UsageError("--open was given, and nothing is printed where a hit is opened", "Give a query alone.")
-    now = datetime.now()
     options: dict[str, Any] = {
         "limit": limit,
         "mode": mode.value,
         "rerank": rerank.value if rerank else "cross-encoder" if cross_encoder else None,
-        "tags": tag,
-        "not_tags": not_tag,
-        "path": resolved_glob(path),
-        "since": parse_date(since, now=now, end=False) if since else None,
-        "until": parse_date(until, now=now, end=True) if until else None,
+        **filters_as_typed(tag, not_tag, path, since, until),
     }
     batch = [(None, " ".join(query or []))] if queries is None else list(_read_queries(queries, query))
     found = False

@@ -5,34 +5,38 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from notesearch.cli.dates import parse_date
 from notesearch.cli.formats import Format, choose_format, format_hits
 from notesearch.cli.options import (
     AsJson,
     AsJsonl,
     AsTsv,
     AsVimgrep,
+    CollectionName,
     Explain,
     IndexDir,
+    Limit,
+    NotTags,
     OnlyFiles,
     OnlyFiles0,
     Output,
+    PathGlob,
     Quiet,
+    Since,
+    Tags,
+    Until,
     Verbose,
+    filters_as_typed,
 )
 from notesearch.cli.terminal import harmless, is_terminal, paint, uses_colour, warn, width, wrapped, write
 from notesearch.errors import NOTHING_FOUND, UsageError
-from notesearch.settings import resolved_glob
 
 if TYPE_CHECKING:
     from notesearch.retrieval.similar import SimilarHit
 
-_MOST_HITS = 10_000
 _INDENT = "    "
 _MOST_WIDTH = 100
 _MEETING_WORDS = 12
@@ -47,16 +51,16 @@ def similar(
     note: Annotated[
         str, typer.Argument(metavar="NOTE", help="A note; - for a text on stdin, in Markdown.", show_default=False)
     ],
-    limit: Annotated[int, typer.Option("--limit", "-n", help="The most hits.", min=1, max=_MOST_HITS)] = 10,
+    limit: Limit = 10,
     unlinked: Annotated[
         bool, typer.Option("--unlinked", help="Only notes that no link joins to it yet, in either direction.")
     ] = False,
     explain: Explain = False,
-    tag: Annotated[list[str], typer.Option(help="Only notes with this tag; again for more.")] = [],  # noqa: B006
-    not_tag: Annotated[list[str], typer.Option(help="Only notes without this tag.")] = [],  # noqa: B006
-    path: Annotated[str, typer.Option(metavar="GLOB", help="Only notes whose path matches.", show_default=False)] = "",
-    since: Annotated[str, typer.Option(metavar="DATE", help='Not older: 2024-05-17, "2 weeks ago".')] = "",
-    until: Annotated[str, typer.Option(metavar="DATE", help="Not newer.")] = "",
+    tag: Tags = [],  # noqa: B006
+    not_tag: NotTags = [],  # noqa: B006
+    path: PathGlob = "",
+    since: Since = "",
+    until: Until = "",
     output: Output = Format.HUMAN,
     as_json: AsJson = False,
     as_jsonl: AsJsonl = False,
@@ -64,6 +68,7 @@ def similar(
     as_vimgrep: AsVimgrep = False,
     files: OnlyFiles = False,
     null: OnlyFiles0 = False,
+    collection: CollectionName = None,
     index_dir: IndexDir = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -79,16 +84,12 @@ def similar(
     from notesearch.similar_api import find_similar
 
     kind = choose_format(output, as_json, as_jsonl, as_tsv, as_vimgrep, files, null)
-    now = datetime.now()
     options: dict[str, Any] = {
         "limit": limit,
         "unlinked": unlinked,
-        "tags": tag,
-        "not_tags": not_tag,
-        "path": resolved_glob(path),
-        "since": parse_date(since, now=now, end=False) if since else None,
-        "until": parse_date(until, now=now, end=True) if until else None,
+        **filters_as_typed(tag, not_tag, path, since, until),
         "index_dir": index_dir,
+        "collection": collection,
     }
     hits = find_similar(None, text=_text_of_stdin(), **options) if note == "-" else find_similar(note, **options)
     colour, columns = uses_colour(sys.stdout), width()

@@ -10,7 +10,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from notesearch.cli.options import IndexDir, Quiet, Verbose
+from notesearch.cli.options import CollectionName, IndexDir, Quiet, Verbose
 from notesearch.cli.terminal import warn, warn_of_skipped
 from notesearch.errors import IndexMissing, UsageError
 from notesearch.records import IndexReport, Skipped
@@ -24,9 +24,12 @@ def watch(
     folders: Annotated[
         Optional[list[Path]],  # noqa: UP045 - typer reads it
         typer.Argument(
-            metavar="[FOLDER]…", help="Folders of notes; with none, those of the index.", show_default=False
+            metavar="[FOLDER]…",
+            help="Folders of notes; with none, those of the index or the collection.",
+            show_default=False,
         ),
     ] = None,
+    collection: CollectionName = None,
     index_dir: IndexDir = None,
     nice: Annotated[bool, typer.Option("--nice", help="Leave the processor to other programs first.")] = False,
     quiet: Quiet = False,
@@ -48,10 +51,10 @@ def watch(
     from notesearch.settings import load_settings
     from notesearch.watching import Watch, file_changes
 
-    settings = load_settings(index_dir=index_dir)
+    settings = load_settings(collection=collection, index_dir=index_dir)
     if nice:
         os.nice(_NICENESS)
-    watched = _folders_to_watch(settings, folders or [])
+    watched = _folders_to_watch(settings, folders or [Path(folder) for folder in settings.folders or ()])
     told: set[Skipped] = set()
 
     def sync(changed: Sequence[Path]) -> None:

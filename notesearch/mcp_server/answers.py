@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 from notesearch.records import Hit
+from notesearch.retrieval.similar import SimilarHit
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,34 @@ def _hit_as_data(hit: Hit) -> dict[str, Any]:
         "date": hit.date,
         "more_passages": hit.more_passages,
     }
+
+
+def answer_with_similar(hits: Sequence[SimilarHit]) -> Answer:
+    """The notes that are related to a note, and why."""
+    head = f"{_counted(len(hits), 'related note')}, the closest first." if hits else "No note is related to it."
+    return Answer(
+        "\n\n".join([head, *map(_similar_as_text, hits)]),
+        {
+            "hits": [
+                _hit_as_data(hit)
+                | {
+                    "meetings": [asdict(meeting) for meeting in hit.meetings],
+                    "shared_tags": list(hit.shared_tags),
+                    "links": list(hit.links),
+                }
+                for hit in hits
+            ]
+        },
+    )
+
+
+def _similar_as_text(hit: SimilarHit) -> str:
+    lines = [
+        f"lines {each.start_line}-{each.end_line} of the note meet {each.hit_start_line}-{each.hit_end_line}"
+        for each in hit.meetings
+    ]
+    linked = [f"linked {' and '.join(hit.links)} the note"] if hit.links else []
+    return "\n".join([_hit_as_text(hit), *lines, *linked])
 
 
 def answer_with_tags(counts: Sequence[tuple[str, int]], limit: int) -> Answer:

@@ -32,7 +32,7 @@ def read_lines(reader: IndexReader, named: str, *, first: int, last: int | None,
         UsageError: The index knows no such note, it lies outside its indexed folder, or it has no such lines.
         NoteUnreadable: It cannot be read now.
     """
-    path = _known_path(reader, named)
+    path, _ = known_note(reader, named)
     table = LineTable(_text_of(path, max_bytes))
     if first > len(table) or (last is not None and last < first):
         raise UsageError(
@@ -62,17 +62,25 @@ def read_lines(reader: IndexReader, named: str, *, first: int, last: int | None,
     return Answer(f"{path}:{first}-{shown_last} of {len(table):,} lines\n\n{text}{note}", data)
 
 
-def _known_path(reader: IndexReader, named: str) -> str:
-    """The path of a note that the index knows, and that lies in an indexed folder wherever links may lead."""
+def known_note(reader: IndexReader, named: str) -> tuple[str, int]:
+    """Finds path and id of a note that the index knows, and that lies in an indexed folder wherever links may lead.
+
+    Args:
+        reader: The index.
+        named: The note's path, absolute or below an indexed folder.
+
+    Raises:
+        UsageError: There is no such note.
+    """
     folders = reader.folders()
-    known = (path for path in _candidates(folders, named) if reader.holds_note(path))
-    path = next(known, None) if "\0" not in named else None
-    if path is None:
+    candidates = _candidates(folders, named) if "\0" not in named else []
+    path, known = next(((path, found) for path in candidates if (found := reader.note_at(path))), ("", None))
+    if known is None:
         raise UsageError(f"the index knows no note {named[:_MOST_CHARS_NAMED]!r}", _HOW_TO_NAME_A_NOTE)
     real = Path(os.path.realpath(path))
     if not any(real.is_relative_to(os.path.realpath(folder)) for folder in folders):
         raise UsageError(f"{path} is a link out of the indexed folders", "It can be found, but not be read from here.")
-    return path
+    return path, known[0]
 
 
 def _candidates(folders: Sequence[str], named: str) -> list[str]:

@@ -8,7 +8,6 @@ from notesearch.notes.links import LinkResolver
 from notesearch.notes.masking import without_tags
 from notesearch.notes.metadata import unique_tags
 from notesearch.notes.read import note_from_bytes, parse_note, read_bytes, read_note
-from notesearch.notes.structure import storable
 
 __all__ = [
     "NOTE_SUFFIXES",
@@ -26,7 +25,6 @@ __all__ = [
     "parse_note",
     "read_bytes",
     "read_note",
-    "storable",
     "unique_tags",
     "without_items",
     "without_tags",

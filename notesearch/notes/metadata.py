@@ -8,8 +8,9 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from notesearch.notes.structure import one_line, storable
+from notesearch.notes.structure import one_line
 from notesearch.records import Block, TitleSource
+from notesearch.words import storable
 
 _TAG_KEYS = ("tags", "tag", "keywords", "topics")
 _DATE_KEYS = ("date", "created", "created_at")

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from notesearch.notes.lines import LineTable
 from notesearch.records import Block, BlockKind
+from notesearch.words import storable
 
 # A title is put before every passage and shown in every hit, so a runaway one must not swamp them.
 MAX_TITLE_CHARS = 300
@@ -51,11 +52,6 @@ def one_line(words: str) -> str:
     """A title as one line of bounded length, without characters that cannot be stored."""
     shortened = " ".join(words[: 4 * MAX_TITLE_CHARS].split())[:MAX_TITLE_CHARS].rstrip()
     return storable(shortened)
-
-
-def storable(words: str) -> str:
-    """Replace lone surrogates, which escapes in front matter can make: neither SQLite nor JSON can hold them."""
-    return words.encode("utf-8", "replace").decode("utf-8")
 
 
 def _paragraphs(table: LineTable, first: int, end: int) -> Iterator[Block]:

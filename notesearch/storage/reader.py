@@ -251,10 +251,6 @@ class IndexReader:
         """Paths of the folders that the index covers."""
         return [row[0] for row in self._query("SELECT path FROM folders ORDER BY path")]
 
-    def holds_note(self, path: str) -> bool:
-        """Whether there is a note at a path."""
-        return bool(self._query("SELECT 1 FROM notes WHERE path = ?", [path]))
-
     def tag_counts(self) -> list[tuple[str, int]]:
         """All tags, and how many notes have each, the most frequent first; spellings by case count as one."""
         sql = "SELECT min(tag), count(DISTINCT note_id) AS notes FROM tags GROUP BY key ORDER BY notes DESC, key"

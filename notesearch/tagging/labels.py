@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from notesearch.errors import UsageError
-from notesearch.notes import storable, unique_tags
+from notesearch.notes import unique_tags
 from notesearch.tagging.contents import Content
+from notesearch.words import storable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

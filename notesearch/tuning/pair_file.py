@@ -6,8 +6,8 @@ from pathlib import Path
 
 from notesearch.errors import UsageError
 from notesearch.evaluation.lines import read_jsonl
-from notesearch.notes import storable
 from notesearch.tuning.pairs import TextPair
+from notesearch.words import storable
 
 _LINE = 'Each line is an object such as {"query": "…", "positive": "…"}, with a "negative" if you like.'
 

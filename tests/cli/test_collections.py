@@ -20,6 +20,10 @@ COMMANDS = [
     ["status"],
     ["doctor"],
     ["config"],
+    ["similar", __file__],
+    ["duplicates"],
+    ["watch"],
+    ["mcp"],
 ]
 
 
@@ -67,6 +71,37 @@ def test_the_index_of_the_collection_is_taken(run, two, tmp_path, command):
     assert run(*command).code in (0, 1)
     done = run(*command, "--collection", "work")
     assert done.code == 2 and ("collections/work" in done.err or "collection work" in done.err)
+
+
+def test_the_filters_of_a_collection_hold_for_similar_unless_others_are_given(run, two):
+    for number, text in enumerate(["Tar the roads.", "Lunch with Ada.", "Invoice for May.", "Call the dentist."]):
+        (two / "work" / f"{number}.md").write_text(f"# {number}\n\n{text}")
+    run("index", "-c", "work")
+    similar = ("similar", str(two / "work" / "plan.md"), "-c", "work", "--files")
+    draft = f"{two}/work/draft.md\n"
+    assert draft not in run(*similar).out
+    assert draft in run(*similar, "--not-tag", "other").out
+
+
+def test_duplicates_are_those_of_the_collections_index(run, two):
+    words = " ".join(f"word{number}" for number in range(40))
+    for name in ("work/plan.md", "home/dal.md", "home/copy.md"):
+        (two / name).write_text(f"# Salt\n\n{words}")
+    run("index", "-c", "work")
+    run("index", "-c", "home")
+    assert run("duplicates", "-c", "work").code == 1
+    (group,) = json.loads(run("duplicates", "-c", "home", "--json").out)
+    assert {group["path"], *(copy["path"] for copy in group["copies"])} == {
+        f"{two}/home/dal.md",
+        f"{two}/home/copy.md",
+    }
+
+
+def test_a_collection_with_filters_is_not_served_to_assistants(run, two):
+    run("index", "-c", "work")
+    done = run("mcp", "-c", "work")
+    assert (done.code, done.out) == (2, "")
+    assert "the collection work has filters" in done.err
 
 
 def test_the_accepted_are_kept_beside_the_collections_index(run, two, tmp_path):

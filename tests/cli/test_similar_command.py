@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from fake_encoder import make_fake_model
 
 from .sample_index import SAMPLE_NOTES
 
@@ -19,10 +18,7 @@ NOTES = {
 
 
 @pytest.fixture
-def folder(fake_encoder, run, write_notes, monkeypatch) -> Path:
-    monkeypatch.setattr("notesearch.similar_api.load_prepared", lambda fingerprint: None)
-    monkeypatch.setattr("notesearch.similar_api.prepare", make_fake_model)
-    monkeypatch.setattr("notesearch.similar_api.open_encoder", lambda prepared: fake_encoder)
+def folder(fake_encoder, run, write_notes) -> Path:
     folder = write_notes(NOTES)
     assert run("index", folder, "--quiet").code == 0
     return folder

@@ -91,7 +91,7 @@ def test_the_tools_say_what_they_take(assistant: Assistant) -> None:
             return (await client.list_tools()).tools
 
     tools = {tool.name: tool for tool in anyio.run(ask)}
-    assert tools.keys() == {"search", "read_note", "tags", "status"}
+    assert tools.keys() == {"search", "similar", "read_note", "tags", "status"}
     assert all(tool.description and tool.annotations.read_only_hint for tool in tools.values())
     assert tools["search"].input_schema["required"] == ["query"]
     assert not any(tool.input_schema["additionalProperties"] for tool in tools.values())
@@ -170,6 +170,37 @@ class TestSearch:
         message, hint = assistant.error("delete_everything", path="/")
         assert message == "there is no tool 'delete_everything'"
         assert "read_note" in hint
+
+
+class TestSimilar:
+    @pytest.fixture
+    def folder(self, folder: Path) -> Path:
+        (folder / "cooking/rolls.md").write_text("---\ntags: cooking\n---\n# Rolls\n\nFlour, water, salt, butter.\n")
+        (folder / "cooking/index.md").write_text("# Baking\n\nFlour, water: [[rolls]]\n")
+        return folder
+
+    def test_related_notes_say_why(self, assistant: Assistant, folder: Path) -> None:
+        (hit,) = assistant.data("similar", path="cooking/rolls.md", limit=1, unlinked=True)["hits"]
+        assert (hit["rank"], hit["path"]) == (1, str(folder / "cooking/bread.md"))
+        assert (hit["shared_tags"], hit["links"]) == (["Cooking"], [])
+        (meeting,) = hit["meetings"]
+        lines = [meeting[key] for key in ("start_line", "end_line", "hit_start_line", "hit_end_line")]
+        assert lines == [4, 6, 5, 7]
+        text = assistant.text("similar", path=str(folder / "cooking/rolls.md"), limit=1, unlinked=True)
+        assert text.startswith("1 related note, the closest first.\n\n1. Bread\n")
+        assert text.endswith("\nlines 4-6 of the note meet 5-7")
+
+    def test_notes_that_are_linked_can_be_left_out(self, assistant: Assistant, folder: Path) -> None:
+        hits = assistant.data("similar", path="cooking/rolls.md")["hits"]
+        assert {hit["title"]: hit["links"] for hit in hits}["Baking"] == ["from"]
+        assert "linked from the note" in assistant.text("similar", path="cooking/rolls.md")
+        unlinked = assistant.data("similar", path="cooking/rolls.md", unlinked=True)["hits"]
+        assert [hit["title"] for hit in hits if not hit["links"]] == [hit["title"] for hit in unlinked]
+
+    def test_a_note_that_is_not_in_the_index_has_none(self, assistant: Assistant, tmp_path: Path) -> None:
+        (tmp_path / "secret.md").write_text("# Bread\n\nFlour, water, salt.")
+        for path in (tmp_path / "secret.md", "../secret.md", "bread\0.md", ""):
+            assert "the index knows no note" in assistant.error("similar", path=str(path))[0]
 
 
 class TestReadNote:
@@ -305,7 +336,8 @@ def test_an_index_that_changes_meanwhile(assistant: Assistant, settings: Setting
 def test_an_index_that_is_missing_at_first(tmp_path: Path, folder: Path, fake_encoder: object, name: str) -> None:
     settings = Settings(tmp_path / "later")
     assistant = Assistant(settings)
-    arguments = {"search": {"query": "salt"}, "read_note": {"path": "cap.md"}}.get(name, {})
+    note = {"path": "cap.md"}
+    arguments = {"search": {"query": "salt"}, "similar": note, "read_note": note}.get(name, {})
     message, hint = assistant.error(name, **arguments)
     assert (message, hint) == (
         f"there is no index in {settings.index_dir}",
