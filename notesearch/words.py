@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 # Scripts written without spaces (or, for Hangul, with particles glued on): Han, Hiragana, Katakana, Hangul.
 UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\uff66-\uff9f\U00020000-\U000323af"
@@ -24,6 +24,10 @@ STOPWORDS = frozenset(
 _LETTERS = f"[^\\W_{UNSPACED}]"
 # A letter may be typed as one with combining marks: some keyboards and all of macOS's file names do.
 _RUN = re.compile(f"[{UNSPACED}]+|{_LETTERS}+(?:[\u0300-\u036f]+{_LETTERS}*)*")
+# In a text of ASCII, all but letters and digits separates words, as it does there for the pattern.
+_SEPARATORS = {code: " " for code in range(128) if not chr(code).isalnum()}
+# What typing programs put into texts that are ASCII otherwise: none of it is a letter.
+_TYPOGRAPHIC = "‘’“”–—…•→×\u00a0"
 
 
 def storable(text: str) -> str:
@@ -51,10 +55,46 @@ def find_words(text: str) -> Iterator[tuple[int, int, str]]:
             yield start, end, run.group().lower()
 
 
+def lowered_runs(text: str) -> list[str]:
+    """The runs that `find_runs` finds, in lower case, and much faster."""
+    plain = _without_typography(text)
+    if plain.isascii():
+        return plain.lower().translate(_SEPARATORS).split()
+    return [run.lower() for run in _RUN.findall(text)]
+
+
 def distinct_words(text: str) -> set[str]:
     """The words that `find_words` finds, each once, and much faster."""
-    runs = set(_RUN.findall(text))
-    words = {run.lower() for run in runs}
+    words = set(lowered_runs(text))
     if UNSPACED_CHARACTER.search(text):
-        words |= {word for run in runs for _, _, word in find_words(run)}
+        words |= {word for run in _RUN.findall(text) for _, _, word in find_words(run)}
     return words
+
+
+def find_some_words(text: str, wanted: Collection[str]) -> list[tuple[int, int, str]]:
+    """Those of the words that `find_words` finds that are wanted, for few of them much faster.
+
+    Args:
+        text: The text.
+        wanted: Words as `find_words` gives them.
+    """
+    lowered = _without_typography(text).lower()
+    if not lowered.isascii():
+        return [found for found in find_words(text) if found[2] in wanted]
+    found = []
+    for word in wanted:
+        start = lowered.find(word)
+        while start >= 0:
+            end = start + len(word)
+            if not (lowered[start - 1 : start].isalnum() or lowered[end : end + 1].isalnum()):
+                found.append((start, end, word))
+            start = lowered.find(word, end)
+    return sorted(found)
+
+
+def _without_typography(text: str) -> str:
+    """The text with spaces for what no word has, so that more texts are ASCII."""
+    if not text.isascii():
+        for mark in _TYPOGRAPHIC:
+            text = text.replace(mark, " ")
+    return text

@@ -54,8 +54,12 @@ class FakeEncoder:
         ]
         return EncodedPassages(np.stack([self._vector(passage) for passage in passages]), codes)
 
-    def words_of_codes(self, passage: str, codes: int | None = None) -> list[CodedWord]:
+    def words_of_codes(self, passage: str) -> list[CodedWord]:
         return coded_words(passage, [match.span() for match in _WORD.finditer(passage)])
+
+    def places_of_codes(self, passage: str, codes: int, wanted: Sequence[int]) -> list[tuple[tuple[int, int], ...]]:
+        words = self.words_of_codes(passage)
+        return [words[number].spans for number in wanted] if len(words) == codes else []
 
     def token_starts(self, text: str) -> list[int]:
         return [match.start() for match in _WORD.finditer(text)]

@@ -3,7 +3,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notesearch.words import distinct_words, find_words
+from notesearch.words import distinct_words, find_runs, find_some_words, find_words, lowered_runs
 
 
 def test_words_come_with_their_places_in_lower_case():
@@ -37,3 +37,24 @@ def test_distinct_words_hold_all_that_are_found(text):
     assert distinct_words(text) >= found
     # A longer run of an unspaced script stands beside its pairs; it is nobody's word, and does no harm.
     assert all(len(word) > 2 for word in distinct_words(text) - found)
+
+
+TEXTS = st.text(st.one_of(st.sampled_from("ab AB12_é豆腐\u0308İßΣ\u212a ’—\u00a0\n.'"), st.characters(codec="utf-8")))
+
+
+@given(TEXTS)
+def test_lowered_runs_are_the_runs_in_lower_case(text):
+    assert lowered_runs(text) == [text[start:end].lower() for start, end in find_runs(text)]
+
+
+@given(TEXTS, st.sets(st.integers(0, 20), max_size=4), st.sets(st.sampled_from(["a", "ab", "ba", "1", "k"])))
+def test_some_words_are_found_where_all_are(text, numbers, others):
+    found = list(find_words(text))
+    wanted = {found[number][2] for number in numbers if number < len(found)} | others
+    assert find_some_words(text, wanted) == [word for word in found if word[2] in wanted]
+
+
+def test_a_word_is_no_part_of_another():
+    assert find_some_words("a ab _a’A", {"a"}) == [(0, 1, "a"), (6, 7, "a"), (8, 9, "a")]
+    assert find_some_words("aaa aa", {"aa"}) == [(4, 6, "aa")]
+    assert find_some_words("café caf", {"caf"}) == [(5, 8, "caf")]

@@ -12,9 +12,17 @@ import numpy as np
 
 from notesearch.encoders.calibration import ScoreScale
 from notesearch.encoders.model_files import EncoderConfig, Pooling
-from notesearch.encoders.token_codes import CodedWord, Span, code_bits, coded_words, compress, word_vectors
+from notesearch.encoders.token_codes import (
+    CodedWord,
+    Span,
+    code_bits,
+    coded_words,
+    compress,
+    places_of_words,
+    single_words,
+    word_vectors,
+)
 from notesearch.errors import ModelError
-from notesearch.words import UNSPACED_CHARACTER, find_runs
 
 # Of a text that is tokenised whole: its tokens, half a kilobyte each until they are counted, take 50 MB at most.
 _PIECE_CHARS = 100_000
@@ -140,22 +148,31 @@ class Encoder:
                     pass
         return EncodedPassages(vectors, self._token_model.encode_passages(passages) if self._token_model else codes)
 
-    def words_of_codes(self, passage: str, codes: int | None = None) -> list[CodedWord]:
-        """The words that the codes of a passage stand for, code by code.
+    def words_of_codes(self, passage: str) -> list[CodedWord]:
+        """The words that the codes of a passage stand for, code by code."""
+        if self._token_model:
+            return self._token_model.words_of_codes(passage)
+        return coded_words(passage, self._tokenize([passage], self.config.passage_prompt)[0].spans)
+
+    def places_of_codes(self, passage: str, codes: int, wanted: Sequence[int]) -> list[tuple[Span, ...]]:
+        """Finds where the words stand that some codes of a passage stand for.
 
         Args:
             passage: The passage.
-            codes: How many there are, if that is known: as a rule, one for each of its words. Then it need not be
-                tokenised, which takes six times as long.
+            codes: How many codes it has.
+            wanted: Numbers of those asked for.
+
+        Returns:
+            For each of them starts and ends, ascending; nothing at all if the passage has not so many codes.
         """
-        if self._token_model:
-            return self._token_model.words_of_codes(passage)
-        if not UNSPACED_CHARACTER.search(passage):
-            # Each word has a token at least, unless it was cut off; then there are fewer codes.
-            words = coded_words(passage, find_runs(passage))
+        if not self._token_model:
+            words = single_words(passage)
+            # As a rule. Then the passage need not be tokenised, which takes ten times as long; each word has a token,
+            # unless it was cut off: then there are fewer codes.
             if len(words) == codes:
-                return words
-        return coded_words(passage, self._tokenize([passage], self.config.passage_prompt)[0].spans)
+                return places_of_words(passage, [words[number] for number in wanted])
+        coded = self.words_of_codes(passage)
+        return [coded[number].spans for number in wanted] if len(coded) == codes else []
 
     def token_starts(self, text: str) -> list[int]:
         """Offsets in `text` of the first characters of its tokens, ascending; special tokens and truncation aside."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from notesearch.words import STOPWORDS, UNSPACED_CHARACTER, find_runs
+from notesearch.words import STOPWORDS, UNSPACED_CHARACTER, find_runs, find_some_words, lowered_runs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -84,6 +84,22 @@ def coded_words(text: str, token_spans: Sequence[Span]) -> list[CodedWord]:
         return [CodedWord("", tuple(every_token), ())]
     kept = [word for word in tokens if word not in STOPWORDS] or list(tokens)
     return [CodedWord(word, tuple(tokens[word]), tuple(spans[word])) for word in kept]
+
+
+def single_words(text: str) -> list[str]:
+    """The words that `coded_words` finds where each has a token of its own: nothing is cut off, no script unspaced."""
+    if UNSPACED_CHARACTER.search(text):
+        return []
+    words = list(dict.fromkeys(lowered_runs(text)))
+    return [word for word in words if word not in STOPWORDS] or words
+
+
+def places_of_words(text: str, words: Sequence[str]) -> list[tuple[Span, ...]]:
+    """Start and end of all places of some words of a text, ascending."""
+    places: dict[str, list[Span]] = {word: [] for word in words}
+    for start, end, word in find_some_words(text, places):
+        places[word].append((start, end))
+    return [tuple(places[word]) for word in words]
 
 
 def word_vectors(token_vectors: Vectors, words: Sequence[CodedWord]) -> Vectors:

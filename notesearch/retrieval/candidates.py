@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from notesearch.retrieval.dense import DenseScores
 from notesearch.retrieval.fusion import fuse
 from notesearch.retrieval.lexical import NOTHING_MATCHED, LexicalScores
 from notesearch.storage import IndexReader
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 # More chunks are looked at than notes wanted, since a note has several.
 _CHUNKS_A_NOTE = 2
@@ -72,6 +76,7 @@ def propose_dense(
     lexical: LexicalScores = NOTHING_MATCHED,
     weight: float = 0.0,
     also: Set[int] = frozenset(),
+    most: int | None = None,
 ) -> list[Candidate]:
     """The notes that are closest to a query, and those that match its words best, by fused scores, best first.
 
@@ -83,18 +88,19 @@ def propose_dense(
         lexical: What matched the words, if they count.
         weight: What a point of BM25 counts against similarity.
         also: Notes to propose besides.
+        most: How many candidates to return, the best, and those of `also`; `None` for all.
     """
     chunk_notes = reader.notes_of_chunks(dense.best(_CHUNKS_A_NOTE * wanted).tolist())
     matched = lexical.notes
     chunk_notes |= reader.chunk_ids_of_notes([*_best_notes(lexical, wanted), *also])
-    closest = {note_id: cosines[0] for note_id, (_, cosines) in closest_chunks(chunk_notes, dense, 1).items()}
-    note_ids = list(closest)
-    cosines = np.array(list(closest.values()), dtype=np.float32)
+    note_ids, cosines = _closest_of_each(chunk_notes, dense)
     similarity = scale.similarity(cosines)
     bm25 = np.array([matched.get(note_id, 0.0) for note_id in note_ids], dtype=np.float32)
     fused = fuse(bm25, similarity, weight)
     candidates = []
-    for row in np.argsort(-fused, kind="stable").tolist():
+    for place, row in enumerate(np.argsort(-fused, kind="stable").tolist()):
+        if most is not None and place >= most and note_ids[row] not in also:
+            continue
         parts = {"dense": float(cosines[row])}
         contributions = {"dense": float(similarity[row])}
         if matched:
@@ -109,6 +115,19 @@ def _best_notes(lexical: LexicalScores, wanted: int) -> list[int]:
     scores = np.fromiter(lexical.notes.values(), dtype=np.float64, count=len(lexical.notes))
     best: list[int] = note_ids[np.lexsort((note_ids, -scores))[:wanted]].tolist()
     return best
+
+
+def _closest_of_each(chunk_notes: Mapping[int, int], dense: DenseScores) -> tuple[list[int], NDArray[np.float32]]:
+    """The notes of some chunks, and the cosine of each one's closest chunk, closest first."""
+    chunk_ids = np.fromiter(chunk_notes.keys(), dtype=np.int64, count=len(chunk_notes))
+    notes = np.fromiter(chunk_notes.values(), dtype=np.int64, count=len(chunk_notes))[np.argsort(chunk_ids)]
+    chunk_ids.sort()
+    admitted = dense.admitted(chunk_ids)
+    cosines = dense.of(admitted)
+    order = np.argsort(-cosines, kind="stable")
+    notes = notes[np.searchsorted(chunk_ids, admitted)][order]
+    firsts = np.sort(np.unique(notes, return_index=True)[1])
+    return notes[firsts].tolist(), cosines[order][firsts]
 
 
 def closest_chunks(

@@ -51,10 +51,10 @@ def collect_evidence(
     evidence = []
     shown = []
     for match in matches:
-        if not match.word.spans or not match.met_by.spans:  # markers, or a text without words
+        if not match.word.spans or not match.places:  # markers, or a text without words
             continue
-        inside = [(start, end) for start, end in match.met_by.spans if start >= before]
-        start, end = (inside or match.met_by.spans)[0]
+        inside = [(start, end) for start, end in match.places if start >= before]
+        start, end = (inside or match.places)[0]
         evidence.append(
             Evidence(
                 query_token=query[slice(*match.word.spans[0])],

@@ -88,13 +88,13 @@ class WordMatch:
 
     Attributes:
         word: Of the query.
-        met_by: Of the passage.
+        places: Where the word of the passage stands: start and end, ascending.
         cosine: Between the two, in their contexts; an estimate.
         weight: What the word counts in the query.
     """
 
     word: CodedWord
-    met_by: CodedWord
+    places: tuple[tuple[int, int], ...]
     cosine: float
     weight: float
 
@@ -102,13 +102,12 @@ class WordMatch:
 def match_words(query: LateQuery, codes: bytes, passage: str, encoder: Encoder) -> list[WordMatch]:
     """Finds for each word of a query the word of a passage that meets it best, in the query's order."""
     cosines = query.vectors @ expand(codes, query.vectors.shape[1]).T
-    passage_words = encoder.words_of_codes(passage, cosines.shape[1])
-    if len(passage_words) != cosines.shape[1]:  # another version of the tokenizer: better no evidence than a wrong one
-        return []
-    best = cosines.argmax(axis=1)
+    best = cosines.argmax(axis=1).tolist()
+    # None are found with another version of the tokenizer: better no evidence than a wrong one.
+    found = encoder.places_of_codes(passage, cosines.shape[1], best)
     return [
-        WordMatch(word, passage_words[place], float(cosines[row, place]), float(query.weights[row]))
-        for row, (word, place) in enumerate(zip(query.words, best.tolist(), strict=True))
+        WordMatch(query.words[row], places, float(cosines[row, best[row]]), float(query.weights[row]))
+        for row, places in enumerate(found)
     ]
 
 

@@ -14,7 +14,7 @@ from notesearch.retrieval.query import Query
 from notesearch.retrieval.snippets import Match, make_snippet
 from notesearch.retrieval.words import telling_words
 from notesearch.storage import IndexReader, StoredChunk, StoredNote
-from notesearch.words import distinct_words, find_words
+from notesearch.words import distinct_words, find_some_words
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -120,8 +120,7 @@ def _exact_matches(text: str, telling: Mapping[str, str], matches: Sequence[Matc
     usual = sum(weights.values()) / len(weights) if weights else 1.0
     return [
         Match(start, end, telling[word], 1.0, weights.get(telling[word], usual))
-        for start, end, word in find_words(text)
-        if word in telling
+        for start, end, word in find_some_words(text, telling)
     ]
 
 

@@ -159,7 +159,7 @@ class Searcher:
         if scope.mode == "lexical":
             candidates = propose_lexical(lexical, wanted, weight, also)
         else:
-            candidates = propose_dense(self._reader, dense, scale, wanted, lexical, weight, also)
+            candidates = propose_dense(self._reader, dense, scale, wanted, lexical, weight, also, pool)
         late = None
         late_contributions: dict[int, float] = {}
         if scope.rerank != "none":

@@ -342,3 +342,11 @@ def test_a_word_that_is_longer_than_what_is_tokenised_at_once_is_cut(default_enc
     text = "#" * 250_000 + " end"
     starts = default_encoder.token_starts(text)
     assert starts == [*range(250_000), 250_001]
+
+
+def test_places_of_codes_are_those_of_their_words(default_encoder: Encoder, passages: list[str]) -> None:
+    for text in [*passages, *ODD_PASSAGES, " ".join(f"word{number} the" for number in range(300))]:
+        words = default_encoder.words_of_codes(text)
+        numbers = [len(words) - 1, 0, len(words) // 2]
+        assert default_encoder.places_of_codes(text, len(words), numbers) == [words[n].spans for n in numbers]
+        assert default_encoder.places_of_codes(text, len(words) + 1_000, numbers) == []

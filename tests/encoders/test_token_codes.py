@@ -12,8 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from notesearch.encoders import max_similarities
-from notesearch.encoders.token_codes import CodedWord, code_bits, coded_words, compress, expand, word_vectors
-from notesearch.words import STOPWORDS
+from notesearch.encoders.token_codes import (
+    CodedWord,
+    code_bits,
+    coded_words,
+    compress,
+    expand,
+    places_of_words,
+    single_words,
+    word_vectors,
+)
+from notesearch.words import STOPWORDS, find_runs
 
 
 def spans_of(text: str, *tokens: str) -> list[tuple[int, int]]:
@@ -267,3 +276,20 @@ class TestMaxSimilarities:
         numbers = np.random.default_rng(seed)
         query, passages = (numbers.standard_normal((count, bits)).astype(np.float32) for count in (words, rows))
         return (np.abs(query), -np.abs(passages)) if apart else (query, passages)
+
+
+@given(st.text(st.one_of(st.sampled_from("ab Theof AND.\n’é豆"), st.characters(codec="utf-8"))))
+def test_where_each_run_is_a_token_words_and_places_are_those_of_the_coded(text):
+    words = single_words(text)
+    coded = coded_words(text, find_runs(text))
+    if words:
+        assert words == [word.word for word in coded]
+        assert places_of_words(text, words) == [word.spans for word in coded]
+    else:
+        assert coded[0].word == "" or any(not char.isascii() for char in text)
+
+
+def test_an_unspaced_script_has_no_single_words():
+    assert single_words("green 茶") == []
+    assert single_words("the tea, the Tea") == ["tea"]
+    assert single_words("the The and") == ["the", "and"]

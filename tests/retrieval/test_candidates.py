@@ -136,6 +136,14 @@ class TestDense:
         assert found[-1].note_id == 30
         assert found[-1].parts["dense"] == pytest.approx(0.1)
 
+    def test_only_the_best_and_those_proposed_besides_are_returned(self):
+        chunks = {number: 1 - number / 20 for number in range(1, 11)}
+        reader = Reader({chunk: 10 * chunk for chunk in chunks})
+        every = propose_dense(reader, dense_of(chunks), SCALE, 10, lexical_of(n90=8.0, n70=3.0), 0.1)
+        some = propose_dense(reader, dense_of(chunks), SCALE, 10, lexical_of(n90=8.0, n70=3.0), 0.1, {100, 10}, 3)
+        assert some == [*every[:3], every[-1]]
+        assert every[-1].note_id == 100
+
     def test_no_chunks_no_notes(self):
         assert propose_dense(Reader({}), dense_of({}), SCALE, 10) == []
 

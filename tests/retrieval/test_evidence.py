@@ -31,8 +31,8 @@ def spans(passage: str, word: str) -> tuple[tuple[int, int], ...]:
 
 def test_evidence_is_in_the_order_of_the_query_with_places_in_the_file():
     evidence, _ = collect(
-        WordMatch(LEADER, CodedWord("leader", (3,), spans(PASSAGE, "leader")), 0.75, 0.5),
-        WordMatch(VOTES, CodedWord("needs", (4,), spans(PASSAGE, "needs")), 0.25, 0.5),
+        WordMatch(LEADER, spans(PASSAGE, "leader"), 0.75, 0.5),
+        WordMatch(VOTES, spans(PASSAGE, "needs"), 0.25, 0.5),
     )
     assert evidence == (
         Evidence("leader", "leader", 102, 108, 0.75),
@@ -41,41 +41,41 @@ def test_evidence_is_in_the_order_of_the_query_with_places_in_the_file():
 
 
 def test_of_several_places_the_first_in_the_text_is_told_and_all_are_shown():
-    evidence, shown = collect(WordMatch(VOTES, CodedWord("votes", (1, 5, 7), spans(PASSAGE, "votes")), 0.9, 0.5))
+    evidence, shown = collect(WordMatch(VOTES, spans(PASSAGE, "votes"), 0.9, 0.5))
     first, second = TEXT.index("votes"), TEXT.rindex("votes")
     assert evidence == (Evidence("votes", "votes", 100 + first, 105 + first, 0.9),)
     assert shown == [Match(first, first + 5, "votes", 0.9, 0.5), Match(second, second + 5, "votes", 0.9, 0.5)]
 
 
 def test_a_word_of_the_title_alone_has_no_place():
-    evidence, shown = collect(WordMatch(VOTES, CodedWord("raft", (0,), ((0, 4),)), 0.8, 1.0))
+    evidence, shown = collect(WordMatch(VOTES, ((0, 4),), 0.8, 1.0))
     assert evidence == (Evidence("votes", "Raft", None, None, 0.8),)
     assert shown == []
 
 
 def test_of_a_note_without_text_all_places_are_in_the_title():
-    evidence, shown = collect(WordMatch(VOTES, CodedWord("raft", (0,), ((0, 4),)), 0.8, 1.0), passage="Raft", text="")
+    evidence, shown = collect(WordMatch(VOTES, ((0, 4),), 0.8, 1.0), passage="Raft", text="")
     assert evidence == (Evidence("votes", "Raft", None, None, 0.8),)
     assert shown == []
 
 
 def test_what_meets_for_want_of_better_is_told_but_not_shown():
-    needs = CodedWord("needs", (4,), spans(PASSAGE, "needs"))
+    needs = spans(PASSAGE, "needs")
     assert collect(WordMatch(VOTES, needs, 0.39, 1.0))[1] == []
     assert len(collect(WordMatch(VOTES, needs, 0.4, 1.0))[1]) == 1
 
 
 @pytest.mark.parametrize(("cosine", "score"), [(1.25, 1.0), (-0.5, 0.0), (0.5, 0.5)])
 def test_estimates_beyond_a_cosine_are_cut(cosine, score):
-    evidence, shown = collect(WordMatch(VOTES, CodedWord("needs", (4,), spans(PASSAGE, "needs")), cosine, 1.0))
+    evidence, shown = collect(WordMatch(VOTES, spans(PASSAGE, "needs"), cosine, 1.0))
     assert evidence[0].score == score
     assert [match.strength for match in shown] == ([score] if score >= 0.4 else [])
 
 
 def test_what_is_no_word_is_no_evidence():
     nothing = CodedWord("", (0,), ())
-    votes = CodedWord("votes", (1,), spans(PASSAGE, "votes"))
-    for match in (WordMatch(nothing, votes, 0.9, 1.0), WordMatch(VOTES, nothing, 0.9, 1.0)):
+    votes = spans(PASSAGE, "votes")
+    for match in (WordMatch(nothing, votes, 0.9, 1.0), WordMatch(VOTES, (), 0.9, 1.0)):
         evidence, shown = collect(match, WordMatch(VOTES, votes, 0.8, 1.0))
         assert [(item.query_token, item.matched, item.score) for item in evidence] == [("votes", "votes", 0.8)]
         assert {found.strength for found in shown} == {0.8}

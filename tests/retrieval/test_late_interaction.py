@@ -129,30 +129,34 @@ def test_each_word_meets_its_like_in_the_order_of_the_query(fake_encoder):
     passage = "# Raft\n\nThe quorum of a raft; a QUORUM"
     query, _, matches = match(fake_encoder, "quorum raft", passage, {"raft": 9})
     assert [found.word for found in matches] == list(query.words)
-    assert [found.met_by.word for found in matches] == ["quorum", "raft"]
-    assert [passage[start:end] for start, end in matches[0].met_by.spans] == ["quorum", "QUORUM"]
+    assert [[passage[start:end] for start, end in found.places] for found in matches] == [
+        ["quorum", "QUORUM"],
+        ["Raft", "raft"],
+    ]
     assert [found.cosine for found in matches] == pytest.approx([SAME, SAME], abs=1e-5)
     assert [found.weight for found in matches] == pytest.approx(query.weights.tolist())
     assert matches[0].weight > matches[1].weight
 
 
 def test_a_word_that_is_not_there_meets_the_closest_one(fake_encoder):
-    query, codes, (found,) = match(fake_encoder, "lease", "the raft, the quorum and the clock")
+    passage = "the raft, the quorum and the clock"
+    query, codes, (found,) = match(fake_encoder, "lease", passage)
     products = expand(codes, 64) @ query.vectors[0]
-    assert found.met_by.word == ["raft", "quorum", "clock"][int(products.argmax())]
+    ((start, end),) = found.places
+    assert passage[start:end] == ["raft", "quorum", "clock"][int(products.argmax())]
     assert found.cosine == pytest.approx(float(products.max()))
     assert found.cosine < 0.6
 
 
 def test_the_first_of_equally_close_words_is_taken():
     class Encoder:
-        def words_of_codes(self, passage, codes):
-            return [CodedWord(word, (number,), ()) for number, word in enumerate(passage.split())]
+        def places_of_codes(self, passage, codes, wanted):
+            return [((number, number + 1),) for number in wanted]
 
     vectors = np.array([[-1] * 8, [1] * 8, [1] * 8], dtype=np.float32)
     query = query_of(vectors[1:2] / 8**0.5, [1])
     (found,) = match_words(query, compress(vectors), "far near again", Encoder())
-    assert found.met_by.word == "near"
+    assert found.places == ((1, 2),)
 
 
 def test_codes_that_are_not_those_of_the_words_match_nothing(fake_encoder):
@@ -168,5 +172,5 @@ def test_the_weighted_matches_make_the_score(fake_encoder):
 
 def test_texts_without_words_meet_as_a_whole(fake_encoder):
     _, _, (found,) = match(fake_encoder, "?!", "…")
-    assert (found.word.word, found.met_by.word, found.met_by.spans) == ("", "", ())
+    assert (found.word.word, found.places) == ("", ())
     assert found.cosine == pytest.approx(SAME, abs=1e-5)
