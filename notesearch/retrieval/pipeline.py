@@ -73,6 +73,8 @@ class Searcher:
         self._reader = reader
         self._open_encoder = open_encoder
         self._concepts = concepts
+        # One thread, since an encoder is opened before it encodes.
+        self._background = ThreadPoolExecutor(max_workers=1)
         self._encoder_to_come: Future[Encoder] | None = None
         self._scan: Scan | None = None
 
@@ -148,11 +150,12 @@ class Searcher:
             pool: How many of them are scored again.
             also: Notes to rank besides, wherever they come.
         """
+        encoding = self._begin_to_encode(query) if scope.mode != "lexical" or scope.rerank != "none" else None
         lexical = self._match_words(query, scope) if scope.mode != "dense" else NOTHING_MATCHED
-        if scope.mode == "lexical" and scope.rerank == "none":  # no encoder is needed
+        if encoding is None:
             candidates = propose_lexical(lexical, wanted, 1.0 if also else None, also)
             return Ranking(query, candidates, lambda shares, _: shares, None)
-        encoded = self._encoder.encode_query(query.text)
+        encoded = encoding.result()
         dense = self._score_chunks(encoded, scope)
         scale = self._encoder.scale
         weight = self._weigh_words(lexical, dense)
@@ -196,10 +199,12 @@ class Searcher:
     def _begin_to_open_encoder(self) -> Future[Encoder]:
         """Opens the encoder in a thread of its own: it takes as long as the lexical side and the scan's loading."""
         if self._encoder_to_come is None:
-            pool = ThreadPoolExecutor(max_workers=1)
-            self._encoder_to_come = pool.submit(self._open_encoder)
-            pool.shutdown(wait=False)
+            self._encoder_to_come = self._background.submit(self._open_encoder)
         return self._encoder_to_come
+
+    def _begin_to_encode(self, query: Query) -> Future[EncodedQuery]:
+        """Encodes a query while its words are matched."""
+        return self._background.submit(lambda: self._encoder.encode_query(query.text))
 
     def _match_words(self, query: Query, scope: _Scope) -> LexicalScores:
         lexical = match_lexical(self._reader, query, _MOST_LEXICAL_NOTES, scope.filters)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -45,6 +45,7 @@ class LateStage:
         query: The query, made ready.
         vector: Its vector, float32 `(dim,)` of length 1.
         dense: How close the chunks are to it.
+        codes: Token codes by chunk, of those that were scored.
     """
 
     reader: IndexReader
@@ -53,6 +54,7 @@ class LateStage:
     query: LateQuery
     vector: Scores
     dense: DenseScores
+    codes: dict[int, bytes] = field(default_factory=dict)
 
     def rerank(
         self, candidates: Sequence[Candidate], pool: int, also: Set[int] = frozenset()
@@ -74,6 +76,7 @@ class LateStage:
         note_chunks = self.reader.chunk_ids_of_notes([candidate.note_id for candidate in first])
         closest = closest_chunks(note_chunks, self.dense, PASSAGES_A_NOTE)
         codes = self.reader.token_codes([chunk_id for ids, _ in closest.values() for chunk_id in ids])
+        self.codes.update(codes)
         late = self.query.score(list(codes.values()))
         scores = dict(zip(codes, late.tolist(), strict=True))
         added = dict(zip(codes, late_contributions(late, self.encoder.late_scale).tolist(), strict=True))
@@ -116,10 +119,8 @@ class LateStage:
 
     def find_evidence(self, note: StoredNote, chunk: StoredChunk) -> tuple[tuple[Evidence, ...], list[Match]]:
         """See `passages.FindEvidence`."""
-        codes = self.reader.token_codes([chunk.id])
-        if not codes:
-            return (), []
-        return find_passage_evidence(self.query, self.text, self.encoder, note, chunk, codes[chunk.id])
+        codes = self.codes.get(chunk.id) or self.reader.token_codes([chunk.id]).get(chunk.id)
+        return find_passage_evidence(self.query, self.text, self.encoder, note, chunk, codes) if codes else ((), [])
 
 
 def rerank_by_cross_encoder(

@@ -7,7 +7,6 @@ a query anew each time; a word in thousands of notes takes it milliseconds, and 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -78,12 +77,13 @@ class Postings:
         return found
 
     def _read(self, term: str) -> _Term:
-        places = self._query("SELECT doc, col = 'title' FROM temp.places WHERE term = ?", [term])
-        flat = np.fromiter(chain.from_iterable(places), dtype=np.int64, count=2 * len(places)).reshape(-1, 2)
-        of_places = np.searchsorted(self.note_ids, flat[:, 0])
+        # As one text: a third of the time that a row for each place takes.
+        joined = "SELECT group_concat(2 * doc + (col = 'title'), ' ') FROM temp.places WHERE term = ?"
+        places = np.fromstring(self._query(joined, [term])[0][0] or "", dtype=np.int64, sep=" ")
+        of_places = np.searchsorted(self.note_ids, places // 2)
         rows, places_of_rows = np.unique(of_places, return_inverse=True)
         counts = np.bincount(places_of_rows, minlength=len(rows)).astype(np.int32)
-        in_title = np.bincount(places_of_rows, weights=flat[:, 1], minlength=len(rows)).astype(np.int32)
+        in_title = np.bincount(places_of_rows, weights=places % 2, minlength=len(rows)).astype(np.int32)
         return _Term(rows, in_title, counts - in_title)
 
 
