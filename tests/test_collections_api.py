@@ -32,12 +32,7 @@ QUERIES = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def own_folders(monkeypatch, tmp_path):
-    for kind in ("DATA", "CONFIG", "CACHE"):
-        monkeypatch.setenv(f"XDG_{kind}_HOME", str(tmp_path / kind.lower()))
-    for name in ("NOTESEARCH_INDEX_DIR", "NOTESEARCH_MODEL"):
-        monkeypatch.delenv(name, raising=False)
+pytestmark = pytest.mark.usefixtures("own_folders")
 
 
 def write_settings(text: str) -> None:

@@ -17,12 +17,8 @@ from notesearch.settings import (
 
 
 @pytest.fixture(autouse=True)
-def own_folders(monkeypatch, tmp_path):
-    for kind in ("DATA", "CONFIG", "CACHE"):
-        monkeypatch.setenv(f"XDG_{kind}_HOME", str(tmp_path / kind.lower()))
+def own_home(own_folders, monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    for name in ("NOTESEARCH_INDEX_DIR", "NOTESEARCH_MODEL"):
-        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture

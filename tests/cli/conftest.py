@@ -1,13 +1,13 @@
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 from fake_encoder import LONG_AGO_S
 from hypothesis import HealthCheck, settings
+from outcome import Outcome, Run
 
 from notesearch.cli import main
 
@@ -25,25 +25,8 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> SampleIndex:
 
 
 @pytest.fixture(autouse=True)
-def own_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Commands see neither the user's index nor settings nor models, nor the network."""
-    for kind in ("DATA", "CONFIG", "CACHE"):
-        monkeypatch.setenv(f"XDG_{kind}_HOME", str(tmp_path / kind.lower()))
-    for name in ("NOTESEARCH_INDEX_DIR", "NOTESEARCH_MODEL", "NO_COLOR", "COLUMNS"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a command left behind."""
-
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Outcome]
+def commands_see_nothing_of_the_user(own_folders: None) -> None:
+    """All tests here run commands."""
 
 
 @pytest.fixture

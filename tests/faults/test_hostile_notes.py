@@ -6,14 +6,13 @@ import os
 import re
 import sys
 import tomllib
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from html_page import Page
+from outcome import Outcome, Run
 
 from notesearch.cli import main
 from notesearch.notes import parse_note
@@ -39,24 +38,9 @@ class Terminal(io.TextIOWrapper):
         return True
 
 
-@dataclass(frozen=True)
-class Outcome:
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Outcome]
-
-
 @pytest.fixture(autouse=True)
-def own_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for kind in ("DATA", "CONFIG", "CACHE"):
-        monkeypatch.setenv(f"XDG_{kind}_HOME", str(tmp_path / kind.lower()))
-    for name in ("NOTESEARCH_INDEX_DIR", "NOTESEARCH_MODEL", "NO_COLOR", "COLUMNS"):
-        monkeypatch.delenv(name, raising=False)
+def own_terminal(own_folders: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
 
 
 @pytest.fixture(params=["pipe", "terminal"])

@@ -238,15 +238,13 @@ def test_vectors_of_another_model_never_get_into_it(
 
 
 def test_every_command_refuses_a_newer_index(
-    vault: Path, index_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fake_encoder, capsys
+    vault: Path, index_dir: Path, own_folders: None, monkeypatch: pytest.MonkeyPatch, fake_encoder, capsys
 ) -> None:
     from notesearch.cli import app, main
 
     database = make_index(SCHEMA_VERSION, vault, index_dir)
     with closing(sqlite3.connect(database)) as connection:
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
-    for kind in ("DATA", "CONFIG", "CACHE"):
-        monkeypatch.setenv(f"XDG_{kind}_HOME", str(tmp_path / kind.lower()))
     monkeypatch.setenv("NOTESEARCH_INDEX_DIR", str(index_dir))
     note = str(vault / "cap.md")
     commands = {
