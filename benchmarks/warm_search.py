@@ -1,4 +1,4 @@
-"""Searches in a process that stays: how long one takes, where the time goes, and what the graph misses.
+"""Searches in a process that stays: how long one takes, where the time goes, and what the graph misses; `mcp` as well.
 
     python benchmarks/warm_search.py NOTES_DIR
 
@@ -67,9 +67,11 @@ def main() -> None:
         if not arguments.index_dir:
             run_command([*NOTESEARCH, "index", str(arguments.notes), "--index-dir", str(own), "--quiet"])
         time_searches("the notes given", own, queries)
+        time_requests(own, queries)
         write_index(large, paragraphs, arguments.chunks)
         give_codes(large)
         time_searches(f"{arguments.chunks // 3:,} notes", large, queries)
+        time_requests(large, queries)
         measure_recall(own, Path(temporary) / "vectors.hnsw", queries, arguments.times)
 
 
@@ -119,6 +121,30 @@ def time_searches(name: str, index_dir: Path, queries: list[str]) -> None:
     with warm.reading() as (index, _):
         index.search(queries[0])
     print(f"first search after a change: {1e3 * (time.perf_counter() - started):.0f} ms")
+
+
+def time_requests(index_dir: Path, queries: list[str]) -> None:
+    """Times what an assistant waits for: a request to `notesearch mcp` by the official client, and its answer."""
+    import anyio
+    from mcp import Client, StdioServerParameters
+
+    python, *arguments = NOTESEARCH
+    server = StdioServerParameters(command=python, args=[*arguments, "mcp", "--index-dir", str(index_dir)])
+
+    async def ask() -> list[float]:
+        took = []
+        async with Client(server) as client:
+            await client.call_tool("search", {"query": "warm up"})
+            for query in queries:
+                started = time.perf_counter()
+                answer = await client.call_tool("search", {"query": query})
+                took.append(time.perf_counter() - started)
+                assert not answer.is_error
+        return took
+
+    took = anyio.run(ask)
+    figures = [1e3 * each for each in (min(took), statistics.median(took), p95(took))]
+    print(f"{'a request of an assistant':<28}{figures[0]:7.1f}{figures[1]:8.1f}{figures[2]:7.1f}")
 
 
 @contextmanager
