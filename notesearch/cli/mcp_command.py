@@ -8,11 +8,13 @@ from datetime import datetime
 from types import FrameType
 
 from notesearch.cli.dates import parse_date
-from notesearch.cli.options import CollectionName, IndexDir, Verbose
+from notesearch.cli.options import CollectionName, IndexDir, Quiet, Verbose
 from notesearch.errors import UsageError
 
 
-def mcp(collection: CollectionName = None, index_dir: IndexDir = None, verbose: Verbose = False) -> None:
+def mcp(
+    collection: CollectionName = None, index_dir: IndexDir = None, quiet: Quiet = False, verbose: Verbose = False
+) -> None:
     """Serve the notes to assistants by the Model Context Protocol, on stdin and stdout.
 
     An assistant starts it; see docs/assistants.md. It offers the tools search, similar, read_note, tags and status, and

@@ -1,11 +1,12 @@
 """An index of the sample notes made with the real model, once for all tests that only read it."""
 
-import functools
 import os
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+from filelock import FileLock
 
 SAMPLE_NOTES = Path(__file__).parents[2] / "sample_notes"
 
@@ -25,10 +26,14 @@ class SampleIndex:
         )
 
 
-@functools.cache
 def sample_index(base: Path) -> SampleIndex:
-    """Makes the index below a directory that lasts as long as the tests do."""
-    root = base / "sample"
+    """Makes the index, unless it was made by one of the processes that share the tests.
+
+    Args:
+        base: The directory for temporary files of this process.
+    """
+    root = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "sample"
+    root.mkdir(exist_ok=True)
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("NOTESEARCH_", "COLUMNS"))},
         "HF_HUB_OFFLINE": "1",
@@ -36,6 +41,9 @@ def sample_index(base: Path) -> SampleIndex:
         **{f"XDG_{kind}_HOME": str(root / kind.lower()) for kind in ("CACHE", "CONFIG", "DATA")},
     }
     sample = SampleIndex(root / "data" / "notesearch", environment)
-    done = sample.run("index", str(SAMPLE_NOTES), "--quiet")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    with FileLock(root / "lock"):
+        if not (root / "made").exists():
+            done = sample.run("index", str(SAMPLE_NOTES), "--quiet")
+            assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+            (root / "made").touch()
     return sample

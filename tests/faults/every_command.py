@@ -160,10 +160,9 @@ def command_names() -> set[str]:
     return {str(command.name) for command in named}
 
 
-@functools.cache
 def home_after_every_command(base: Path) -> tuple[Home, dict[str, tuple[bytes, int, int, int]]]:
-    """Runs every command once for all tests; returns the home, and what the notes were before."""
-    home = Home(base / "every-command")
+    """Runs every command; returns the home, and what the notes were before."""
+    home = Home(base / "home")
     (home.root / "concepts.toml").write_text('[concepts]\nsauerkraut = ["kimchi"]\n')
     (home.root / "concepts.toml").chmod(0o600)
     before = home.holds()
