@@ -7,6 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
+from notesearch.cli.completion import complete_collection, complete_tag
 from notesearch.cli.formats import Format
 
 IndexDir = Annotated[
@@ -20,13 +21,31 @@ IndexDir = Annotated[
 ]
 CollectionName = Annotated[
     Optional[str],  # noqa: UP045
-    typer.Option("--collection", "-c", metavar="NAME", help="A collection of the settings.", show_default=False),
+    typer.Option(
+        "--collection",
+        "-c",
+        metavar="NAME",
+        help="A collection of the settings.",
+        show_default=False,
+        autocompletion=complete_collection,
+    ),
 ]
 CollectionNames = Annotated[
     list[str],
     typer.Option(
-        "--collection", "-c", metavar="NAME", help="A collection of the settings; again for more.", show_default=False
+        "--collection",
+        "-c",
+        metavar="NAME",
+        help="A collection of the settings; again for more.",
+        show_default=False,
+        autocompletion=complete_collection,
     ),
+]
+Tags = Annotated[
+    list[str], typer.Option("--tag", help="Only notes with this tag; again for more.", autocompletion=complete_tag)
+]
+NotTags = Annotated[
+    list[str], typer.Option("--not-tag", help="Only notes without this tag.", autocompletion=complete_tag)
 ]
 CrossEncoderName = Annotated[
     Optional[str],  # noqa: UP045

@@ -28,10 +28,12 @@ from notesearch.cli.options import (
     CrossEncoderName,
     Explain,
     IndexDir,
+    NotTags,
     OnlyFiles,
     OnlyFiles0,
     Output,
     Quiet,
+    Tags,
     Verbose,
 )
 from notesearch.cli.terminal import is_terminal, uses_colour, warn, width, write
@@ -78,8 +80,8 @@ def search(
     concepts: ConceptsFile = None,
     no_concepts: Annotated[bool, typer.Option("--no-concepts", help="Search without links between ideas.")] = False,
     explain: Explain = False,
-    tag: Annotated[list[str], typer.Option(help="Only notes with this tag; again for more.")] = [],  # noqa: B006
-    not_tag: Annotated[list[str], typer.Option(help="Only notes without this tag.")] = [],  # noqa: B006
+    tag: Tags = [],  # noqa: B006
+    not_tag: NotTags = [],  # noqa: B006
     path: Annotated[str, typer.Option(metavar="GLOB", help="Only notes whose path matches.", show_default=False)] = "",
     since: Annotated[str, typer.Option(metavar="DATE", help='Not older: 2024-05-17, "2 weeks ago".')] = "",
     until: Annotated[str, typer.Option(metavar="DATE", help="Not newer.")] = "",

@@ -19,10 +19,12 @@ from notesearch.cli.options import (
     AsVimgrep,
     Explain,
     IndexDir,
+    NotTags,
     OnlyFiles,
     OnlyFiles0,
     Output,
     Quiet,
+    Tags,
     Verbose,
 )
 from notesearch.cli.terminal import harmless, is_terminal, paint, uses_colour, warn, width, wrapped, write
@@ -52,8 +54,8 @@ def similar(
         bool, typer.Option("--unlinked", help="Only notes that no link joins to it yet, in either direction.")
     ] = False,
     explain: Explain = False,
-    tag: Annotated[list[str], typer.Option(help="Only notes with this tag; again for more.")] = [],  # noqa: B006
-    not_tag: Annotated[list[str], typer.Option(help="Only notes without this tag.")] = [],  # noqa: B006
+    tag: Tags = [],  # noqa: B006
+    not_tag: NotTags = [],  # noqa: B006
     path: Annotated[str, typer.Option(metavar="GLOB", help="Only notes whose path matches.", show_default=False)] = "",
     since: Annotated[str, typer.Option(metavar="DATE", help='Not older: 2024-05-17, "2 weeks ago".')] = "",
     until: Annotated[str, typer.Option(metavar="DATE", help="Not newer.")] = "",
