@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 DEMO_INDEX := .demo/index
 
-.PHONY: demo test check lint format clean
+.PHONY: demo test check lint format man clean
 
 demo: $(READY)
 	@BIN=$(BIN) INDEX=$(DEMO_INDEX) sh benchmarks/demo.sh
@@ -26,6 +26,10 @@ lint: $(READY)
 format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# The manual page, from what --help says.
+man: $(READY)
+	$(BIN)/python docs/man_page.py > docs/notesearch.1
 
 # torch goes first, so that nothing pulls in another release of it. On Linux, PyPI's is the CUDA build; where a CPU
 # build is to be had (PIP_FIND_LINKS, PIP_INDEX_URL), pip takes that.
