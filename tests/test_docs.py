@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +46,8 @@ def indexed(tmp_path_factory: pytest.TempPathFactory) -> IndexedHome:
 
 @every_page
 def test_the_page_can_be_followed(page: Path, indexed: IndexedHome) -> None:
+    if "| jq " in page.read_text(encoding="utf-8") and not shutil.which("jq"):
+        pytest.skip("jq is not installed")
     home = indexed.home
     home.restore()
     said_before = {INDEXING: indexed.said} if page == README else {}
@@ -153,3 +157,19 @@ def test_units_begin_as_systemd_wants_them() -> None:
         assert unit.file.startswith(".config/systemd/user/notesearch-")
         assert "\n[Unit]\nDescription=" in unit.text
         assert all(re.match(r"\[\w+\]$|\w+=\S|#|$", line) for line in unit.text.splitlines())
+
+
+def test_systemd_finds_nothing_wrong_with_the_units(tmp_path: Path) -> None:
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("systemd is not installed")
+    units = []
+    for block in blocks_of(ROOT / "docs" / "cron.md", "ini"):
+        units.append(tmp_path / Path(block.file).name)
+        units[-1].write_text(block.text.replace("%h/.local/bin/notesearch", "/bin/true"))
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--user", *units],
+        env={"XDG_RUNTIME_DIR": str(tmp_path), "HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
