@@ -14,8 +14,6 @@ from notesearch import __version__
 from notesearch.cli import app
 
 _SETTINGS = Path(__file__).parent / "settings.md"
-# What typer calls a value that has no better name.
-_VALUES = {"<int range>": "N", "<float range>": "P", "<str>": "TEXT"}
 
 
 def man_page() -> str:
@@ -63,8 +61,6 @@ def _options(command: Any, context: Any) -> Iterator[str]:
         record = parameter.get_help_record(context)
         if record and "--help" not in parameter.opts:
             names, said = record
-            for value, better in _VALUES.items():
-                names = names.replace(value, better)
             yield from (".TP", rf"\fB{_roff(names)}\fR", _roff(" ".join(said.split())))
 
 

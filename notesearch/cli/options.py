@@ -42,10 +42,12 @@ CollectionNames = Annotated[
     ),
 ]
 Tags = Annotated[
-    list[str], typer.Option("--tag", help="Only notes with this tag; again for more.", autocompletion=complete_tag)
+    list[str],
+    typer.Option("--tag", metavar="TAG", help="Only notes with this tag; again for more.", autocompletion=complete_tag),
 ]
 NotTags = Annotated[
-    list[str], typer.Option("--not-tag", help="Only notes without this tag.", autocompletion=complete_tag)
+    list[str],
+    typer.Option("--not-tag", metavar="TAG", help="Only notes without this tag.", autocompletion=complete_tag),
 ]
 CrossEncoderName = Annotated[
     Optional[str],  # noqa: UP045

@@ -68,7 +68,9 @@ def search(
         Optional[list[str]],  # noqa: UP045 - typer reads it
         typer.Argument(metavar="[QUERY]…", help="Words or a question.", show_default=False),
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", help="The most hits.", min=1, max=_MOST_HITS)] = 10,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", metavar="N", help="The most hits.", min=1, max=_MOST_HITS)
+    ] = 10,
     mode: Annotated[Mode, typer.Option(help="By words, by meaning, or by both.")] = Mode.HYBRID,
     rerank: Annotated[
         Optional[Rerank],  # noqa: UP045

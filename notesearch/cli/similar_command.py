@@ -49,7 +49,9 @@ def similar(
     note: Annotated[
         str, typer.Argument(metavar="NOTE", help="A note; - for a text on stdin, in Markdown.", show_default=False)
     ],
-    limit: Annotated[int, typer.Option("--limit", "-n", help="The most hits.", min=1, max=_MOST_HITS)] = 10,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", metavar="N", help="The most hits.", min=1, max=_MOST_HITS)
+    ] = 10,
     unlinked: Annotated[
         bool, typer.Option("--unlinked", help="Only notes that no link joins to it yet, in either direction.")
     ] = False,
