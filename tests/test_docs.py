@@ -1,149 +1,175 @@
-"""The examples of the pages on tasks are run as they stand, on a copy of the sample notes in a new home."""
+"""What the README and the pages on tasks tell people to type does what they say."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
+from typing import Any
 
 import pytest
-from test_readme import comparable, run
+import typer.main
+from doc_examples import NOT_TO_BE_RUN, PAGES, README, ROOT, Home, blocks_of, notesearch_commands, spans_of
 
-ROOT = Path(__file__).parents[1]
-PAGES = ("collections", "editors")
+from notesearch.cli import app
+
+COMMANDS = typer.main.get_command(app)
+# By the tests below, and by test_docs_editors.py; nothing here can read the Lisp of Emacs.
+CHECKED_OTHERWISE = {"sh", "cron", "json", "vim", "elisp"}
+
+every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 
 
-def blocks(page: str, language: str) -> list[str]:
-    text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
-    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+# How the README begins, and what takes longest: so all pages share it.
+INDEXING = "notesearch index ~/notes"
 
 
-def transcripts(page: str) -> list[tuple[str, str]]:
-    """The commands of the console blocks, in order, each with the output that the page shows for it."""
-    found = []
-    for block in blocks(page, "console"):
-        for example in block.removeprefix("$ ").split("\n$ "):
-            command, _, output = example.partition("\n")
-            found.append((command, output))
-    return found
+@dataclass
+class IndexedHome:
+    """A home whose notes are in the index, and what was said when they were put there."""
+
+    home: Home
+    said: str
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The prepared model, for all homes."""
-    return tmp_path_factory.mktemp("cache")
+def indexed(tmp_path_factory: pytest.TempPathFactory) -> IndexedHome:
+    home = Home(tmp_path_factory.mktemp("home"))
+    said = home.run(INDEXING)
+    home.keep()
+    return IndexedHome(home, said)
 
 
-@pytest.fixture
-def home(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home with the sample notes, editors that do nothing, and what opens URIs."""
-    home = tmp_path / "nora"
-    shutil.copytree(ROOT / "sample_notes", home / "notes")
-    (home / ".cache").symlink_to(cache)
-    (tmp_path / "programs").mkdir()
-    for program in ("nvim", "xdg-open", "open"):
-        add_program(tmp_path / "programs", program, "")
-    monkeypatch.setenv("PATH", f"{tmp_path}/programs{os.pathsep}{os.environ['PATH']}")
-    return home
+@every_page
+def test_the_page_can_be_followed(page: Path, indexed: IndexedHome) -> None:
+    if "| jq " in page.read_text(encoding="utf-8") and not shutil.which("jq"):
+        pytest.skip("jq is not installed")
+    home = indexed.home
+    home.restore()
+    said_before = {INDEXING: indexed.said} if page == README else {}
+    for block in blocks_of(page):
+        if block.file:
+            home.write(block.file, block.text)
+        elif block.language == "console":
+            for command, shown in block.commands():
+                printed = said_before.pop(command, None) or home.run(command)
+                assert not shown.strip() or home.shows(printed, shown), f"$ {command}\n{printed}"
+        elif block.language == "python":
+            home.write("example.py", block.text)
+            assert home.run("python example.py")
+        elif block.language == "sh" and not NOT_TO_BE_RUN.search(block.text):
+            home.run(block.text)
+        else:
+            assert block.language in CHECKED_OTHERWISE, block
+    assert not said_before
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_the_transcripts_are_what_the_program_prints(page: str, home: Path) -> None:
-    (settings,) = blocks(page, "toml")
-    (home / ".config" / "notesearch").mkdir(parents=True)
-    (home / ".config" / "notesearch" / "config.toml").write_text(settings, encoding="utf-8")
-    examples = transcripts(page)
-    assert len(examples) >= 5
-    for command, shown in examples:
-        output = run(command, home).replace(quote(str(home), safe=""), quote("/home/nora", safe=""))
-        printed = comparable(output, home).rstrip("\n")
-        assert printed == comparable(shown, home).rstrip("\n"), command
+def command_of(arguments: list[str]) -> tuple[Any, list[str]]:
+    """The command that some arguments of notesearch call, and what is left for it."""
+    command, rest = COMMANDS, arguments
+    while rest and rest[0] in getattr(command, "commands", {}):
+        command, rest = command.commands[rest[0]], rest[1:]
+    assert command is not COMMANDS or (rest and rest[0].startswith("-")), arguments
+    return command, rest
 
 
-def test_the_settings_in_the_pages_are_valid() -> None:
-    for page in PAGES:
-        assert all(tomllib.loads(block)["editor"] == "nvim" for block in blocks(page, "toml"))
+def options_of(command: Any) -> set[str]:
+    """Its options, and those of all commands below it."""
+    own = {option for parameter in command.params for option in (*parameter.opts, "--help")}
+    return own.union(*(options_of(below) for below in getattr(command, "commands", {}).values()))
 
 
-@pytest.fixture
-def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of programs that come before all others; in it is a notesearch that finds one passage."""
-    folder = tmp_path / "stand-ins"
-    folder.mkdir()
-    add_program(folder, "notesearch", 'printf "<%s>" "$@" >> "$LOG"; echo "/notes/a b.md:12:1:Title: text"')
-    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setenv("LOG", str(tmp_path / "log"))
-    return folder
+@every_page
+def test_what_is_not_run_is_understood(page: Path) -> None:
+    for block in blocks_of(page):
+        if block.language in ("sh", "cron", "ini"):
+            for command, rest in map(command_of, notesearch_commands(block.text)):
+                if command is COMMANDS:  # its options do what they are for as soon as they are read
+                    assert set(rest) <= options_of(command), rest
+                else:
+                    command.make_context("notesearch", rest)  # raises what a user would be told
 
 
-def add_program(folder: Path, name: str, script: str) -> None:
-    (folder / name).write_text(f"#!/bin/sh\n{script}\n")
-    (folder / name).chmod(0o700)
+@every_page
+def test_options_in_running_text_exist(page: Path) -> None:
+    for span in spans_of(page):
+        words = span.replace(",", " ").split()
+        if words[0] == "notesearch" and len(words) > 1:
+            command, _ = command_of(words[1:])
+        else:
+            command = COMMANDS.commands.get(words[0], COMMANDS)
+            if not (words[0].startswith("-") or words[0] in COMMANDS.commands):
+                continue
+        options = set(re.findall(r"(?<!\S)--?[a-zA-Z0-9][a-z-]*", span))
+        assert options <= options_of(command), span
 
 
-# Runs what the real one does at its start, with a query, and chooses the first line.
-FZF = """for argument in "$@"; do
-  case $argument in
-    start:reload:*) search=${argument#start:reload:} ;;
-  esac
-done
-eval "$(printf '%s' "$search" | sed "s/{q}/'two words'/")" | head -n 1"""
+def test_each_page_is_linked_from_the_readme() -> None:
+    linked = {target.partition("#")[0] for target in links_of(README)}
+    assert {str(page.relative_to(ROOT)) for page in (ROOT / "docs").glob("*.md")} <= linked
 
 
-def shell(name: str) -> list[str]:
-    if not shutil.which(name):
-        pytest.skip(f"{name} is not installed")
-    return {"bash": ["bash", "--norc"], "zsh": ["zsh", "-f"], "fish": ["fish", "--no-config"]}[name]
+def links_of(page: Path) -> list[str]:
+    """Where the links of a page lead within the project."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    return [target for target in re.findall(r"\]\(([^)\s]+)\)", text) if not target.startswith("http")]
 
 
-@pytest.mark.parametrize("name", ["bash", "zsh", "fish"])
-def test_the_shell_function_searches_and_opens(name: str, programs: Path, tmp_path: Path) -> None:
-    add_program(programs, "fzf", FZF)
-    for arguments, options in (("", ""), ("-c 'my work' --tag idea", "<-c><my work><--tag><idea>")):
-        (tmp_path / "log").unlink(missing_ok=True)
-        script = f"source {ROOT}/docs/shell/notesearch.{name}; nsf {arguments}"
-        subprocess.run([*shell(name), "-c", script], check=True, timeout=60)
-        searched = f"<search><--vimgrep><--limit><50>{options}<--><two words>"
-        assert (tmp_path / "log").read_text() == f"{searched}<open></notes/a b.md:12:1:Title: text>"
+@every_page
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in links_of(page):
+        name, _, heading = target.partition("#")
+        other = (page.parent / name) if name else page
+        assert other.exists(), target
+        if heading:
+            headings = re.findall(r"^#+ (.*)$", other.read_text(encoding="utf-8"), re.MULTILINE)
+            assert heading in {re.sub(r"[^\w -]", "", line.lower()).replace(" ", "-") for line in headings}, target
 
 
-@pytest.mark.parametrize("name", ["bash", "zsh", "fish"])
-def test_the_shell_function_opens_nothing_where_nothing_is_chosen(name: str, programs: Path, tmp_path: Path) -> None:
-    add_program(programs, "fzf", "exit 130")
-    command = [*shell(name), "-c", f"source {ROOT}/docs/shell/notesearch.{name}; nsf"]
-    assert subprocess.run(command, timeout=60).returncode != 0
-    assert not (tmp_path / "log").exists()
+@every_page
+def test_extras_that_are_to_be_installed_exist(page: Path) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    for extras in re.findall(r"(?:notesearch|\.)\[([a-z,]+)\]'", page.read_text(encoding="utf-8")):
+        assert set(extras.split(",")) <= set(project["optional-dependencies"])
 
 
-def test_the_command_of_vim_fills_the_quickfix_list(programs: Path, tmp_path: Path) -> None:
-    if not shutil.which("vim"):
-        pytest.skip("vim is not installed")
-    (plugin,) = blocks("editors", "vim")
-    (tmp_path / "notesearch.vim").write_text(plugin)
-    check = f"call writefile([json_encode(getqflist()), bufname(getqflist()[0].bufnr)], '{tmp_path}/list')"
-    command = ["vim", "-u", "NONE", "-i", "NONE", "-N", "-es", "-S", str(tmp_path / "notesearch.vim")]
-    command += ["-c", 'Notesearch it\'s "two" words', "-c", check, "-c", "qall!"]
-    subprocess.run(command, timeout=60, stdin=subprocess.DEVNULL)
-    listed, name = (tmp_path / "list").read_text().splitlines()
-    (entry,) = json.loads(listed)
-    assert (name, entry["lnum"], entry["col"], entry["text"]) == ("/notes/a b.md", 12, 1, "Title: text")
-    assert (tmp_path / "log").read_text() == '<search><--vimgrep><--><it\'s "two" words>'
+def test_the_snippet_for_assistants_starts_the_server() -> None:
+    (snippet,) = blocks_of(ROOT / "docs" / "assistants.md", "json")
+    server = json.loads(snippet.text)["mcpServers"]["notes"]
+    assert server["command"].endswith("/notesearch") and server["args"] == ["mcp"]
 
 
-def test_the_task_of_vs_code_knows_the_lines_that_are_printed() -> None:
-    (text,) = blocks("editors", "json")
-    (task,) = json.loads(text)["tasks"]
-    pattern = task["problemMatcher"]["pattern"]
-    found = re.match(pattern["regexp"], "/notes/a b.md:12:1:Title: it is 5:30")
-    assert found
-    assert [found[pattern[name]] for name in ("file", "line", "column", "message")] == [
-        "/notes/a b.md",
-        "12",
-        "1",
-        "Title: it is 5:30",
-    ]
+def test_lines_for_cron_have_five_fields_before_a_full_path() -> None:
+    lines = [line for page in PAGES for block in blocks_of(page, "cron") for line in block.text.splitlines()]
+    assert lines
+    for line in lines:
+        assert re.match(r"(?:[*/\d]+ +){5} *\S*notesearch ", line)
+
+
+def test_units_begin_as_systemd_wants_them() -> None:
+    units = blocks_of(ROOT / "docs" / "cron.md", "ini")
+    assert len(units) == 3
+    for unit in units:
+        assert unit.file.startswith(".config/systemd/user/notesearch-")
+        assert "\n[Unit]\nDescription=" in unit.text
+        assert all(re.match(r"\[\w+\]$|\w+=\S|#|$", line) for line in unit.text.splitlines())
+
+
+def test_systemd_finds_nothing_wrong_with_the_units(tmp_path: Path) -> None:
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("systemd is not installed")
+    units = []
+    for block in blocks_of(ROOT / "docs" / "cron.md", "ini"):
+        units.append(tmp_path / Path(block.file).name)
+        units[-1].write_text(block.text.replace("%h/.local/bin/notesearch", "/bin/true"))
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--user", *units],
+        env={"XDG_RUNTIME_DIR": str(tmp_path), "HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")

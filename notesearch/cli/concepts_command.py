@@ -53,7 +53,7 @@ def list_(
 
 @app.command("suggest")
 def suggest(
-    limit: Annotated[int, typer.Option("--limit", "-n", help="The most links to propose.", min=1)] = 20,
+    limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", help="The most links to propose.", min=1)] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="Print them as JSON.")] = False,
     concepts: ConceptsFile = None,
     collection: CollectionName = None,

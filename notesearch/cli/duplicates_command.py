@@ -27,9 +27,10 @@ def duplicates(
         bool, typer.Option("--passages", help="Passages of 25 words or more that stand in several notes.")
     ] = False,
     threshold: Annotated[
-        float, typer.Option(help="How much of one must stand in the other, from 0.1 to 1.", min=0.1, max=1.0)
+        float,
+        typer.Option(metavar="P", help="How much of one must stand in the other, from 0.1 to 1.", min=0.1, max=1.0),
     ] = _DEFAULT_THRESHOLD,
-    limit: Annotated[int, typer.Option("--limit", "-n", help="The most groups; 0: all.", min=0)] = 0,
+    limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", help="The most groups; 0: all.", min=0)] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the groups as JSON.")] = False,
     collection: CollectionName = None,
     index_dir: IndexDir = None,

@@ -67,12 +67,16 @@ def evaluate(
     model: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(
+            metavar="MODEL",
             help="Bi-encoder: a local directory or a hub id. Default: all-MiniLM-L6-v2; without DIR, the index's.",
             show_default=False,
         ),
     ] = None,
     max_queries: Annotated[
-        int, typer.Option(help="Take at most so many queries; 0: all, or 300 of a kind from your notes.", min=0)
+        int,
+        typer.Option(
+            metavar="N", help="Take at most so many queries; 0: all, or 300 of a kind from your notes.", min=0
+        ),
     ] = 0,
     html: Annotated[
         Optional[Path],  # noqa: UP045

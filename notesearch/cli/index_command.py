@@ -32,7 +32,11 @@ def index(
     index_dir: IndexDir = None,
     model: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option(help="Bi-encoder: a local directory or a hub id. Default: all-MiniLM-L6-v2.", show_default=False),
+        typer.Option(
+            metavar="MODEL",
+            help="Bi-encoder: a local directory or a hub id. Default: all-MiniLM-L6-v2.",
+            show_default=False,
+        ),
     ] = None,
     token_model: Annotated[
         Optional[str],  # noqa: UP045
@@ -44,7 +48,7 @@ def index(
     ] = None,
     max_file_bytes: Annotated[
         Optional[int],  # noqa: UP045
-        typer.Option(help="Skip larger files. Default: 2000000.", min=1, show_default=False),
+        typer.Option(metavar="BYTES", help="Skip larger files. Default: 2000000.", min=1, show_default=False),
     ] = None,
     follow_symlinks: Annotated[
         Optional[bool],  # noqa: UP045
@@ -70,7 +74,7 @@ def index(
     nice: Annotated[bool, typer.Option("--nice", help="Leave the processor to other programs first.")] = False,
     threads: Annotated[
         Optional[int],  # noqa: UP045
-        typer.Option(help="Take so many cores at most. Default: all.", min=1, show_default=False),
+        typer.Option(metavar="N", help="Take so many cores at most. Default: all.", min=1, show_default=False),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
     quiet: Quiet = False,

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
+from notesearch.cli.completion import complete_collection, complete_tag
 from notesearch.cli.dates import parse_date
 from notesearch.cli.formats import Format
 
@@ -22,13 +23,33 @@ IndexDir = Annotated[
 ]
 CollectionName = Annotated[
     Optional[str],  # noqa: UP045
-    typer.Option("--collection", "-c", metavar="NAME", help="A collection of the settings.", show_default=False),
+    typer.Option(
+        "--collection",
+        "-c",
+        metavar="NAME",
+        help="A collection of the settings.",
+        show_default=False,
+        autocompletion=complete_collection,
+    ),
 ]
 CollectionNames = Annotated[
     list[str],
     typer.Option(
-        "--collection", "-c", metavar="NAME", help="A collection of the settings; again for more.", show_default=False
+        "--collection",
+        "-c",
+        metavar="NAME",
+        help="A collection of the settings; again for more.",
+        show_default=False,
+        autocompletion=complete_collection,
     ),
+]
+Tags = Annotated[
+    list[str],
+    typer.Option("--tag", metavar="TAG", help="Only notes with this tag; again for more.", autocompletion=complete_tag),
+]
+NotTags = Annotated[
+    list[str],
+    typer.Option("--not-tag", metavar="TAG", help="Only notes without this tag.", autocompletion=complete_tag),
 ]
 CrossEncoderName = Annotated[
     Optional[str],  # noqa: UP045
@@ -45,9 +66,7 @@ ConceptsFile = Annotated[
         show_default=False,
     ),
 ]
-Limit = Annotated[int, typer.Option("--limit", "-n", help="The most hits.", min=1, max=10_000)]
-Tags = Annotated[list[str], typer.Option("--tag", help="Only notes with this tag; again for more.")]
-NotTags = Annotated[list[str], typer.Option("--not-tag", help="Only notes without this tag.")]
+Limit = Annotated[int, typer.Option("--limit", "-n", metavar="N", help="The most hits.", min=1, max=10_000)]
 PathGlob = Annotated[
     str, typer.Option("--path", metavar="GLOB", help="Only notes whose path matches.", show_default=False)
 ]

@@ -55,7 +55,7 @@ def rerank(
         ),
     ] = None,
     cross_encoder: CrossEncoderName = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", help="The most hits; 0: all.", min=0)] = 10,
+    limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", help="The most hits; 0: all.", min=0)] = 10,
     output: Output = Format.HUMAN,
     as_json: AsJson = False,
     as_jsonl: AsJsonl = False,

@@ -45,11 +45,11 @@ def tag(
     name: Annotated[str, typer.Option(metavar="NAME", help="The classifier to use.")] = "default",
     min_score: Annotated[
         Optional[float],  # noqa: UP045
-        typer.Option(help="Suggest from this score on, whatever each tag's own threshold.", min=0, max=1),
+        typer.Option(metavar="P", help="Suggest from this score on, whatever each tag's own threshold.", min=0, max=1),
     ] = None,
     top: Annotated[
         Optional[int],  # noqa: UP045
-        typer.Option(help="The most tags to list of a note. Default: all that are suggested.", min=1),
+        typer.Option(metavar="N", help="The most tags to list of a note. Default: all that are suggested.", min=1),
     ] = None,
     new_only: Annotated[bool, typer.Option("--new-only", help="Leave out tags that a note has already.")] = False,
     output: Annotated[TagFormat, typer.Option("--format", help="How to print suggestions.")] = TagFormat.HUMAN,

@@ -52,14 +52,14 @@ def train_classifier(
         str, typer.Option(metavar="METHOD", help="Take this method, as the table calls it, without a contest.")
     ] = "",
     quick: Annotated[bool, typer.Option("--quick", help="Leave out the methods that take minutes.")] = False,
-    min_examples: Annotated[int, typer.Option(help="Leave out labels that fewer notes have.", min=2)] = 3,
+    min_examples: Annotated[int, typer.Option(metavar="N", help="Leave out labels that fewer notes have.", min=2)] = 3,
     test_split: Annotated[
         TestSplit, typer.Option(help="Hold out notes chosen at random, or the newest.")
     ] = TestSplit.RANDOM,
     adapt: Annotated[
         bool, typer.Option("--adapt", help="First train the encoder on all notes' words; keep it if it wins. Minutes.")
     ] = False,
-    seed: Annotated[int, typer.Option(help="Of all that is random.", min=0, max=MOST_SEED)] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", help="Of all that is random.", min=0, max=MOST_SEED)] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     collection: CollectionName = None,
     index_dir: IndexDir = None,

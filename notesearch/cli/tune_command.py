@@ -26,7 +26,9 @@ def tune(
     ] = None,
     model: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option(help="Bi-encoder: a local directory or a hub id. Default: the index's.", show_default=False),
+        typer.Option(
+            metavar="MODEL", help="Bi-encoder: a local directory or a hub id. Default: the index's.", show_default=False
+        ),
     ] = None,
     output: Annotated[
         Optional[Path],  # noqa: UP045
@@ -34,7 +36,7 @@ def tune(
             metavar="DIR", help="Where to put it. Default: a new folder beside the index.", show_default=False
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of all that is random.", min=0, max=MOST_SEED)] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", help="Of all that is random.", min=0, max=MOST_SEED)] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     collection: CollectionName = None,
     index_dir: IndexDir = None,
