@@ -97,12 +97,12 @@ class Home:
 
     def keep(self) -> None:
         """Keeps it as it is, for `restore`."""
-        shutil.copytree(self.path, self._kept)
+        shutil.copytree(self.path, self._kept, symlinks=True)
 
     def restore(self) -> None:
         """Makes it what it was when it was kept."""
         shutil.rmtree(self.path)
-        shutil.copytree(self._kept, self.path)
+        shutil.copytree(self._kept, self.path, symlinks=True)
 
     def write(self, name: str, text: str) -> None:
         """Writes a file, and makes the folders that it is in."""

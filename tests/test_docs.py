@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import typer.main
+from cli.sample_index import sample_index
 from doc_examples import NOT_TO_BE_RUN, PAGES, README, ROOT, Home, blocks_of, notesearch_commands, spans_of
 
 from notesearch.cli import app
@@ -39,6 +40,10 @@ class IndexedHome:
 @pytest.fixture(scope="module")
 def indexed(tmp_path_factory: pytest.TempPathFactory) -> IndexedHome:
     home = Home(tmp_path_factory.mktemp("home"))
+    # The model, which another index was made with already.
+    prepared = sample_index(tmp_path_factory.getbasetemp()).prepared_models
+    (home.path / ".cache" / "notesearch").mkdir(parents=True)
+    (home.path / ".cache" / "notesearch" / "encoders").symlink_to(prepared)
     said = home.run(INDEXING)
     home.keep()
     return IndexedHome(home, said)

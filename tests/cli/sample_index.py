@@ -18,6 +18,11 @@ class SampleIndex:
     index_dir: Path
     environment: dict[str, str]
 
+    @property
+    def prepared_models(self) -> Path:
+        """The folder of the prepared models."""
+        return Path(self.environment["XDG_CACHE_HOME"], "notesearch", "encoders")
+
     def run(self, *arguments: str, **options) -> subprocess.CompletedProcess[str]:
         """Runs `notesearch` as a user does, from outside."""
         command = [sys.executable, "-m", "notesearch", *arguments]
