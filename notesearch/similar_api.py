@@ -15,7 +15,7 @@ import numpy as np
 
 from notesearch.encoders import load_prepared, open_encoder, prepare
 from notesearch.errors import IndexDamaged, IndexMismatch, NoteUnreadable, UsageError
-from notesearch.notes import NO_TEXT, NoteFile, chunk_note, note_from_bytes, read_bytes
+from notesearch.notes import NO_TEXT, NoteFile, chunk_note, most_bytes, note_from_bytes, read_bytes
 from notesearch.passages import passage_text
 from notesearch.records import Chunking, Filters
 from notesearch.retrieval.note_links import find_linked_notes
@@ -121,8 +121,8 @@ def _read_file(path: Path, max_bytes: int) -> tuple[NoteFile, bytes]:
         raise NoteUnreadable(f"cannot read {path}: {reason}", _HOW_TO_NAME) from error
     if path.is_dir():
         raise NoteUnreadable(f"{path} is a folder", "Name a note in it.")
-    if status.st_size > max_bytes:
-        raise NoteUnreadable(f"{path} is larger than {max_bytes:,} bytes", "Raise max_file_bytes in the settings.")
+    if status.st_size > (limit := most_bytes(path, max_bytes)):
+        raise NoteUnreadable(f"{path} is larger than {limit:,} bytes", "Raise max_file_bytes in the settings.")
     file = NoteFile(path, status.st_size, status.st_mtime_ns)
     try:
         return file, read_bytes(file)
@@ -160,7 +160,7 @@ def _parsed(file: NoteFile, data: bytes) -> Note:
     try:
         return note_from_bytes(file, data)
     except NoteUnreadable as error:
-        raise NoteUnreadable(f"cannot read {file.path}: {error.message}", "Name a note that is text.") from error
+        raise NoteUnreadable(f"cannot read {file.path}: {error.message}", "Name a note that can be read.") from error
 
 
 def _encoder_of(reader: IndexReader) -> Encoder:

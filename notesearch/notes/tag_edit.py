@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from notesearch.documents import is_document, kind_of
 from notesearch.errors import NoteNotWritable, NoteUnreadable
 from notesearch.notes.decode import decode
 from notesearch.notes.front_matter import parse_front_matter
@@ -70,6 +71,8 @@ def plan_tag_edit(path: Path, data: bytes, tags: Sequence[str]) -> FileEdit | No
         NoteNotWritable: The tags cannot be written there, or not without touching something else; the message is a
             short reason.
     """
+    if is_document(path):
+        raise NoteNotWritable(f"tags are not written into {kind_of(path)} files")
     try:
         text, problem = decode(data)
     except NoteUnreadable as error:

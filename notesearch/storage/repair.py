@@ -54,7 +54,7 @@ def remove_rows(index_dir: Path, note_ids: Iterable[int]) -> None:
             connection.executemany("DELETE FROM notes WHERE id = ?", [[note_id] for note_id in note_ids])
             for table in ("notes", "skipped"):
                 connection.execute(f"DELETE FROM {table} WHERE folder_id NOT IN (SELECT id FROM folders)")
-            for table in ("tags", "links", "chunks"):
+            for table in ("tags", "links", "names", "chunks"):
                 connection.execute(f"DELETE FROM {table} WHERE note_id NOT IN (SELECT id FROM notes)")
             for table in ("embeddings", "token_codes"):
                 connection.execute(f"DELETE FROM {table} WHERE chunk_id NOT IN (SELECT id FROM chunks)")
