@@ -146,7 +146,11 @@ def _encoded_source(reader: IndexReader, note: Note, note_id: int = 0) -> Source
     encoder = _encoder_of(reader)
     chunking = Chunking(reader.fingerprint.budget_tokens, reader.fingerprint.overlap_sentences)
     chunks = tuple(
-        StoredChunk(0, note_id, chunk.start, chunk.end, chunk.start_line, chunk.end_line, chunk.heading, chunk.text)
+        StoredChunk(
+            *(0, note_id, chunk.start, chunk.end, chunk.start_line, chunk.end_line, chunk.heading, chunk.text),
+            page=chunk.page,
+            end_page=chunk.end_page,
+        )
         for chunk in chunk_note(note, encoder.token_starts, chunking) or (NO_TEXT,)
     )
     encoded = encoder.encode_passages([passage_text(note.title, chunk.heading, chunk.text) for chunk in chunks])

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, NamedTuple
 
 from notesearch.records import Block, BlockKind, Link
@@ -15,7 +16,7 @@ DOCUMENTS_VERSION = 1
 # As much as a text file may hold by default; a thousand pages.
 MOST_CHARS = 2_000_000
 
-_DATE = re.compile(r"\D{0,4}(\d{4})(?:[-/.]?(\d{2})(?:[-/.]?(\d{2}))?)?(?!\d{3})")
+_DATE = re.compile(r"\D{0,4}(\d{4})(?:[-/.]?(\d{2})(?:[-/.]?(\d{2}))?)?")
 _LIGATURES = re.compile("[\ufb00-\ufb06]")
 # Soft hyphens, marks of no width, control characters, and halves of characters.
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u200b\u2060\ufeff\ud800-\udfff]")
@@ -162,5 +163,8 @@ def iso_date(written: str) -> str:
     match = _DATE.match(written)
     if not match:
         return ""
-    year, month, day = match.groups()
-    return f"{year}-{month or '01'}-{day or '01'}"
+    year, month, day = match.groups("01")
+    try:
+        return date.fromisoformat(f"{year}-{month}-{day}").isoformat()
+    except ValueError:  # 2023-13-45
+        return ""

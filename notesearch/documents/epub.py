@@ -27,7 +27,10 @@ def read_epub(data: bytes, builder: DocumentBuilder) -> None:
     """Read a book in the order of its spine."""
     archive = open_archive(data)
     container = _xml(read_member(archive, _CONTAINER))
-    package_name = next(element.get("full-path", "") for element in container.iter("{*}rootfile"))
+    rootfile = next(container.iter("{*}rootfile"), None)
+    if rootfile is None:
+        raise ValueError("no package")
+    package_name = rootfile.get("full-path", "")
     package = _xml(read_member(archive, package_name))
     folder = posixpath.dirname(package_name)
     builder.title = _said(package, "title")

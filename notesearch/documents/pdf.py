@@ -24,6 +24,7 @@ _MOST_TITLE_CHARS = 200
 
 def read_pdf(data: bytes, builder: DocumentBuilder, seconds: float) -> None:
     """Read a PDF page by page: for so many seconds of processor time, or as much text as a document may have."""
+    until = time.process_time() + seconds
     from pypdf import PdfReader
     from pypdf.errors import DependencyError
 
@@ -37,22 +38,26 @@ def read_pdf(data: bytes, builder: DocumentBuilder, seconds: float) -> None:
     _read_metadata(reader, builder)
     headings = _headings(reader)
     pages: list[PageText] = []
-    chars = 0
+    chars = damaged = 0
     stopped = ""
     count = len(reader.pages)
     for number in range(count):
-        if chars > MOST_CHARS or time.process_time() > seconds:
+        if chars > MOST_CHARS or time.process_time() > until:
             stopped = f"only its beginning was read, {number:,} of {count:,} pages"
             break
         try:
             text = clean(reader.pages[number].extract_text())
         except damage():
-            builder.problems.append(f"page {number + 1} is damaged")
+            damaged += 1
             text = ""
         chars += len(text)
         pages.append(PageText(text.splitlines(), headings.get(number, [])))
+    if damaged == len(pages):
+        raise NoteUnreadable("damaged: no page can be read")
+    if damaged:
+        builder.problems.append(f"{damaged:,} of {count:,} pages are damaged")
     add_pages(builder, pages)
-    if pages and not meaningful_title(builder.title):
+    if not meaningful_title(builder.title):
         builder.title = _largest_words(reader)
     if stopped:
         raise LimitReached(stopped)

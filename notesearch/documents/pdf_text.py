@@ -25,6 +25,8 @@ _ITEM = re.compile(r"[•‣▪●◦·*–—-]\s|\(?\d{1,2}[.)]\s|\(?[a-z][.)]
 _SENTENCE_END = re.compile(r"[.!?:。！？][\"'”’)\]]*$")
 _HYPHEN_AT_END = re.compile(r"(\w+)[-\u2010]$")
 _WORD_AT_START = re.compile(r"[a-zà-öø-ÿ]\w*")
+# What leads from a title to its page in a table of contents.
+_LEADERS = re.compile(r"(?:[ ]?[.·…_]){4,}[ ]?")
 _HYPHENATED = re.compile(r"\w+[-\u2010]\w+")
 
 
@@ -76,9 +78,12 @@ def _add_paragraph(builder: DocumentBuilder, lines: list[str], hyphenated: set[s
             # "well-" and "known" are joined without the hyphen, unless the text has "well-known" elsewhere.
             keeps_hyphen = f"{before[1]}-{after[0]}" in hyphenated
             text = (text if keeps_hyphen else text[:-1]) + line
+        elif text:
+            # Each line of a table of contents stays one.
+            text += ("\n" if _LEADERS.search(line) else " ") + line
         else:
-            text = f"{text} {line}" if text else line
-    builder.paragraph(text)
+            text = line
+    builder.paragraph(_LEADERS.sub(" … ", text))
     lines.clear()
 
 

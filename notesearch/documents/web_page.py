@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _DECLARED = re.compile(rb"""(?:charset|encoding)\s*=\s*["']?\s*([\w.:-]{1,40})""", re.IGNORECASE)
 _DECLARED_WITHIN_BYTES = 4096
-_XML_DECLARATION = re.compile(r"\s*<\?xml[^>]*>")
+# The parser knows neither XML declarations nor what a document type may hold.
+_PROLOGUE = re.compile(r"\s*(?:<\?xml[^>]*>\s*)?(?:<!DOCTYPE\b[^>\[]*(?:\[[^\]]*\])?[^>]*>)?", re.IGNORECASE)
 # What an author calls the text itself, if it says much.
 _MAIN = ("//main", "//*[@role='main']", "//article")
 _LEAST_MAIN_CHARS = 200
@@ -26,7 +27,7 @@ _NO_TEXT = frozenset(
     "dialog".split()
 )
 _NO_TEXT_ROLES = frozenset(("navigation", "banner", "contentinfo", "search", "menu", "dialog"))
-_AROUND_TEXT = frozenset(("header", "footer", "aside"))
+_AROUND_TEXT = frozenset(("footer", "aside"))
 _BLOCKS = frozenset(
     "p div section article main header footer aside figure figcaption blockquote address details summary form fieldset "
     "body html hr center".split()
@@ -74,8 +75,8 @@ def parse_html(text: str) -> _Element | None:
     """Parse HTML; nothing is fetched that it refers to. None where there is nothing in it."""
     from lxml import etree
 
-    parser = etree.HTMLParser(encoding="utf-8", no_network=True, remove_comments=True, remove_pis=True)
-    text = _XML_DECLARATION.sub("", text, count=1).replace("\0", "")
+    parser = etree.HTMLParser(encoding="utf-8", no_network=True, remove_comments=True, remove_pis=True, huge_tree=True)
+    text = text[prologue.end() if (prologue := _PROLOGUE.match(text)) else 0 :].replace("\0", "")
     if not text.strip():
         return None
     root: _Element | None = etree.fromstring(text.encode("utf-8", "replace"), parser)
@@ -106,10 +107,9 @@ def add_html(builder: DocumentBuilder, root: _Element) -> None:
 
 def _main_part(root: _Element) -> _Element | None:
     """The element with the main text: one that says a good part of what the page does, and has no equal beside it."""
-    whole = _count_chars(root)
     for path in _MAIN:
         found: Any = root.xpath(path)
-        if len(found) == 1 and _count_chars(found[0]) >= max(_LEAST_MAIN_CHARS, _LEAST_MAIN_PART * whole):
+        if len(found) == 1 and _count_chars(found[0]) >= max(_LEAST_MAIN_CHARS, _LEAST_MAIN_PART * _count_chars(root)):
             main: _Element = found[0]
             return main
     return None
@@ -134,9 +134,8 @@ def _says_nothing(element: _Element, root: _Element) -> bool:
         return False
     tag = element.tag
     if tag in _AROUND_TEXT:
-        parent = element.getparent()
         # Within the text, they are about it.
-        return parent is not None and parent.tag == "body" and tag != "header"
+        return next(element.iterancestors("article", "main"), None) is None
     style = element.get("style") or ""
     return (
         tag in _NO_TEXT
