@@ -163,8 +163,9 @@ def _tell(report: IndexReport, *, verbose: bool, in_words: bool) -> None:
 
 def _tell_of_not_read(counts: Mapping[str, int]) -> None:
     """Says which documents need something installed; only where folders are named, or it would be said every day."""
-    files = [_counted(count, f"{kind} file") for kind, count in sorted(counts.items())]
-    warn(f"not read {' and '.join(files)}: for these, {HOW_TO_READ}")
+    *files, last = (_counted(count, f"{kind} file") for kind, count in sorted(counts.items()))
+    listed = f"{', '.join(files)} and {last}" if files else last
+    warn(f"{listed} {'was' if sum(counts.values()) == 1 else 'were'} not read: {HOW_TO_READ}")
 
 
 def _as_json(report: IndexReport) -> dict[str, object]:

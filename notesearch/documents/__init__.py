@@ -1,9 +1,11 @@
-"""PDF, DOCX, HTML and EPUB: converted to text with blocks, in a process of their own."""
+"""PDF, DOCX, HTML and EPUB: converted to text with blocks, in a process of their own.
 
-from notesearch.documents.converter import convert
-from notesearch.documents.document import DOCUMENTS_VERSION, Document
+What converts them is in `converter`, and not imported here: searches only ask what a document is.
+"""
+
 from notesearch.documents.formats import (
     DOCUMENT_SUFFIXES,
+    DOCUMENTS_VERSION,
     HOW_TO_READ,
     MOST_DOCUMENT_BYTES,
     has_reader,
@@ -16,8 +18,6 @@ __all__ = [
     "DOCUMENT_SUFFIXES",
     "HOW_TO_READ",
     "MOST_DOCUMENT_BYTES",
-    "Document",
-    "convert",
     "has_reader",
     "is_document",
     "kind_of",

@@ -11,8 +11,6 @@ from typing import Any, NamedTuple
 
 from notesearch.records import Block, BlockKind, Link
 
-# Raise this when documents are read in another way than before: they are read again then, and nothing else is.
-DOCUMENTS_VERSION = 1
 # As much as a text file may hold by default; a thousand pages.
 MOST_CHARS = 2_000_000
 

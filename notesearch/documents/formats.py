@@ -6,6 +6,8 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import PurePath
 
+# Raise this when documents are read in another way than before: they are read again then, and nothing else is.
+DOCUMENTS_VERSION = 1
 # Pictures make most of the bytes of large ones.
 MOST_DOCUMENT_BYTES = 50_000_000
 HOW_TO_READ = "pip install 'notesearch[documents]'"

@@ -138,7 +138,7 @@ class _Walk:
         if any(entry.name in IGNORE_FILES for entry in entries):
             rules, problems = IgnoreRules.read(folder, rules)
             yield from problems
-        suffixes = NOTE_SUFFIXES if _holds_parts_of_page(folder) else _ALL_SUFFIXES
+        suffixes = NOTE_SUFFIXES if holds_parts_of_page(folder) else _ALL_SUFFIXES
         subfolders = []
         for entry in entries:
             name = entry.name
@@ -211,7 +211,8 @@ class _Walk:
             yield from self._judge(path, status)
 
 
-def _holds_parts_of_page(folder: str) -> bool:
+def holds_parts_of_page(folder: str) -> bool:
+    """Whether a folder is what a browser has saved beside a web page."""
     page = folder.removesuffix(_PARTS_OF_PAGE)
     return page != folder and any(os.path.isfile(page + suffix) for suffix in (".html", ".htm"))  # noqa: PTH113
 

@@ -11,7 +11,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from notesearch.documents import DOCUMENTS_VERSION, HOW_TO_READ, convert, has_reader, is_document, kind_of
+from notesearch.documents import DOCUMENTS_VERSION, HOW_TO_READ, has_reader, is_document, kind_of
 from notesearch.errors import NoteUnreadable
 from notesearch.notes.decode import decode
 from notesearch.notes.files import NoteFile
@@ -84,6 +84,8 @@ def note_from_bytes(file: NoteFile, data: bytes) -> Note:
 def _document_note(path: Path, data: bytes, modified: datetime) -> Note:
     if not has_reader(path):
         raise NoteUnreadable(f"{kind_of(path)} is not read without {HOW_TO_READ}", by_rule=True)
+    from notesearch.documents.converter import convert
+
     document = convert(path.name, data)
     # The outline of a PDF names its sections, the first of which is no title.
     title, source = title_of({"title": document.title}, () if document.page_starts else document.blocks, path)

@@ -14,6 +14,7 @@ from typing import Literal
 from notesearch.documents import DOCUMENT_SUFFIXES, HOW_TO_READ, has_reader, is_document, kind_of
 from notesearch.errors import UsageError
 from notesearch.notes import NOTE_SUFFIXES, most_bytes
+from notesearch.notes.files import holds_parts_of_page
 from notesearch.notes.ignore import IGNORE_FILES, IgnoreRules
 from notesearch.settings import Settings
 from notesearch.storage.survey import IndexSurvey, NoteSurvey, StoredFile
@@ -105,6 +106,10 @@ def _answer_of_file(settings: Settings, path: Path, folder: Path, skipped: dict[
     if is_document(path) and not has_reader(path):
         return Answer(
             str(path), "no note", f"what reads {kind_of(path)} is not installed", f"Install it: {HOW_TO_READ}"
+        )
+    if is_document(path) and holds_parts_of_page(str(path.parent)):
+        return Answer(
+            str(path), "no note", "it is a part of the web page saved beside its folder", "Move it elsewhere."
         )
     if rule := _excluding_rule(path, folder):
         return Answer(str(path), "ignored", f"excluded by {rule}", "Take that line out, or add one with `!` after it.")

@@ -17,7 +17,7 @@ from notesearch.storage.reader import Fingerprint, read_fingerprint
 from notesearch.storage.vector_file import vector_file
 
 # A note's path as it stands in a page, whatever stands around it.
-_NOTE_PATH = re.compile(rb"/[^\x00-\x1f]{1,300}?\.(?:md|markdown|txt|org|rst)", re.IGNORECASE)
+_NOTE_PATH = re.compile(rb"/[^\x00-\x1f]{1,300}?\.(?:md|markdown|txt|org|rst|pdf|docx|html?|epub)", re.IGNORECASE)
 
 # What reading damaged pages raises; the second where SQLite quotes them in its message.
 _UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)

@@ -120,7 +120,7 @@ def test_a_damaged_document_is_told_of_each_time_but_one_without_text_only_if_as
 
 def test_what_has_to_be_installed_is_said_where_folders_are_named(run, documents, monkeypatch):
     monkeypatch.setattr(formats, "_is_installed", lambda library: False)
-    told = "not read 1 EPUB file and 1 HTML file and 2 PDF files: for these, pip install 'notesearch[documents]'"
+    told = "1 EPUB file, 1 HTML file and 2 PDF files were not read: pip install 'notesearch[documents]'\n"
     done = run("index", documents)
     assert (done.code, told in done.err) == (0, True)
     for arguments in (["index"], ["index", documents, "--quiet"]):
@@ -131,3 +131,11 @@ def test_what_has_to_be_installed_is_said_where_folders_are_named(run, documents
     assert "what reads PDF is not installed" in shown and "notesearch[documents]" in shown
     done = run("rerank", "rye", documents / "new.pdf")
     assert done.code == 2 and "new.pdf: PDF is not read without pip install 'notesearch[documents]'" in done.err
+
+
+def test_why_a_part_of_a_saved_page_is_no_note(run, documents):
+    (documents / "page_files").mkdir()
+    (documents / "page_files" / "frame.html").write_text("<p>Advertisement")
+    assert "0 notes" not in run("index").err
+    shown = run("status", "--why", documents / "page_files" / "frame.html").out
+    assert "a part of the web page" in shown

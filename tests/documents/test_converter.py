@@ -9,8 +9,8 @@ from document_files import flate_stream, make_epub, make_pdf
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from notesearch.documents import Document
 from notesearch.documents.converter import Converter, Limits
+from notesearch.documents.document import Document
 from notesearch.errors import NoteUnreadable
 
 PAGE = b"<p>Some text"
@@ -93,8 +93,8 @@ def test_nothing_is_imported_from_the_working_directory(tmp_path: Path, monkeypa
 
 def test_the_process_ends_with_that_which_started_it(tmp_path: Path) -> None:
     script = (
-        "import os, signal, sys; from notesearch.documents import convert, converter\n"
-        "convert('a.html', b'<p>text'); print(converter._converter._process.pid, flush=True)\n"
+        "import os, signal, sys; from notesearch.documents import converter\n"
+        "converter.convert('a.html', b'<p>text'); print(converter._converter._process.pid, flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)

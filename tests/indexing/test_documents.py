@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from document_files import make_pdf
 
-from notesearch.documents import formats
+from notesearch.documents import converter, formats
 from notesearch.indexing import sync
 from notesearch.notes import read
 from notesearch.records import IndexReport, Skipped
@@ -20,13 +20,13 @@ Index = Callable[..., IndexReport]
 def converted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """The names of the documents that are converted."""
     names: list[str] = []
-    convert = read.convert
+    convert = converter.convert
 
     def noting(name: str, data: bytes) -> object:
         names.append(name)
         return convert(name, data)
 
-    monkeypatch.setattr(read, "convert", noting)
+    monkeypatch.setattr(converter, "convert", noting)
     yield names
 
 
