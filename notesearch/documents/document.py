@@ -13,6 +13,7 @@ from notesearch.records import Block, BlockKind, Link
 
 # As much as a text file may hold by default; a thousand pages.
 MOST_CHARS = 2_000_000
+_MOST_TITLE_CHARS = 300
 
 _DATE = re.compile(r"\D{0,4}(\d{4})(?:[-/.]?(\d{2})(?:[-/.]?(\d{2}))?)?")
 _LIGATURES = re.compile("[\ufb00-\ufb06]")
@@ -101,7 +102,7 @@ class DocumentBuilder:
         mark = "#" * min(level, 6) + " "
         if title:
             shifted = [Anchor(start + len(mark), end + len(mark), target) for start, end, target in anchors]
-            self._add("heading", mark + title, shifted, level, title)
+            self._add("heading", mark + title, shifted, level, title[:_MOST_TITLE_CHARS].rstrip())
 
     def paragraph(self, text: str, anchors: Sequence[Anchor] = ()) -> None:
         """Adds prose, a list or a table: lines without blank ones between them."""

@@ -16,6 +16,7 @@ from notesearch.errors import NoteUnreadable
 if TYPE_CHECKING:
     from pypdf import PdfReader
 
+_MOST_PAGES = 20_000
 _MOST_HEADINGS = 5_000
 _DEEPEST_HEADING = 6
 _LARGER = 1.15
@@ -42,7 +43,7 @@ def read_pdf(data: bytes, builder: DocumentBuilder, seconds: float) -> None:
     stopped = ""
     count = len(reader.pages)
     for number in range(count):
-        if chars > MOST_CHARS or time.process_time() > until:
+        if chars > MOST_CHARS or number >= _MOST_PAGES or time.process_time() > until:
             stopped = f"only its beginning was read, {number:,} of {count:,} pages"
             break
         try:

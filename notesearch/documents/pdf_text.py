@@ -71,19 +71,19 @@ def add_pages(builder: DocumentBuilder, pages: Sequence[PageText]) -> None:
 
 def _add_paragraph(builder: DocumentBuilder, lines: list[str], hyphenated: set[str]) -> None:
     """Add lines as a paragraph, and begin the next."""
-    text = ""
+    parts: list[str] = []
     for line in lines:
-        before, after = _HYPHEN_AT_END.search(text), _WORD_AT_START.match(line)
+        before = _HYPHEN_AT_END.search(parts[-1]) if parts else None
+        after = _WORD_AT_START.match(line)
         if before and after:
             # "well-" and "known" are joined without the hyphen, unless the text has "well-known" elsewhere.
-            keeps_hyphen = f"{before[1]}-{after[0]}" in hyphenated
-            text = (text if keeps_hyphen else text[:-1]) + line
-        elif text:
+            if f"{before[1]}-{after[0]}" not in hyphenated:
+                parts[-1] = parts[-1][:-1]
+        elif parts:
             # Each line of a table of contents stays one.
-            text += ("\n" if _LEADERS.search(line) else " ") + line
-        else:
-            text = line
-    builder.paragraph(_LEADERS.sub(" … ", text))
+            parts.append("\n" if _LEADERS.search(line) else " ")
+        parts.append(line)
+    builder.paragraph(_LEADERS.sub(" … ", "".join(parts)))
     lines.clear()
 
 
