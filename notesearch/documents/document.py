@@ -132,16 +132,19 @@ class DocumentBuilder:
         )
 
     def _add(self, kind: BlockKind, text: str, anchors: Iterable[Anchor], level: int = 0, title: str = "") -> None:
-        if self._length + len(text) > MOST_CHARS:
-            pages = f" ({len(self._page_starts) - 1:,} pages)" if self._page_starts else ""
-            raise LimitReached(f"only its beginning was read, {self._length:,} characters{pages}")
         start = self._length
-        self._blocks.append(Block(kind, start, start + len(text), level, title))
+        kept = text[: MOST_CHARS - start].rstrip()
+        if kept:
+            self._blocks.append(Block(kind, start, start + len(kept), level, title))
+            self._parts += [kept, "\n\n"]
+            self._length += len(kept) + 2
         for anchor in anchors:
-            words = " ".join(text[anchor.start : anchor.end].split())
-            self._links.append(Link(anchor.target, words, "relative", start + anchor.start, start + anchor.end))
-        self._parts += [text, "\n\n"]
-        self._length += len(text) + 2
+            if anchor.end <= len(kept):
+                words = " ".join(kept[anchor.start : anchor.end].split())
+                self._links.append(Link(anchor.target, words, "relative", start + anchor.start, start + anchor.end))
+        if len(kept) < len(text.rstrip()):
+            pages = f", {len(self._page_starts):,} pages" if self._page_starts else ""
+            raise LimitReached(f"only its beginning was read: {self._length:,} characters{pages}")
 
 
 def clean(text: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 from zipfile import ZipFile
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
 _CONTAINER = "META-INF/container.xml"
 _ENCRYPTION = "META-INF/encryption.xml"
 _PAGES = ("application/xhtml+xml", "text/html", "application/x-dtbook+xml", "text/x-oeb1-document")
-# XHTML ends an element where it begins; to HTML, `<title/>` begins a title without end.
-_CLOSED_AT_ONCE = re.compile(r"<(a|title|script|style|p|div|span|i|b|em|td|th|li|h[1-6]|section|iframe)\b([^<>]*)/>")
 
 
 def read_epub(data: bytes, builder: DocumentBuilder) -> None:
@@ -49,7 +46,7 @@ def read_epub(data: bytes, builder: DocumentBuilder) -> None:
     chapters = _chapters(archive, folder, package)
     for name in names:
         try:
-            page = parse_html(_CLOSED_AT_ONCE.sub(r"<\1\2></\1>", decode_html(read_member(archive, name))))
+            page = parse_html(decode_html(read_member(archive, name)))
         except KeyError:
             builder.problems.append(f"{name} is missing in it")
             continue

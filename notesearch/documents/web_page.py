@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _DECLARED = re.compile(rb"""(?:charset|encoding)\s*=\s*["']?\s*([\w.:-]{1,40})""", re.IGNORECASE)
+_LATIN_1 = ("iso-8859-1", "iso8859-1", "latin1", "latin-1", "us-ascii", "ascii")
 _DECLARED_WITHIN_BYTES = 4096
 # The parser knows neither XML declarations nor what a document type may hold.
 _PROLOGUE = re.compile(r"\s*(?:<\?xml[^>]*>\s*)?(?:<!DOCTYPE\b[^>\[]*(?:\[[^\]]*\])?[^>]*>)?", re.IGNORECASE)
@@ -61,11 +62,12 @@ def decode_html(data: bytes) -> str:
         if data.startswith(mark):
             return data[len(mark) :].decode(encoding, "replace")
     declared = _DECLARED.search(data[:_DECLARED_WITHIN_BYTES])
-    for encoding in ([declared[1].decode()] if declared else []) + ["utf-8"]:
-        # Where it can be read, a declaration of UTF-16 is wrong.
-        encoding = "utf-8" if encoding.lower().startswith("utf-16") else encoding
+    for encoding in (declared[1].decode().lower() if declared else "utf-8", "utf-8"):
+        # Where it can be read, a declaration of UTF-16 is wrong, and Latin-1 stands for what is taken in the end.
+        if encoding.startswith("utf-16") or encoding in _LATIN_1:
+            continue
         try:
-            return data.decode("cp1252" if encoding.lower() in ("iso-8859-1", "latin1", "us-ascii") else encoding)
+            return data.decode(encoding)
         except (LookupError, ValueError):
             continue
     return data.decode("cp1252", "replace")

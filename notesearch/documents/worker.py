@@ -34,7 +34,7 @@ def main() -> None:
         answers.write(json.dumps(_answer(json.loads(line), requests)).encode() + b"\n")
         answers.flush()
         # Most programs need less than they take, so a large one is begun anew rather than watched.
-        if _most_bytes_taken() > _LARGE_BYTES:
+        if _bytes_taken() > _LARGE_BYTES:
             return
 
 
@@ -58,9 +58,12 @@ def _limit_memory(most_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (most_bytes if hard < 0 else min(most_bytes, hard), hard))
 
 
-def _most_bytes_taken() -> int:
-    taken = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return taken if sys.platform == "darwin" else taken * 1024
+def _bytes_taken() -> int:
+    if sys.platform == "darwin":
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # On Linux, what getrusage says begins with the size of the process that started this one.
+    with open("/proc/self/statm") as statistics:  # noqa: PTH123 - nothing else is needed of pathlib
+        return int(statistics.read().split()[1]) * resource.getpagesize()
 
 
 def _forbid(event: str, arguments: tuple[Any, ...]) -> None:

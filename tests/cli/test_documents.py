@@ -71,7 +71,7 @@ def test_reranking_reads_documents_too(run, documents, tmp_path):
 
 
 def test_lines_of_a_web_page_are_not_those_of_its_text(run, documents):
-    (hit,) = json.loads(run("rerank", "milk", f"{documents}/page.html:40:<p>Oats, and milk.", "--json").out)
+    (hit,) = json.loads(run("rerank", "milk", f"{documents}/page.html:2:<p>Oats, and milk.", "--json").out)
     assert (hit["start_line"], hit["end_line"]) == (1, 3)
 
 

@@ -38,6 +38,14 @@ def test_one_process_reads_many_documents(converter: Converter) -> None:
     assert pid(converter) == first
 
 
+def test_the_size_of_the_process_that_asks_does_not_matter(converter: Converter) -> None:
+    ballast = b"x" * 500_000_000
+    converter.convert("a.html", PAGE)
+    first = pid(converter)
+    converter.convert("b.html", PAGE)
+    assert pid(converter) == first and ballast
+
+
 def test_a_document_that_takes_too_long_ends_and_the_next_is_read() -> None:
     converter = Converter(Limits(seconds=1))
     with pytest.raises(NoteUnreadable, match="too complicated: not read within 1 s") as caught:
@@ -59,8 +67,8 @@ def test_a_long_document_is_read_for_half_the_time() -> None:
 
 def test_a_document_that_takes_too_much_memory() -> None:
     converter = Converter(Limits(memory_bytes=300_000_000))
-    with pytest.raises(NoteUnreadable):
-        converter.convert("a.html", b"<p>" + b"<b>a</b>" * 3_000_000)
+    with pytest.raises(NoteUnreadable, match=r"memory|damaged"):
+        converter.convert("a.html", b"<p>" + b"<b>a</b>" * 2_000_000)
     assert converter.convert("b.html", PAGE).text == "Some text\n\n"
     converter.close()
 

@@ -14,7 +14,10 @@ def test_a_book_is_read_in_its_order(read: Read) -> None:
     note = read(
         "a.epub",
         make_epub(
-            {"z.xhtml": "<h1>First</h1><p>one&nbsp;two</p>", "a.xhtml": "<h1>Last</h1><p/><p>end</p>"},
+            {
+                "z.xhtml": "<h1>First</h1><p>one&nbsp;two</p>",
+                "a.xhtml": "<h1>Last</h1><a id='x'/><script src='a.js'/><div/><p/><p>end</p>",
+            },
             metadata=metadata,
         ),
     )

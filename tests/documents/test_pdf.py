@@ -145,3 +145,10 @@ def test_a_page_that_is_damaged_leaves_the_others(read: Read) -> None:
     note = read("a.pdf", make_pdf([["First page here."], [], ["Third page here."]], contents={1: BOMB}))
     assert texts(note) == ["First page here.", "Third page here."]
     assert note.problems == ("1 of 3 pages are damaged",)
+
+
+def test_a_table_of_contents_stays_lines(read: Read) -> None:
+    note = read(
+        "a.pdf", make_pdf([["Contents", "1 Of bread . . . . . . . . 4", "2 Of salt ............ 7", "of all kinds"]])
+    )
+    assert texts(note) == ["Contents\n1 Of bread … 4\n2 Of salt … 7 of all kinds"]

@@ -28,6 +28,8 @@ def new_document(title: str = "Minutes") -> object:
 def test_headings_lists_and_tables(read: Read) -> None:
     document = new_document()
     document.add_heading("The meeting", 0)
+    document.styles.add_style("toc 1", 1)
+    document.add_paragraph("Who came\t2", style="toc 1")
     document.add_heading("Who came", 1)
     document.add_paragraph("Ada and\nBob.")
     document.add_paragraph("first", style="List Bullet")

@@ -85,7 +85,7 @@ def test_a_note_of_org_roam() -> None:
         ":PROPERTIES:\n:ID: a\n* Heading\n:END:\n",  # a heading ends it, so it is none
         ":PROPERTIES:\n:ID: a\n",
         ":END:\ntext\n",
-        "SCHEDULED: <2024-02-04 Sun>\n",  # below no heading
+        "text\nSCHEDULED: <2024-02-04 Sun>\n",  # below no heading
         "* Heading\nSCHEDULED: soon\n",
     ],
 )
