@@ -73,7 +73,7 @@ def org_links(text: str, offset: int = 0) -> list[Link]:
         start, end = offset + match.start(), offset + match.end()
         if target:
             found.append(Link(target, anchor or target, "relative", start, end))
-        elif written.startswith("id:"):
+        elif written.startswith("id:") and written[3:]:
             found.append(Link(written[3:], anchor, "id", start, end))
         elif not (match[1].startswith(("file:", "*", "#", "/", ".")) or _EXTERNAL.match(written)):
             found.append(Link(written, anchor or written, "wiki", start, end))

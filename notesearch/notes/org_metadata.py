@@ -82,7 +82,7 @@ def read_org_metadata(table: LineTable, first_line: int, marked: Iterable[LineRa
         else:
             is_planning = index - 1 in headings and _PLANNING.match(line)
             hides = bool(is_planning or _BLOCK_EDGE.match(line) or _LOGGED.match(line))
-        if hides:
+        if hides and line.strip():
             found.hidden.append(LineRange(index, index + 1, "hidden"))
     if filetags:
         found.values["filetags"] = " ".join(filetags)
