@@ -136,7 +136,7 @@ def _joined_by_links(reader: IndexReader) -> Iterator[_Joint]:
     notes = reader.notes(reader.note_ids())
     folders = reader.folders_of_notes()
     by_path = {Path(note.path): note for note in notes.values()}
-    resolver = LinkResolver(by_path)
+    resolver = LinkResolver(by_path, {name: Path(notes[note_id].path) for name, note_id in reader.note_names().items()})
     for note_id, target, kind in reader.links():
         source = notes[note_id]
         path = resolver.resolve(Path(source.path), target, kind)

@@ -54,11 +54,13 @@ class NoteUnreadable(NotesearchError):
 
     Attributes:
         for_now: Whether it may be readable another time.
+        by_rule: Whether nothing is wrong with it: it is encrypted, say. See `Skipped`.
     """
 
-    def __init__(self, message: str, hint: str = "", *, for_now: bool = False) -> None:
+    def __init__(self, message: str, hint: str = "", *, for_now: bool = False, by_rule: bool = False) -> None:
         super().__init__(message, hint)
         self.for_now = for_now
+        self.by_rule = by_rule
 
 
 class NoteNotWritable(NotesearchError):

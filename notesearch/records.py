@@ -9,7 +9,7 @@ from typing import Literal
 
 BlockKind = Literal["heading", "paragraph", "code"]
 TitleSource = Literal["front_matter", "heading", "file_name"]
-LinkKind = Literal["wiki", "relative"]
+LinkKind = Literal["wiki", "relative", "id"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,9 +17,10 @@ class Link:
     """A link from one note to another, as written: the target is not resolved.
 
     Attributes:
-        target: Note name or relative path, without alias and without `#heading`.
+        target: Note name, relative path or id, without alias and without `#heading`.
         anchor: The words that carry the link (a wikilink's alias, else its target).
-        kind: `wiki` for `[[target|anchor]]`, `relative` for `[anchor](target.md)`.
+        kind: `wiki` for `[[target|anchor]]`, `relative` for `[anchor](target.md)`, `id` for Org's
+            `[[id:target][anchor]]`.
         start: Its first character, an offset into the note's text; wherever it stands, it is the same link.
         end: One past its last character.
     """
@@ -58,13 +59,17 @@ class Note:
         path: Absolute path of the file.
         title: From the front matter, else the first heading, else the file name without its suffix.
         title_source: Which of these it was.
-        text: The decoded file, without a byte order mark; line endings are kept as they are.
+        text: The decoded file, without a byte order mark; line endings are kept as they are. Of a document (PDF, say):
+            what was read of it, which is what lines and offsets refer to.
         blocks: The body in order; the front matter is in no block, unless it is all there is.
         tags: The owner's tags in order of appearance, without `#`, each once.
         links: Links to other notes, in order of appearance.
         date: From the front matter, else from a file name that begins with one, else the file's modification time;
             naive local time.
         problems: What was wrong yet did not stop the reading, one line each.
+        hidden: Spans of the text that are no words of it (Org's drawers), ascending and in no block.
+        ids: By which links of the kind `id` may call it.
+        page_starts: Where each page begins, offsets into the text; none where there are no pages.
     """
 
     path: Path
@@ -76,6 +81,9 @@ class Note:
     links: tuple[Link, ...]
     date: datetime
     problems: tuple[str, ...] = ()
+    hidden: tuple[tuple[int, int], ...] = ()
+    ids: tuple[str, ...] = ()
+    page_starts: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +92,13 @@ class Chunk:
 
     Attributes:
         start: First character, an offset into the note's text.
-        end: One past the last character: `note.text[start:end] == text`.
+        end: One past the last character: `note.text[start:end] == text`, but for what is hidden in it.
         start_line: First line, 1-based.
         end_line: Last line, inclusive.
         heading: Titles of the headings above it, outermost first, joined by " > "; the note's title is not repeated.
-        text: The characters of the span.
+        text: The characters of the span; spaces in the place of those that are hidden.
+        page: The page that it begins on, from 1; 0 where there are no pages.
+        end_page: The page that it ends on.
     """
 
     start: int
@@ -97,6 +107,8 @@ class Chunk:
     end_line: int
     heading: str
     text: str
+    page: int = 0
+    end_page: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +217,9 @@ class Hit:
             cross-encoder, or that of a note which was not scored again as those above it were.
         strengths: How well each highlight matches, 0 to 1; 1 for another form of the same word.
         evidence: How late interaction sees the passage, in the query's order; empty where it took no part.
+        page: The page that the passage begins on, from 1; `None` where there are no pages. Lines and offsets are those
+            of the text that was read then.
+        end_page: The page that it ends on.
     """
 
     rank: int
@@ -223,6 +238,8 @@ class Hit:
     contributions: dict[str, float] = field(default_factory=dict)
     strengths: tuple[float, ...] = ()
     evidence: tuple[Evidence, ...] = ()
+    page: int | None = None
+    end_page: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,6 +333,7 @@ class IndexReport:
         encoded: Chunks that had to be encoded in this run.
         seconds: Wall-clock time of the run.
         coded: Chunks among these that were encoded only for the token codes that an older index lacked.
+        not_read: How many documents of each kind were left out because what reads them is not installed.
     """
 
     added: int
@@ -330,3 +348,4 @@ class IndexReport:
     encoded: int
     seconds: float
     coded: int = 0
+    not_read: dict[str, int] = field(default_factory=dict)

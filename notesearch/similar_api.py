@@ -15,7 +15,7 @@ import numpy as np
 
 from notesearch.api import open_bi_encoder_of
 from notesearch.errors import IndexDamaged, NoteUnreadable, UsageError
-from notesearch.notes import NO_TEXT, NoteFile, chunk_note, note_from_bytes, read_bytes
+from notesearch.notes import NO_TEXT, NoteFile, chunk_note, most_bytes, note_from_bytes, read_bytes
 from notesearch.passages import passage_text
 from notesearch.records import Chunking
 from notesearch.retrieval.filters import make_filters
@@ -121,8 +121,8 @@ def _read_file(path: Path, max_bytes: int) -> tuple[NoteFile, bytes]:
         raise NoteUnreadable(f"cannot read {path}: {reason}", _HOW_TO_NAME) from error
     if path.is_dir():
         raise NoteUnreadable(f"{path} is a folder", "Name a note in it.")
-    if status.st_size > max_bytes:
-        raise NoteUnreadable(f"{path} is larger than {max_bytes:,} bytes", "Raise max_file_bytes in the settings.")
+    if status.st_size > (limit := most_bytes(path, max_bytes)):
+        raise NoteUnreadable(f"{path} is larger than {limit:,} bytes", "Raise max_file_bytes in the settings.")
     file = NoteFile(path, status.st_size, status.st_mtime_ns)
     try:
         return file, read_bytes(file)
@@ -146,7 +146,11 @@ def _encoded_source(reader: IndexReader, note: Note, note_id: int = 0) -> Source
     encoder = open_bi_encoder_of(reader)
     chunking = Chunking(reader.fingerprint.budget_tokens, reader.fingerprint.overlap_sentences)
     chunks = tuple(
-        StoredChunk(0, note_id, chunk.start, chunk.end, chunk.start_line, chunk.end_line, chunk.heading, chunk.text)
+        StoredChunk(
+            *(0, note_id, chunk.start, chunk.end, chunk.start_line, chunk.end_line, chunk.heading, chunk.text),
+            page=chunk.page,
+            end_page=chunk.end_page,
+        )
         for chunk in chunk_note(note, encoder.token_starts, chunking) or (NO_TEXT,)
     )
     encoded = encoder.encode_passages([passage_text(note.title, chunk.heading, chunk.text) for chunk in chunks])
@@ -160,4 +164,4 @@ def _parsed(file: NoteFile, data: bytes) -> Note:
     try:
         return note_from_bytes(file, data)
     except NoteUnreadable as error:
-        raise NoteUnreadable(f"cannot read {file.path}: {error.message}", "Name a note that is text.") from error
+        raise NoteUnreadable(f"cannot read {file.path}: {error.message}", "Name a note that can be read.") from error

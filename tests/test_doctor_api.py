@@ -189,7 +189,7 @@ def test_what_is_not_notesearchs_keeps_its_permissions(settings):
         ("rows", ["UPDATE chunks SET text = 'other' WHERE id = 1"]),
         ("rows", ["UPDATE embeddings SET vector = zeroblob(20)"]),
         ("rows", ["UPDATE token_codes SET codes = zeroblob(3)"]),
-        ("rows", ["INSERT INTO skipped VALUES (50, 'x', 'y')"]),
+        ("rows", ["INSERT INTO skipped (folder_id, path, reason) VALUES (50, 'x', 'y')"]),
         ("words", ["INSERT INTO note_words (note_words) VALUES ('delete-all')"]),
         ("database", ["DROP INDEX tags_by_key"]),
         ("database", ["UPDATE meta SET value = '[]' WHERE key = 'fingerprint'"]),

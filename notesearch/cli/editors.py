@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from urllib.parse import quote
 
+from notesearch.documents import is_document, kind_of
 from notesearch.errors import NoteUnreadable, SettingsError
 from notesearch.records import Place
 
@@ -68,15 +69,19 @@ def open_in_editor(place: Place) -> None:
 
 
 def command_for(place: Place) -> list[str]:
-    """The command that opens a place in the user's editor.
+    """The command that opens a place in the user's editor; a PDF or other document, in the program for such files.
 
     Raises:
         NoteUnreadable: The note is not there.
-        SettingsError: No editor was chosen, or it is no command.
+        SettingsError: No editor was chosen, or it is no command; or nothing here opens documents.
     """
     from notesearch.settings import load_settings
 
     require_file(place.path)
+    if is_document(place.path):
+        if program := opener():
+            return [program, str(place.path)]
+        raise SettingsError(f"nothing here opens {kind_of(place.path)} files", "Install xdg-utils, for xdg-open.")
     editor = load_settings().editor
     if not editor or not editor.strip():
         raise SettingsError("no editor was chosen", _HOW_TO_SET)
@@ -95,7 +100,7 @@ def obsidian_uri(path: Path) -> str:
 
 
 def opener() -> str | None:
-    """The program that opens a URI, if there is one."""
+    """The program that opens URIs and files of all kinds, if there is one."""
     return shutil.which("open" if sys.platform == "darwin" else "xdg-open")
 
 

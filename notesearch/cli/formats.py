@@ -13,6 +13,7 @@ from typing import Any
 
 from notesearch.cli.explanation import explanation, shade
 from notesearch.cli.terminal import harmless, json_text, paint, wrapped
+from notesearch.documents import is_document
 from notesearch.records import Hit
 
 _TSV_COLUMNS = ("rank", "score", "path", "start_line", "end_line", "title", "heading", "snippet")
@@ -147,18 +148,26 @@ def _lines_for_people(hit: Hit, colour: bool, width: int) -> Iterator[str]:
     heading = f" › {hit.heading}" if hit.heading else ""
     title = wrapped(harmless(hit.title + heading), width, number, indent)
     yield from (paint(line, "bold", colour=colour) for line in title)
-    lines = f":{hit.start_line}-{hit.end_line}" if hit.end_line > hit.start_line else f":{hit.start_line}"
     more = f"  (+{hit.more_passages} more)" if hit.more_passages else ""
     # A path is never broken over lines, so that it can be copied.
     yield (
         indent
-        + paint(harmless(shown_path(hit.path)) + lines, "path", colour=colour)
+        + paint(harmless(shown_path(hit.path)) + _place(hit), "path", colour=colour)
         + paint(more, "dim", colour=colour)
     )
     if hit.tags:
         tags = " ".join(f"#{tag}" for tag in hit.tags)
         yield from (paint(line, "tag", colour=colour) for line in wrapped(harmless(tags), width, indent, indent))
     yield from _wrapped_snippet(hit, colour, width, indent)
+
+
+def _place(hit: Hit) -> str:
+    """Where in a note its passage stands: lines, or pages; a web page or a book has sections only, named above."""
+    if hit.page and hit.end_page:
+        return f" p. {hit.page}-{hit.end_page}" if hit.end_page > hit.page else f" p. {hit.page}"
+    if is_document(hit.path):
+        return ""
+    return f":{hit.start_line}-{hit.end_line}" if hit.end_line > hit.start_line else f":{hit.start_line}"
 
 
 def _wrapped_snippet(hit: Hit, colour: bool, width: int, indent: str) -> Iterator[str]:

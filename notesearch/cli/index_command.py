@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from notesearch.cli.durations import parse_duration
 from notesearch.cli.options import CollectionName, IndexDir, Quiet, Verbose
 from notesearch.cli.progress import progress_bar
 from notesearch.cli.terminal import is_terminal, json_text, warn, warn_of_skipped, write
+from notesearch.documents import HOW_TO_READ
 from notesearch.errors import NOTES_UNREAD, UsageError
 from notesearch.records import IndexReport
 
@@ -82,9 +84,9 @@ def index(
 ) -> None:
     """Bring the index in step with folders of notes.
 
-    Reads .md, .markdown, .txt, .org and .rst files; what has not changed since the last run is not read again. With
-    no folder, the folders that the index covers already are brought up to date, and with --collection those that the
-    settings name for it as well.
+    Reads .md, .markdown, .txt, .org and .rst files, and .pdf, .docx, .html, .htm and .epub where the extra `documents`
+    is installed; what has not changed since the last run is not read again. With no folder, the folders that the
+    index covers already are brought up to date, and with --collection those that the settings name for it as well.
 
     Exits with 3 where all is done but for notes that could not be read, with 4 where another process is writing.
 
@@ -135,6 +137,8 @@ def index(
         warn_of_skipped(unread, everything=verbose)
     else:
         _tell(report, verbose=verbose, in_words=not as_json)
+        if paths and report.not_read:
+            _tell_of_not_read(report.not_read)
         for folder in folders_no_longer_named(settings):
             warn(f"kept     {folder}: not among the folders of {collection} in the settings (--forget takes it out)")
     if unread:
@@ -159,6 +163,13 @@ def _tell(report: IndexReport, *, verbose: bool, in_words: bool) -> None:
             changes.append(_counted(report.coded, "chunk") + " given token codes")
         what = ", ".join(changes) or "Nothing has changed"
         warn(f"{what}. {_counted(report.notes, 'note')}, {_counted(report.chunks, 'chunk')}, {report.seconds:.1f} s.")
+
+
+def _tell_of_not_read(counts: Mapping[str, int]) -> None:
+    """Says which documents need something installed; only where folders are named, or it would be said every day."""
+    *files, last = (_counted(count, f"{kind} file") for kind, count in sorted(counts.items()))
+    listed = f"{', '.join(files)} and {last}" if files else last
+    warn(f"{listed} {'was' if sum(counts.values()) == 1 else 'were'} not read: {HOW_TO_READ}")
 
 
 def _as_json(report: IndexReport) -> dict[str, object]:

@@ -119,10 +119,10 @@ def _reasons(hit: SimilarHit) -> Iterator[str]:
     """Why a note is a hit: the lines that meet, the note's own first; tags; links."""
     for meeting in hit.meetings:
         own, other = (
-            f"{first}-{last}" if last > first else str(first)
-            for first, last in (
-                (meeting.start_line, meeting.end_line),
-                (meeting.hit_start_line, meeting.hit_end_line),
+            f"p. {page}" if page else f"{first}-{last}" if last > first else str(first)
+            for page, first, last in (
+                (meeting.page, meeting.start_line, meeting.end_line),
+                (meeting.hit_page, meeting.hit_start_line, meeting.hit_end_line),
             )
         )
         begin = " ".join(meeting.snippet.split()[:_MEETING_WORDS])

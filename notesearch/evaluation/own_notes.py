@@ -9,7 +9,7 @@ from pathlib import Path
 
 from notesearch.errors import NoteUnreadable, UsageError
 from notesearch.evaluation.collection import Collection, write_copies
-from notesearch.notes import NoteFile, read_note
+from notesearch.notes import NoteFile, lines_are_of_file, read_note
 from notesearch.notes.known_items import KnownItem, find_known_items, without_items
 from notesearch.records import Note, Skipped
 
@@ -110,6 +110,11 @@ def _sample(items: Sequence[KnownItem], most: int) -> list[KnownItem]:
     return [items[place] for place in sorted(chosen)]
 
 
+def _text_suffix(path: Path) -> str:
+    """The suffix under which a note's text is read as it was: that of a document looks like Markdown."""
+    return path.suffix.lower() if lines_are_of_file(path) else ".md"
+
+
 def _write_copies(
     notes: Sequence[Note], names: Sequence[str], items: Sequence[KnownItem], folder: Path
 ) -> dict[str, str]:
@@ -117,5 +122,5 @@ def _write_copies(
     said: dict[int, list[KnownItem]] = {}
     for item in items:
         said.setdefault(item.source, []).append(item)
-    texts = ((note.path.suffix.lower(), without_items(note, said.get(number, ()))) for number, note in enumerate(notes))
+    texts = ((_text_suffix(note.path), without_items(note, said.get(number, ()))) for number, note in enumerate(notes))
     return dict(zip(write_copies(folder, texts), names, strict=True))

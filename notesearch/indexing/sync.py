@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from notesearch.documents import has_reader, is_document
 from notesearch.encoders import Encoder, PreparedModel, open_fastest_encoder
 from notesearch.errors import FolderUnreadable, NoteUnreadable, UsageError
 from notesearch.indexing.fingerprints import fingerprint_of, require_same_vectors
@@ -20,6 +22,7 @@ from notesearch.notes import (
     find_notes,
     note_from_bytes,
     read_bytes,
+    reader_version,
 )
 from notesearch.passages import passage_text
 from notesearch.records import Chunk, Chunking, IndexReport, Note, Skipped
@@ -27,7 +30,7 @@ from notesearch.storage import Fingerprint
 from notesearch.storage.rebuild import forget_rebuilt, rebuilding
 from notesearch.storage.vectors import pack
 from notesearch.storage.writer import IndexWriter
-from notesearch.storage.written import EncodedChunk, EncodedNote, KnownNote
+from notesearch.storage.written import EncodedChunk, EncodedNote, KnownNote, UnreadFile
 
 # Chunks encoded and written together: a killed run loses at most this much work.
 _BATCH_CHUNKS = 256
@@ -35,6 +38,7 @@ _BATCH_CHUNKS = 256
 _TITLE_TOKENS = 64
 # For choosing an encoder before the notes are read.
 _BYTES_A_CHUNK = 600
+_DOCUMENT_BYTES_A_CHUNK = 10_000
 # A file may be written again within one tick of its file system's clock, of 2 s on FAT, and have the time it had.
 _TICK_NS = 2_000_000_000
 _NO_TIME = -1
@@ -57,6 +61,7 @@ class _Tally:
     coded: int = 0
     skipped: list[Skipped] = field(default_factory=list)
     problems: list[Skipped] = field(default_factory=list)
+    not_read: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +178,7 @@ class Synchronizer:
             encoded=tally.encoded,
             seconds=time.monotonic() - started,
             coded=tally.coded,
+            not_read=dict(tally.not_read),
         )
 
     def _bring_in_step(self, walks: Sequence[tuple[Path, _Walk]], *, named: bool) -> None:
@@ -229,6 +235,7 @@ class Synchronizer:
             follow_symlinks=self._follow_symlinks,
             within=within,
             left_out=self._index_dir,
+            not_read=self._tally.not_read,
         )
 
     def _folder_id(self, root: Path) -> int:
@@ -244,6 +251,7 @@ class Synchronizer:
         folder_id = self._folder_id(root)
         below = f"{str(root).rstrip(os.sep)}{os.sep}"
         known = {path: note for path, note in self._writer.known_notes(folder_id).items() if path.startswith(below)}
+        unread = self._writer.unread_files(folder_id)
         entries = list(walk)
         if known and not entries and not named:
             # Nothing is left of it, and nobody said so: more likely its disk is not mounted.
@@ -253,25 +261,35 @@ class Synchronizer:
             return []
         changed = []
         skipped = []
+        still_unread = []
         for entry in entries:
             if isinstance(entry, Skipped):
                 skipped.append(entry)
                 continue
             note = known.pop(str(entry.path), None)
-            if note and (note.size, note.mtime_ns) == (entry.size, entry.mtime_ns):
+            stamp = (entry.size, entry.mtime_ns, reader_version(entry.path))
+            tried = unread.get(str(entry.path))
+            if note and (note.size, note.mtime_ns, note.reader) == stamp:
                 self._tally.unchanged += 1
+            elif tried and (tried.size, tried.mtime_ns, tried.reader) == stamp:
+                still_unread.append(tried)
             else:
                 changed.append(_ChangedFile(folder_id, entry, note))
         unreadable = tuple(entry.path for entry in skipped if entry.for_now)
-        gone |= {path: note for path, note in known.items() if not _is_below_any(path, unreadable)}
-        self._tally.skipped += skipped
+        gone |= {
+            path: note
+            for path, note in known.items()
+            if not _is_below_any(path, unreadable) and not _waits_for_reader(path)
+        }
+        self._tally.skipped += [*skipped, *(file.skipped for file in still_unread)]
         with self._writer.transaction():
             self._writer.forget_skipped(folder_id, below)
             self._writer.add_skipped(folder_id, skipped)
+            self._writer.add_unread(folder_id, still_unread)
         return changed
 
     def _write_changed(self, changed: Sequence[_ChangedFile], gone: dict[str, KnownNote]) -> None:
-        expected_chunks = sum(entry.file.size for entry in changed) // _BYTES_A_CHUNK
+        expected_chunks = int(sum(_expected_chunks(entry.file) for entry in changed))
         moved = _paths_by_content(gone)
         encoder: Encoder | None = None
         batch: list[_CutNote] = []
@@ -298,12 +316,9 @@ class Synchronizer:
         except NoteUnreadable as error:
             if known and not error.for_now:
                 gone[str(file.path)] = known
-            skipped = Skipped(str(file.path), error.message, error.for_now)
-            self._tally.skipped.append(skipped)
-            with self._writer.transaction():
-                self._writer.add_skipped(changed.folder_id, [skipped])
+            self._skip(changed, Skipped(str(file.path), error.message, error.for_now, error.by_rule))
             return None
-        if known and known.content_hash == content_hash:
+        if known and (known.content_hash, known.reader) == (content_hash, reader_version(file.path)):
             self._tally.unchanged += 1
             with self._writer.transaction():
                 self._writer.note_stays(known.id, file.size, _settled(file.mtime_ns), note.date)
@@ -317,6 +332,17 @@ class Synchronizer:
             self._tally.added += 1
         self._tally.problems += [Skipped(str(file.path), problem) for problem in note.problems]
         return _ReadNote(changed.folder_id, file, known, content_hash, note)
+
+    def _skip(self, changed: _ChangedFile, skipped: Skipped) -> None:
+        """Records that a file was read in vain; one that will be no better is read again only once it changes."""
+        file = changed.file
+        self._tally.skipped.append(skipped)
+        with self._writer.transaction():
+            if skipped.for_now:
+                self._writer.add_skipped(changed.folder_id, [skipped])
+            else:
+                unread = UnreadFile(skipped, file.size, _settled(file.mtime_ns), reader_version(file.path))
+                self._writer.add_unread(changed.folder_id, [unread])
 
     def _cut(self, read: _ReadNote, encoder: Encoder) -> _CutNote:
         chunks = chunk_note(read.note, encoder.token_starts, self._chunking) or (NO_TEXT,)
@@ -373,10 +399,20 @@ def _encoded(cut: _CutNote, passages: dict[bytes, tuple[bytes, bytes]]) -> Encod
         size=read.file.size,
         mtime_ns=_settled(read.file.mtime_ns),
         content_hash=read.content_hash,
+        reader=reader_version(read.file.path),
         chunks=tuple(
             EncodedChunk(chunk, hash, *passages[hash]) for chunk, hash in zip(cut.chunks, cut.hashes, strict=True)
         ),
     )
+
+
+def _expected_chunks(file: NoteFile) -> float:
+    return file.size / (_DOCUMENT_BYTES_A_CHUNK if is_document(file.path) else _BYTES_A_CHUNK)
+
+
+def _waits_for_reader(path: str) -> bool:
+    """Whether a note is a document that is still there, but what reads it is not installed any more."""
+    return is_document(path) and not has_reader(path) and os.path.exists(path)  # noqa: PTH110
 
 
 def _settled(mtime_ns: int) -> int:

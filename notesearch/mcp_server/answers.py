@@ -46,6 +46,7 @@ def _hit_as_data(hit: Hit) -> dict[str, Any]:
         "heading": hit.heading,
         "start_line": hit.start_line,
         "end_line": hit.end_line,
+        "page": hit.page,
         "snippet": hit.snippet,
         "tags": list(hit.tags),
         "date": hit.date,

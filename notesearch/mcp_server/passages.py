@@ -6,9 +6,10 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from notesearch.documents import is_document
 from notesearch.errors import NoteUnreadable, UsageError
 from notesearch.mcp_server.answers import Answer
-from notesearch.notes import NoteFile, read_bytes
+from notesearch.notes import NoteFile, most_bytes, note_from_bytes, read_bytes
 from notesearch.notes.decode import decode
 from notesearch.notes.lines import LineTable
 from notesearch.storage import IndexReader
@@ -98,9 +99,11 @@ def _text_of(path: str, max_bytes: int) -> str:
     except OSError as error:
         reason = (error.strerror or "cannot be read").lower()
         raise NoteUnreadable(f"cannot read {path}: {reason}", "It may have been moved; search again.") from error
-    if status.st_size > max_bytes:
-        raise NoteUnreadable(f"{path} is larger than {max_bytes:,} bytes", "It has grown since it was indexed.")
+    if status.st_size > (limit := most_bytes(path, max_bytes)):
+        raise NoteUnreadable(f"{path} is larger than {limit:,} bytes", "It has grown since it was indexed.")
+    file = NoteFile(Path(path), status.st_size, status.st_mtime_ns)
     try:
-        return decode(read_bytes(NoteFile(Path(path), status.st_size, status.st_mtime_ns)))[0]
+        data = read_bytes(file)
+        return note_from_bytes(file, data).text if is_document(path) else decode(data)[0]
     except NoteUnreadable as error:
         raise NoteUnreadable(f"cannot read {path}: {error.message}", "It may have been moved; search again.") from error

@@ -1,17 +1,25 @@
 """Files to notes and chunks: walking a folder, decoding, front matter, structure, cutting."""
 
 from notesearch.notes.chunks import NO_TEXT, chunk_note
-from notesearch.notes.files import NOTE_SUFFIXES, NoteFile, find_notes
+from notesearch.notes.files import NOTE_SUFFIXES, READ_SUFFIXES, NoteFile, find_notes, most_bytes
 from notesearch.notes.front_matter import FrontMatter, parse_front_matter
 from notesearch.notes.known_items import ItemKind, KnownItem, find_known_items, without_items
 from notesearch.notes.links import LinkResolver
 from notesearch.notes.masking import without_tags
 from notesearch.notes.metadata import unique_tags
-from notesearch.notes.read import note_from_bytes, parse_note, read_bytes, read_note
+from notesearch.notes.read import (
+    lines_are_of_file,
+    note_from_bytes,
+    parse_note,
+    read_bytes,
+    read_note,
+    reader_version,
+)
 
 __all__ = [
     "NOTE_SUFFIXES",
     "NO_TEXT",
+    "READ_SUFFIXES",
     "FrontMatter",
     "ItemKind",
     "KnownItem",
@@ -20,11 +28,14 @@ __all__ = [
     "chunk_note",
     "find_known_items",
     "find_notes",
+    "lines_are_of_file",
+    "most_bytes",
     "note_from_bytes",
     "parse_front_matter",
     "parse_note",
     "read_bytes",
     "read_note",
+    "reader_version",
     "unique_tags",
     "without_items",
     "without_tags",

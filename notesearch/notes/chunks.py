@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from notesearch.notes.lines import LineTable
 from notesearch.notes.sentences import TokenIndex, cut_code, cut_prose
 from notesearch.records import Block, Chunk, Chunking, Note
+
+_NOT_A_LINE_END = re.compile(r"[^\r\n]")
 
 
 class _Piece(NamedTuple):
@@ -41,6 +46,7 @@ def chunk_note(note: Note, token_starts: Callable[[str], Sequence[int]], chunkin
     if not note.blocks:
         return ()
     start, end = note.blocks[0].start, note.blocks[-1].end
+    note = replace(note, text=_without_hidden(note))
     tokens = TokenIndex(token_starts(note.text[start:end]), start, end)
     pieces = _pieces(note, tokens, chunking)
     overlaps = _Overlaps(pieces, chunking)
@@ -55,8 +61,19 @@ def chunk_note(note: Note, token_starts: Callable[[str], Sequence[int]], chunkin
             start = pieces[first].start
         end = pieces[end_piece - 1].end
         start_line, end_line = table.line_at(start) + 1, table.line_at(end - 1) + 1
-        chunks.append(Chunk(start, end, start_line, end_line, headings[index], note.text[start:end]))
+        pages = (bisect_right(note.page_starts, start), bisect_right(note.page_starts, end - 1))
+        chunks.append(Chunk(start, end, start_line, end_line, headings[index], note.text[start:end], *pages))
     return tuple(chunks)
+
+
+def _without_hidden(note: Note) -> str:
+    """The note's text, spaces in the place of what is hidden, so that offsets and lines stay."""
+    parts: list[str] = []
+    position = 0
+    for start, end in note.hidden:
+        parts += [note.text[position:start], _NOT_A_LINE_END.sub(" ", note.text[start:end])]
+        position = end
+    return "".join([*parts, note.text[position:]])
 
 
 def _pieces(note: Note, tokens: TokenIndex, chunking: Chunking) -> list[_Piece]:

@@ -5,16 +5,21 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from notesearch.documents import DOCUMENT_SUFFIXES, MOST_DOCUMENT_BYTES, has_reader, is_document, kind_of
 from notesearch.errors import FolderUnreadable
 from notesearch.notes.ignore import IGNORE_FILES, IgnoreRules
 from notesearch.records import Skipped
 
+# Of texts, and with those of documents.
 NOTE_SUFFIXES = (".md", ".markdown", ".txt", ".org", ".rst")
+READ_SUFFIXES = NOTE_SUFFIXES + DOCUMENT_SUFFIXES
+# What browsers put beside a web page that they save: `Page.html`, and its pictures and frames in `Page_files`.
+_PARTS_OF_PAGE = "_files"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +44,22 @@ def find_notes(
     follow_symlinks: bool = False,
     within: Path | None = None,
     left_out: Path | None = None,
+    not_read: Counter[str] | None = None,
 ) -> Iterator[NoteFile | Skipped]:
     """Find the notes below a folder, in an order that depends on the names alone.
 
     Hidden files, files with another suffix, and what a `.gitignore` or `.notesearchignore` excludes are left out
-    without a word. Symlinks are looked at last; one is followed if it stays within the folder and leads to something
+    without a word; so are documents (PDF, say) that nothing is installed to read, and those that a browser saved as
+    parts of a page. Symlinks are looked at last; one is followed if it stays within the folder and leads to something
     not found yet.
 
     Args:
         root: The folder.
-        max_bytes: Size above which a note is skipped.
+        max_bytes: Size above which a note is skipped; see `most_bytes`.
         follow_symlinks: Also follow symlinks that lead out of the folder.
         within: A folder above, whose ignore files, and those on the way, hold here too.
         left_out: A folder below that holds no notes, whatever it holds.
+        not_read: Counts, by their kind, the documents that nothing is installed to read.
 
     Returns:
         The notes, and the files and folders that were skipped, with the reason.
@@ -74,7 +82,12 @@ def find_notes(
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         raise FolderUnreadable(f"cannot read {shown}: {error}", "Check the path.") from error
     rules = _rules_above(Path(folder), within) if within else None
-    return _Walk(folder, rules, max_bytes, follow_symlinks, left_out).run()
+    return _Walk(folder, rules, max_bytes, follow_symlinks, left_out, Counter() if not_read is None else not_read).run()
+
+
+def most_bytes(path: str | Path, max_bytes: int) -> int:
+    """The size above which a file is not read: documents may be larger than text, since little of them is text."""
+    return max(max_bytes, MOST_DOCUMENT_BYTES) if is_document(path) else max_bytes
 
 
 def _rules_above(folder: Path, top: Path) -> IgnoreRules | None:
@@ -90,12 +103,19 @@ class _Walk:
     """One walk through a folder: paths are plain strings here, since this runs for each file on every `index`."""
 
     def __init__(
-        self, root: str, rules: IgnoreRules | None, max_bytes: int, follow_symlinks: bool, left_out: Path | None
+        self,
+        root: str,
+        rules: IgnoreRules | None,
+        max_bytes: int,
+        follow_symlinks: bool,
+        left_out: Path | None,
+        not_read: Counter[str],
     ) -> None:
         self.real_root = os.path.realpath(root)
         self.max_bytes = max_bytes
         self.follow_symlinks = follow_symlinks
         self.left_out = os.fspath(left_out) if left_out else None
+        self.not_read = not_read
         self.folders: list[tuple[str, IgnoreRules | None]] = [(root, rules)]
         self.links: deque[tuple[str, IgnoreRules | None]] = deque()
         self.seen: set[tuple[int, int]] = set()
@@ -119,10 +139,11 @@ class _Walk:
         if any(entry.name in IGNORE_FILES for entry in entries):
             rules, problems = IgnoreRules.read(folder, rules)
             yield from problems
+        suffixes = NOTE_SUFFIXES if holds_parts_of_page(folder) else READ_SUFFIXES
         subfolders = []
         for entry in entries:
             name = entry.name
-            is_note = name.lower().endswith(NOTE_SUFFIXES)
+            is_note = name.lower().endswith(suffixes)
             is_link = entry.is_symlink()
             is_folder = not is_link and entry.is_dir(follow_symlinks=False)
             if name.startswith(".") or not (is_note or is_link or is_folder):
@@ -146,20 +167,24 @@ class _Walk:
             yield from _unreachable(entry.path, error)
             return
         self.seen.add((status.st_dev, status.st_ino))
-        yield self._judge(entry.path, status)
+        yield from self._judge(entry.path, status)
 
-    def _judge(self, path: str, status: os.stat_result) -> NoteFile | Skipped:
-        if not stat.S_ISREG(status.st_mode):
-            return Skipped(path, "special file", by_rule=True)
-        if status.st_size > self.max_bytes:
-            reason = f"too large ({status.st_size:,} bytes, the limit is {self.max_bytes:,})"
-            return Skipped(path, reason, by_rule=True)
-        if not os.access(path, os.R_OK):
-            return Skipped(path, "permission denied", for_now=True)
-        return NoteFile(Path(path), status.st_size, status.st_mtime_ns)
+    def _judge(self, path: str, status: os.stat_result) -> Iterator[NoteFile | Skipped]:
+        limit = most_bytes(path, self.max_bytes)
+        if is_document(path) and not has_reader(path):
+            self.not_read[kind_of(path)] += 1
+        elif not stat.S_ISREG(status.st_mode):
+            yield Skipped(path, "special file", by_rule=True)
+        elif status.st_size > limit:
+            reason = f"too large ({status.st_size:,} bytes, the limit is {limit:,})"
+            yield Skipped(path, reason, by_rule=True)
+        elif not os.access(path, os.R_OK):
+            yield Skipped(path, "permission denied", for_now=True)
+        else:
+            yield NoteFile(Path(path), status.st_size, status.st_mtime_ns)
 
     def _visit_link(self, path: str, rules: IgnoreRules | None) -> Iterator[NoteFile | Skipped]:
-        is_note = path.lower().endswith(NOTE_SUFFIXES)
+        is_note = path.lower().endswith(READ_SUFFIXES)
         try:
             status = os.stat(path)  # noqa: PTH116
         except FileNotFoundError:
@@ -184,7 +209,13 @@ class _Walk:
                 self.folders.append((path, rules))
         else:
             self.seen.add((status.st_dev, status.st_ino))
-            yield self._judge(path, status)
+            yield from self._judge(path, status)
+
+
+def holds_parts_of_page(folder: str) -> bool:
+    """Whether a folder is what a browser has saved beside a web page."""
+    page = folder.removesuffix(_PARTS_OF_PAGE)
+    return page != folder and any(os.path.isfile(page + suffix) for suffix in (".html", ".htm"))  # noqa: PTH113
 
 
 def _is_within(path: str, folder: str) -> bool:

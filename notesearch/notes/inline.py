@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from urllib.parse import unquote
 
+from notesearch.documents import DOCUMENT_SUFFIXES
 from notesearch.notes.files import NOTE_SUFFIXES
 from notesearch.notes.structure import MAX_TITLE_CHARS, one_line
 from notesearch.records import Link
@@ -139,7 +140,7 @@ def relative_target(written: str) -> str:
     if len(written) > _MAX_TARGET_CHARS or _SCHEME.match(written) or written.startswith("/") or _HIDDEN in written:
         return ""
     target = unquote(written.partition("#")[0].partition("?")[0])
-    return target if target.lower().endswith(NOTE_SUFFIXES) else ""
+    return target if target.lower().endswith(NOTE_SUFFIXES + DOCUMENT_SUFFIXES) else ""
 
 
 def heading_words(markdown: str) -> str:

@@ -163,7 +163,7 @@ def _headings(notes: Sequence[_PartedNote]) -> Iterator[KnownItem]:
 
 def _links(notes: Sequence[_PartedNote]) -> Iterator[KnownItem]:
     numbers = {parted.note.path: number for number, parted in enumerate(notes)}
-    resolver = LinkResolver(numbers)
+    resolver = LinkResolver(numbers, {name: parted.note.path for parted in notes for name in parted.note.ids})
     for number, parted in enumerate(notes):
         path = parted.note.path
         for link in parted.note.links:

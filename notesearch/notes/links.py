@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 
 from notesearch.notes.files import NOTE_SUFFIXES
 from notesearch.records import LinkKind
@@ -15,10 +16,12 @@ class LinkResolver:
 
     Args:
         paths: Absolute paths of the notes.
+        ids: The ids by which links may call them.
     """
 
-    def __init__(self, paths: Iterable[Path]) -> None:
+    def __init__(self, paths: Iterable[Path], ids: Mapping[str, Path] = MappingProxyType({})) -> None:
         self._paths = set(paths)
+        self._ids = ids
         self._by_name: dict[str, list[Path]] = {}
         for path in sorted(self._paths, key=lambda path: (len(path.parts), path)):
             self._by_name.setdefault(_name(path.name), []).append(path)
@@ -35,6 +38,8 @@ class LinkResolver:
             A path, or `None` where the link leads to no note. Where several notes have a wikilink's name, it is the one
             beside the source, else the one that is least deep in folders, as in Obsidian.
         """
+        if kind == "id":
+            return self._ids.get(target)
         if kind == "relative":
             path = Path(os.path.normpath(source.parent / target))
             return path if path in self._paths else None

@@ -18,7 +18,8 @@ _NOTHING = ("", "~", "null", "none")
 _NAME_DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?!\d)")
 _DATE = re.compile(
     r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})"
-    r"(?:[Tt ,]*(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,]\d+)?)?[ ]*(Z|UTC|GMT|[+-]\d{1,2}(?::?\d{2})?)?)?"
+    r"(?:[Tt ,]*(?:[^\W\d]{2,10}\.?[ ]+)?(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,]\d+)?)?"
+    r"[ ]*(Z|UTC|GMT|[+-]\d{1,2}(?::?\d{2})?)?)?"
 )
 
 
@@ -84,7 +85,7 @@ def date_of(values: Mapping[str, Any], path: Path) -> tuple[datetime | None, str
 
 
 def _parse_date(written: str) -> datetime:
-    """Read a date as ISO 8601, YAML and Org write it: `2024-02-03`, `2024/2/3 4:05`, `<2024-02-03 Sat>`."""
+    """Read a date as ISO 8601, YAML and Org write it: `2024-02-03`, `2024/2/3 4:05`, `<2024-02-03 Sat 4:05>`."""
     words = written.strip().strip("<>[]")
     try:
         return datetime.fromisoformat(words)

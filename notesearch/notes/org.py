@@ -1,4 +1,4 @@
-"""Headings, code, tags and links of an Org note."""
+"""Headings, code, tags and links of an Org note; what it says of itself is in `org_metadata`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from notesearch.records import Link
 
 # Deeper headings count as this deep: heading paths stay short.
 _MAX_LEVEL = 9
-_KEYWORD = re.compile(r"#\+(\w{1,40}):(.*)")
 _CODE_BLOCK = re.compile(r"[ \t]*#\+(begin|end)_(src|example)\b", re.IGNORECASE)
 _TASK_STATE = re.compile(r"(?:TODO|DONE|NEXT|WAITING|CANCELLED)[ \t]+")
 _PRIORITY = re.compile(r"\[#[A-Z0-9]\][ \t]*")
@@ -43,19 +42,6 @@ def org_ranges(table: LineTable, first_line: int) -> Iterator[LineRange]:
             yield LineRange(index, index + 1, "heading", 1, one_line(line[8:]))
 
 
-def org_keywords(table: LineTable, first_line: int) -> dict[str, str]:
-    """The `#+key: value` lines, keys in lower case; the first of a kind counts."""
-    found: dict[str, str] = {}
-    for index in range(first_line, len(table)):
-        match = _KEYWORD.match(table.line(index))
-        if match:
-            found.setdefault(match[1].lower(), match[2].strip())
-    # `#+title:` is read as a heading; `#+tags:` lists the tags that one may use, not those of the note.
-    for key in ("title", "tags"):
-        found.pop(key, None)
-    return found
-
-
 def org_hashtags(text: str) -> list[str]:
     """The hashtags of a block, without the `[#A]` of a heading's priority."""
     return list(hashtags(_PRIORITY.sub("", text)))
@@ -68,12 +54,12 @@ def org_heading_tags(line: str) -> list[str]:
 
 
 def split_org_tags(written: str) -> list[str]:
-    """The tags of `:a:b:`."""
+    """The tags of `:a:b:`, or of `a b`."""
     return [tag for tag in written.replace(" ", ":").split(":") if tag]
 
 
 def org_links(text: str, offset: int = 0) -> list[Link]:
-    """The links to other notes in a block, `[[file:other.org][words]]` and `[[Name]]`.
+    """The links to other notes in a block, `[[file:other.org][words]]`, `[[id:…][words]]` and `[[Name]]`.
 
     Args:
         text: The block.
@@ -87,6 +73,8 @@ def org_links(text: str, offset: int = 0) -> list[Link]:
         start, end = offset + match.start(), offset + match.end()
         if target:
             found.append(Link(target, anchor or target, "relative", start, end))
+        elif written.startswith("id:") and written[3:]:
+            found.append(Link(written[3:], anchor, "id", start, end))
         elif not (match[1].startswith(("file:", "*", "#", "/", ".")) or _EXTERNAL.match(written)):
             found.append(Link(written, anchor or written, "wiki", start, end))
     return found

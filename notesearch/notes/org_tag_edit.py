@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from notesearch.errors import NoteNotWritable
 from notesearch.notes.lines import LineTable
+from notesearch.notes.org import org_ranges
 from notesearch.notes.text_edit import TextEdit, newline_above, newline_of
 
 _TAG = re.compile(r"[\w@#%]+")
@@ -38,8 +39,9 @@ def org_tag_edit(text: str, tags: Sequence[str]) -> TextEdit:
         if not _TAG.fullmatch(tag):
             raise NoteNotWritable(f"an Org tag holds only letters, digits, _, @, # and %, not {tag!r}")
     table = LineTable(text)
+    code = {index for lines in org_ranges(table, 0) if lines.kind == "code" for index in range(lines.first, lines.end)}
     for index in range(len(table)):
-        if found := _FILE_TAGS.match(table.line(index)):
+        if index not in code and (found := _FILE_TAGS.match(table.line(index))):
             written = found[1].rstrip()
             place = table.starts[index] + found.start(1) + len(written)
             return TextEdit(place, place, _more(written, tags))

@@ -11,21 +11,35 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from notesearch.documents import DOCUMENTS_VERSION, HOW_TO_READ, has_reader, is_document, kind_of
 from notesearch.errors import NoteUnreadable
 from notesearch.notes.decode import decode
 from notesearch.notes.files import NoteFile
 from notesearch.notes.front_matter import parse_front_matter
-from notesearch.notes.inline import hashtags, hide_code, note_links
+from notesearch.notes.inline import hashtags, hide_code, note_links, relative_target
 from notesearch.notes.lines import LineTable
 from notesearch.notes.markdown import markdown_ranges
 from notesearch.notes.metadata import date_of, title_of, unique_tags, written_tags
-from notesearch.notes.org import org_hashtags, org_heading_tags, org_keywords, org_links, org_ranges, split_org_tags
+from notesearch.notes.org import org_hashtags, org_heading_tags, org_links, org_ranges, split_org_tags
+from notesearch.notes.org_metadata import OrgMetadata, read_org_metadata
 from notesearch.notes.rst import rst_ranges
 from notesearch.notes.structure import LineRange, assemble
 from notesearch.records import Block, Link, Note
 
 # Other suffixes are plain text, which has paragraphs only.
 _RANGES = {".md": markdown_ranges, ".markdown": markdown_ranges, ".org": org_ranges, ".rst": rst_ranges}
+# Raised when notes of a format are read in another way than before: they are read again then, and no others.
+_READER_VERSIONS = {".org": 1}
+
+
+def reader_version(path: Path) -> int:
+    """The version of what reads a note."""
+    return DOCUMENTS_VERSION if is_document(path) else _READER_VERSIONS.get(path.suffix.lower(), 0)
+
+
+def lines_are_of_file(path: Path) -> bool:
+    """Whether the lines of a note are those of its file; the file of a document has none, or others."""
+    return not is_document(path)
 
 
 def read_bytes(file: NoteFile) -> bytes:
@@ -54,15 +68,42 @@ def note_from_bytes(file: NoteFile, data: bytes) -> Note:
     """Make a note of the content of a file.
 
     Raises:
-        NoteUnreadable: The content is binary; the message is a short reason.
+        NoteUnreadable: The content is binary, or a document that cannot be read; the message is a short reason.
     """
-    text, problem = decode(data)
     try:
         modified = datetime.fromtimestamp(file.mtime_ns / 1e9)
     except (ValueError, OverflowError, OSError):  # a file system can hold times that a calendar cannot
         modified = datetime.fromtimestamp(0)
+    if is_document(file.path):
+        return _document_note(file.path, data, modified)
+    text, problem = decode(data)
     note = parse_note(file.path, text, modified)
     return replace(note, problems=(problem, *note.problems)) if problem else note
+
+
+def _document_note(path: Path, data: bytes, modified: datetime) -> Note:
+    if not has_reader(path):
+        raise NoteUnreadable(f"{kind_of(path)} is not read without {HOW_TO_READ}", by_rule=True)
+    from notesearch.documents.converter import convert
+
+    document = convert(path.name, data)
+    # The outline of a PDF names its sections, the first of which is no title.
+    title, source = title_of({"title": document.title}, () if document.page_starts else document.blocks, path)
+    when, _ = date_of({"date": document.date}, path)
+    links = [replace(link, target=relative_target(link.target)) for link in document.links]
+    # It has no tags: its keywords and hashtags are those of whoever wrote it, not of whoever keeps it.
+    return Note(
+        path=path,
+        title=title,
+        title_source=source,
+        text=document.text,
+        blocks=document.blocks,
+        tags=(),
+        links=tuple(link for link in links if link.target),
+        date=when or modified,
+        problems=document.problems,
+        page_starts=document.page_starts,
+    )
 
 
 def read_note(file: NoteFile) -> Note:
@@ -75,7 +116,8 @@ def read_note(file: NoteFile) -> Note:
         The note.
 
     Raises:
-        NoteUnreadable: The file is gone, may not be read, or is binary; the message is a short reason.
+        NoteUnreadable: The file is gone, may not be read, is binary, or a document that cannot be read; the message is
+            a short reason.
     """
     return note_from_bytes(file, read_bytes(file))
 
@@ -84,7 +126,7 @@ def parse_note(path: Path, text: str, modified: datetime) -> Note:
     """Make a note of the text of a file.
 
     Args:
-        path: The file; its suffix says in which format the text is.
+        path: The file; its suffix says in which format the text is. Not that of a document.
         text: The decoded file, without a byte order mark.
         modified: Last change of the file, naive local time.
 
@@ -99,11 +141,20 @@ def parse_note(path: Path, text: str, modified: datetime) -> Note:
     if front_matter.end > front_matter.body_start:
         # Front matter that cannot be read is text to be found, but its lines are no headings.
         ranges = chain([LineRange(0, body_line, "paragraph")], ranges)
-    blocks = assemble(table, ranges, table.first_line_from(front_matter.body_start))
+    first_line = table.first_line_from(front_matter.body_start)
+    org = OrgMetadata()
+    if suffix == ".org":
+        marked = list(ranges)
+        org = read_org_metadata(table, body_line, marked)
+        ranges = iter(sorted([*marked, *org.hidden]))
+    blocks = assemble(table, ranges, first_line)
+    if org.hidden and not blocks:
+        # A note that says nothing else is found by what it says of itself.
+        org.hidden, blocks = [], assemble(table, (), first_line)
     tags, links = _org_inline(text, blocks) if suffix == ".org" else _inline(text, blocks)
     values: dict[str, Any] = {}
     if suffix == ".org":
-        values = dict(org_keywords(table, body_line))
+        values = dict(org.values)
         tags = [*split_org_tags(values.pop("filetags", "")), *tags]
     values |= {str(key).lower(): value for key, value in front_matter.data.items()}
     title, source = title_of(values, blocks, path)
@@ -122,6 +173,8 @@ def parse_note(path: Path, text: str, modified: datetime) -> Note:
         links=tuple(links),
         date=when or modified,
         problems=tuple(line for line in (front_matter.problem, problem) if line),
+        hidden=tuple((table.starts[lines.first], table.ends[lines.end - 1]) for lines in org.hidden),
+        ids=tuple(org.ids),
     )
 
 

@@ -7,7 +7,7 @@ lines.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from notesearch.notes.lines import LineTable
 from notesearch.records import Block, BlockKind
@@ -18,11 +18,11 @@ MAX_TITLE_CHARS = 300
 
 
 class LineRange(NamedTuple):
-    """Lines `first` (inclusive, from 0) to `end` (exclusive) that form one block."""
+    """Lines `first` (inclusive, from 0) to `end` (exclusive) that form one block, or are hidden and form none."""
 
     first: int
     end: int
-    kind: BlockKind
+    kind: BlockKind | Literal["hidden"]
     level: int = 0
     title: str = ""
 
@@ -36,7 +36,7 @@ def assemble(table: LineTable, ranges: Iterable[LineRange], first_line: int) -> 
         first_line: Line on which the body begins.
 
     Returns:
-        Blocks that together hold every non-blank character from `first_line` on.
+        Blocks that together hold every non-blank character from `first_line` on that is not hidden.
     """
     blocks: list[Block] = []
     line = first_line
@@ -70,5 +70,5 @@ def _block(table: LineTable, marked: LineRange) -> Iterator[Block]:
         first += 1
     while first < end and not table.line(end - 1).strip():
         end -= 1
-    if first < end:
+    if first < end and marked.kind != "hidden":
         yield Block(marked.kind, table.starts[first], table.ends[end - 1], marked.level, marked.title)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from notesearch.documents import is_document, kind_of
 from notesearch.errors import NoteNotWritable, NoteUnreadable
 from notesearch.notes.decode import decode
 from notesearch.notes.front_matter import parse_front_matter
@@ -70,6 +72,8 @@ def plan_tag_edit(path: Path, data: bytes, tags: Sequence[str]) -> FileEdit | No
         NoteNotWritable: The tags cannot be written there, or not without touching something else; the message is a
             short reason.
     """
+    if is_document(path):
+        raise NoteNotWritable(f"tags are not written into {kind_of(path)} files")
     try:
         text, problem = decode(data)
     except NoteUnreadable as error:
@@ -174,20 +178,27 @@ def _all_but_tags(note: Note) -> tuple[object, ...]:
     for block in note.blocks:
         written = note.text[block.start : block.end]
         if is_org and block.kind != "code":
-            written = _without_org_tag_line(written)
+            written = _ORG_TAG_LINE.sub("", written, count=1).strip("\r\n")
         # The front matter is a block of a note that has nothing else.
         if written and block.start >= front_matter.end:
             blocks.append((block.kind, block.level, block.title, written))
-    body = note.text[front_matter.end :]
+    body = _without_org_tag_line(note, front_matter.end) if is_org else note.text[front_matter.end :]
     return (
         *(note.title, note.title_source, note.links, note.date, note.problems),
-        *(_without_org_tag_line(body) if is_org else body, blocks),
+        *(body, blocks),
         repr(values),  # TOML's `nan` is not equal to itself
     )
 
 
-def _without_org_tag_line(text: str) -> str:
-    return _ORG_TAG_LINE.sub("", text, count=1).strip("\r\n")
+def _without_org_tag_line(note: Note, start: int) -> str:
+    """The text from some place on without its first line of tags; one in code is none."""
+    code = [block for block in note.blocks if block.kind == "code"]
+    starts = [block.start for block in code]
+    for line in _ORG_TAG_LINE.finditer(note.text, start):
+        above = bisect_right(starts, line.start()) - 1
+        if above < 0 or line.start() >= code[above].end:
+            return (note.text[start : line.start()] + note.text[line.end() :]).strip("\r\n")
+    return note.text[start:].strip("\r\n")
 
 
 def _is_read_elsewhere(text: str, tags: Sequence[str]) -> bool:

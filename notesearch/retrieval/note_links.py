@@ -38,12 +38,14 @@ def find_linked_notes(
     links = reader.links()
     own = [(target, kind) for source, target, kind in links if source == note_id] if written is None else list(written)
     own_name = _rough_name(path)
-    others = [link for link in links if link[0] != note_id and _rough_name(link[1]) == own_name]
+    others = [link for link in links if link[0] != note_id and (link[2] == "id" or _rough_name(link[1]) == own_name)]
     paths = reader.paths()
+    called = reader.note_names() if any(kind == "id" for _, kind in [*own, *(link[1:] for link in others)]) else {}
     # All notes that could be meant, and no others: a resolver for all of them takes longer than the rest of a command.
     meant = {own_name, *(_rough_name(target) for target, _ in own)}
     ids = {Path(known): known_id for known_id, known in paths.items() if _rough_name(known) in meant}
-    resolver = LinkResolver({*ids, Path(path)})
+    ids |= {Path(paths[known_id]): known_id for known_id in called.values()}
+    resolver = LinkResolver({*ids, Path(path)}, {name: Path(paths[known_id]) for name, known_id in called.items()})
     to = {ids.get(found) for target, kind in own if (found := resolver.resolve(Path(path), target, kind))}
     back = {
         source for source, target, kind in others if resolver.resolve(Path(paths[source]), target, kind) == Path(path)

@@ -109,6 +109,8 @@ def show_passages(chosen: Sequence[ChosenPassage], find_evidence: FindEvidence |
                 contributions=found.contributions,
                 strengths=snippet.strengths,
                 evidence=evidence,
+                page=chunk.page or None,
+                end_page=chunk.end_page or None,
             )
         )
     return hits

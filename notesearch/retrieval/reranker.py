@@ -12,7 +12,7 @@ import numpy as np
 
 from notesearch.encoders import EncodedQuery, Encoder
 from notesearch.errors import NoteUnreadable
-from notesearch.notes import NO_TEXT, NoteFile, chunk_note, read_note
+from notesearch.notes import NO_TEXT, NoteFile, chunk_note, lines_are_of_file, most_bytes, read_note
 from notesearch.notes.lines import LineTable
 from notesearch.passages import passage_text
 from notesearch.records import Chunking, Evidence, Hit, Place, Skipped
@@ -151,7 +151,8 @@ class Reranker:
             except NoteUnreadable as error:
                 skipped.append(Skipped(str(path), error.message, error.for_now))
                 continue
-            lines = [place.line for place in own if place.line is not None]
+            # Another program that found a line in a document, a web page say, counts other lines.
+            lines = [place.line for place in own if place.line is not None and lines_are_of_file(path)]
             if len(lines) < len(own):
                 units.append(_Unit(note, chunks))
                 continue
@@ -192,12 +193,16 @@ class Reranker:
             raise NoteUnreadable((error.strerror or "cannot be read").lower()) from error
         if path.is_dir():
             raise NoteUnreadable("a folder; name the files in it")
-        if status.st_size > self._max_bytes:
-            raise NoteUnreadable(f"larger than {self._max_bytes:,} bytes")
+        if status.st_size > (limit := most_bytes(path, self._max_bytes)):
+            raise NoteUnreadable(f"larger than {limit:,} bytes")
         note = read_note(NoteFile(path, status.st_size, status.st_mtime_ns))
         chunks = chunk_note(note, self._encoder.token_starts, self._chunking) or (NO_TEXT,)
         stored = tuple(
-            StoredChunk(next(self._new_ids), 0, c.start, c.end, c.start_line, c.end_line, c.heading, c.text)
+            StoredChunk(
+                *(next(self._new_ids), 0, c.start, c.end, c.start_line, c.end_line, c.heading, c.text),
+                page=c.page,
+                end_page=c.end_page,
+            )
             for c in chunks
         )
         return StoredNote(0, str(path), note.title, note.date.isoformat(timespec="seconds"), note.tags), stored

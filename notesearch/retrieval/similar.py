@@ -60,6 +60,8 @@ class Meeting:
         hit_end_line: Its last line, inclusive.
         hit_heading: Its heading path.
         cosine: Of the two passages' embeddings.
+        page: The page that the first passage begins on; `None` where there are no pages.
+        hit_page: The page that the other begins on.
     """
 
     start_line: int
@@ -70,6 +72,8 @@ class Meeting:
     hit_end_line: int
     hit_heading: str
     cosine: float
+    page: int | None = None
+    hit_page: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +209,8 @@ def _hit(rank: int, source: SourceNote, found: _Found, weights: WordWeights) -> 
         ),
         shared_tags=_shared_tags(source.note, found.note),
         links=_directions(source.linked, found.note.id),
+        page=shown.page or None,
+        end_page=shown.end_page or None,
     )
 
 
@@ -217,6 +223,8 @@ def _meeting(own: StoredChunk, other: StoredChunk, cosine: float, weights: WordW
         hit_start_line=other.start_line,
         hit_end_line=other.end_line,
         hit_heading=other.heading,
+        page=own.page or None,
+        hit_page=other.page or None,
         cosine=round(cosine, 4),
     )
 

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from notesearch.documents import DOCUMENT_SUFFIXES, HOW_TO_READ, has_reader, is_document, kind_of
 from notesearch.errors import UsageError
-from notesearch.notes import NOTE_SUFFIXES
+from notesearch.notes import NOTE_SUFFIXES, most_bytes
+from notesearch.notes.files import holds_parts_of_page
 from notesearch.notes.ignore import IGNORE_FILES, IgnoreRules
 from notesearch.settings import Settings
 from notesearch.storage.survey import IndexSurvey, NoteSurvey, StoredFile
@@ -98,8 +100,17 @@ def _answer_of_file(settings: Settings, path: Path, folder: Path, skipped: dict[
     parts = path.relative_to(folder).parts
     if hidden := next((part for part in parts if part.startswith(".")), None):
         return Answer(str(path), "hidden", f"hidden files and folders are left out ({hidden})", "Rename it.")
-    if not path.name.lower().endswith(NOTE_SUFFIXES):
-        return Answer(str(path), "no note", f"only {', '.join(NOTE_SUFFIXES)} are read", "Give it such a suffix.")
+    if not path.name.lower().endswith(NOTE_SUFFIXES + DOCUMENT_SUFFIXES):
+        readable = ", ".join([*NOTE_SUFFIXES, *filter(has_reader, DOCUMENT_SUFFIXES)])
+        return Answer(str(path), "no note", f"only {readable} are read", "Give it such a suffix.")
+    if is_document(path) and not has_reader(path):
+        return Answer(
+            str(path), "no note", f"what reads {kind_of(path)} is not installed", f"Install it: {HOW_TO_READ}"
+        )
+    if is_document(path) and holds_parts_of_page(str(path.parent)):
+        return Answer(
+            str(path), "no note", "it is a part of the web page saved beside its folder", "Move it elsewhere."
+        )
     if rule := _excluding_rule(path, folder):
         return Answer(str(path), "ignored", f"excluded by {rule}", "Take that line out, or add one with `!` after it.")
     for place in (path, *path.parents):
@@ -107,8 +118,9 @@ def _answer_of_file(settings: Settings, path: Path, folder: Path, skipped: dict[
             what = "it" if place == path else str(place)
             return Answer(str(path), "skipped", f"the last run of index left {what} out: {reason}")
     status = path.lstat()
-    if stat.S_ISREG(status.st_mode) and status.st_size > settings.max_file_bytes:
-        limit = f"{status.st_size:,} bytes; the limit is {settings.max_file_bytes:,}"
+    most = most_bytes(path, settings.max_file_bytes)
+    if stat.S_ISREG(status.st_mode) and status.st_size > most:
+        limit = f"{status.st_size:,} bytes; the limit is {most:,}"
         return Answer(str(path), "skipped", f"it is too large ({limit})", "Raise the limit: --max-file-bytes")
     return Answer(str(path), "new", "it is new since the index was last brought in step", _AGAIN)
 

@@ -34,6 +34,7 @@ _OWNERS = {
     "notes": "id",
     "tags": "note_id",
     "links": "note_id",
+    "names": "note_id",
     "chunks": "note_id",
     "embeddings": _NOTE_OF_CHUNK,
     "token_codes": _NOTE_OF_CHUNK,

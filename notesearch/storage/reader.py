@@ -71,6 +71,8 @@ class StoredChunk:
     end_line: int
     heading: str
     text: str
+    page: int = 0
+    end_page: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ class StoredNote:
 
 
 _TAGS_OF_NOTE = "SELECT 1 FROM tags WHERE note_id = notes.id"
-_CHUNK_COLUMNS = "id, note_id, start, end, start_line, end_line, heading, text"
+_CHUNK_COLUMNS = "id, note_id, start, end, start_line, end_line, heading, text, page, end_page"
 
 
 class IndexReader:
@@ -259,6 +261,10 @@ class IndexReader:
     def links(self) -> list[tuple[int, str, LinkKind]]:
         """All links as written: ids of their notes, targets and kinds; see `records.Link`."""
         return self._query("SELECT note_id, target, kind FROM links ORDER BY note_id, position")
+
+    def note_names(self) -> dict[str, int]:
+        """Maps the ids by which links may call notes to the ids that the notes have here."""
+        return dict(self._query("SELECT name, note_id FROM names ORDER BY note_id DESC"))
 
     def synced(self) -> dict[str, datetime]:
         """Maps the paths of folders to when they were last brought in step, UTC; one that never was is missing."""

@@ -17,7 +17,7 @@ from notesearch.storage.reader import Fingerprint, read_fingerprint
 from notesearch.storage.vector_file import vector_file
 
 # A note's path as it stands in a page, whatever stands around it.
-_NOTE_PATH = re.compile(rb"/[^\x00-\x1f]{1,300}?\.(?:md|markdown|txt|org|rst)", re.IGNORECASE)
+_NOTE_PATH = re.compile(rb"/[^\x00-\x1f]{1,300}?\.(?:md|markdown|txt|org|rst|pdf|docx|html?|epub)", re.IGNORECASE)
 
 # What reading damaged pages raises; the second where SQLite quotes them in its message.
 _UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
@@ -54,7 +54,7 @@ def remove_rows(index_dir: Path, note_ids: Iterable[int]) -> None:
             connection.executemany("DELETE FROM notes WHERE id = ?", [[note_id] for note_id in note_ids])
             for table in ("notes", "skipped"):
                 connection.execute(f"DELETE FROM {table} WHERE folder_id NOT IN (SELECT id FROM folders)")
-            for table in ("tags", "links", "chunks"):
+            for table in ("tags", "links", "names", "chunks"):
                 connection.execute(f"DELETE FROM {table} WHERE note_id NOT IN (SELECT id FROM notes)")
             for table in ("embeddings", "token_codes"):
                 connection.execute(f"DELETE FROM {table} WHERE chunk_id NOT IN (SELECT id FROM chunks)")

@@ -139,10 +139,36 @@ def _add_token_codes_and_pack_vectors(connection: sqlite3.Connection) -> None:
         last_id = ids[-1]
 
 
+_PAGES_AND_READERS = (
+    # The version of the reader that a note was read by: where that is another now, the note is read again.
+    "ALTER TABLE notes ADD COLUMN reader INTEGER NOT NULL DEFAULT 0",
+    # 0 where there are no pages.
+    "ALTER TABLE chunks ADD COLUMN page INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE chunks ADD COLUMN end_page INTEGER NOT NULL DEFAULT 0",
+    # Of a file that was read in vain, so that it is not read again as it is; -1 for other things.
+    "ALTER TABLE skipped ADD COLUMN size INTEGER NOT NULL DEFAULT -1",
+    "ALTER TABLE skipped ADD COLUMN mtime_ns INTEGER NOT NULL DEFAULT -1",
+    "ALTER TABLE skipped ADD COLUMN reader INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE skipped ADD COLUMN by_rule INTEGER NOT NULL DEFAULT 0",
+    # By which links may call a note beside its file's name.
+    """CREATE TABLE names (
+        note_id INTEGER NOT NULL REFERENCES notes (id),
+        name TEXT NOT NULL,
+        PRIMARY KEY (note_id, name)
+    ) WITHOUT ROWID""",
+)
+
+
+def _add_pages_and_readers(connection: sqlite3.Connection) -> None:
+    for statement in _PAGES_AND_READERS:
+        connection.execute(statement)
+
+
 # Step i brings a database from schema i to schema i + 1. Released steps are never edited.
 _STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _create_first_schema,
     _add_token_codes_and_pack_vectors,
+    _add_pages_and_readers,
 )
 SCHEMA_VERSION = len(_STEPS)
 

@@ -31,7 +31,7 @@ from notesearch.storage.reader import (
     read_vectors,
 )
 from notesearch.storage.vector_file import build_vector_file, extend_vector_file, is_sound, vector_file
-from notesearch.storage.written import ChunkWithoutCodes, EncodedChunk, EncodedNote, KnownNote
+from notesearch.storage.written import ChunkWithoutCodes, EncodedChunk, EncodedNote, KnownNote, UnreadFile
 
 # Up to here a one-shot search scans SQLite in less than 40 ms, and the file would cost four times the notes' text.
 _LEAST_CHUNKS_FOR_VECTOR_FILE = 30_000
@@ -145,8 +145,18 @@ class IndexWriter:
 
     def known_notes(self, folder_id: int) -> dict[str, KnownNote]:
         """Maps the paths of a folder's notes to what tells whether they have changed."""
-        rows = self._query("SELECT path, id, size, mtime_ns, content_hash FROM notes WHERE folder_id = ?", [folder_id])
+        columns = "path, id, size, mtime_ns, content_hash, reader"
+        rows = self._query(f"SELECT {columns} FROM notes WHERE folder_id = ?", [folder_id])
         return {row[0]: KnownNote(*row[1:]) for row in rows}
+
+    def unread_files(self, folder_id: int) -> dict[str, UnreadFile]:
+        """Maps the paths of a folder's files that were read in vain to what tells whether they have changed."""
+        columns = "path, reason, by_rule, size, mtime_ns, reader"
+        rows = self._query(f"SELECT {columns} FROM skipped WHERE folder_id = ? AND size >= 0", [folder_id])
+        return {
+            path: UnreadFile(Skipped(path, reason, by_rule=bool(by_rule)), *stamp)
+            for path, reason, by_rule, *stamp in rows
+        }
 
     def known_passages(self, passage_hashes: Iterable[bytes]) -> dict[bytes, tuple[bytes, bytes]]:
         """Finds passages that the index holds already, by hash; their vectors and codes as in `EncodedChunk`."""
@@ -184,6 +194,7 @@ class IndexWriter:
             "mtime_ns": encoded.mtime_ns,
             "content_hash": encoded.content_hash,
             "problems": "\n".join(note.problems),
+            "reader": encoded.reader,
         }
         if known_id is None:
             marks = ", ".join(f":{name}" for name in values)
@@ -204,7 +215,7 @@ class IndexWriter:
         for note_id in note_ids:
             self._forget_words(note_id)
             self._remove_chunks(self._chunk_ids(note_id))
-            for table in ("tags", "links"):
+            for table in ("tags", "links", "names"):
                 self._execute(f"DELETE FROM {table} WHERE note_id = ?", [note_id])
             self._execute("DELETE FROM notes WHERE id = ?", [note_id])
 
@@ -218,7 +229,16 @@ class IndexWriter:
     def add_skipped(self, folder_id: int, skipped: Iterable[Skipped]) -> None:
         """Records what a folder holds that could not be indexed."""
         self._connection.executemany(
-            "INSERT INTO skipped VALUES (?, ?, ?)", [(folder_id, entry.path, entry.reason) for entry in skipped]
+            "INSERT INTO skipped (folder_id, path, reason, by_rule) VALUES (?, ?, ?, ?)",
+            [(folder_id, *_told(entry)) for entry in skipped],
+        )
+
+    def add_unread(self, folder_id: int, files: Iterable[UnreadFile]) -> None:
+        """Records what a folder holds that was read in vain, so that it is not read again as it is."""
+        columns = "folder_id, path, reason, by_rule, size, mtime_ns, reader"
+        self._connection.executemany(
+            f"INSERT INTO skipped ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [(folder_id, *_told(file.skipped), file.size, file.mtime_ns, file.reader) for file in files],
         )
 
     def counts(self) -> tuple[int, int]:
@@ -279,8 +299,9 @@ class IndexWriter:
         delete_file(path)
 
     def _write_tags_and_links(self, note_id: int, note: Note) -> None:
-        for table in ("tags", "links"):
+        for table in ("tags", "links", "names"):
             self._execute(f"DELETE FROM {table} WHERE note_id = ?", [note_id])
+        self._connection.executemany("INSERT INTO names VALUES (?, ?)", [(note_id, name) for name in set(note.ids)])
         self._connection.executemany(
             "INSERT INTO tags VALUES (?, ?, ?, ?)",
             [(note_id, position, tag, tag.casefold()) for position, tag in enumerate(note.tags)],
@@ -297,18 +318,19 @@ class IndexWriter:
         for position, encoded in enumerate(chunks):
             chunk = encoded.chunk
             place = [position, chunk.start, chunk.end, chunk.start_line, chunk.end_line, chunk.heading, chunk.text]
+            place += [chunk.page, chunk.end_page]
             if same := kept.get(encoded.passage_hash):
                 self._execute(
                     """UPDATE chunks SET position = ?, start = ?, end = ?, start_line = ?, end_line = ?, heading = ?,
-                       text = ? WHERE id = ?""",
+                       text = ?, page = ?, end_page = ? WHERE id = ?""",
                     [*place, chunk_id := same.pop()],
                 )
                 # An index made by an older notesearch lacks them.
                 self._execute("INSERT OR IGNORE INTO token_codes VALUES (?, ?)", [chunk_id, encoded.codes])
                 continue
             cursor = self._execute(
-                """INSERT INTO chunks (position, start, end, start_line, end_line, heading, text, note_id, passage_hash)
-                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+                """INSERT INTO chunks (position, start, end, start_line, end_line, heading, text, page, end_page,
+                   note_id, passage_hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
                 [*place, note_id, encoded.passage_hash],
             )
             self._execute("INSERT INTO embeddings VALUES (?, ?)", [cursor.lastrowid, encoded.vector])
@@ -353,3 +375,7 @@ class IndexWriter:
 
 def _stored(date: datetime) -> str:
     return date.isoformat(timespec="seconds")
+
+
+def _told(skipped: Skipped) -> tuple[str, str, bool]:
+    return skipped.path, skipped.reason, skipped.by_rule

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from notesearch.records import Chunk, Note
+from notesearch.records import Chunk, Note, Skipped
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +15,24 @@ class KnownNote:
     size: int
     mtime_ns: int
     content_hash: bytes
+    reader: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadFile:
+    """A file that was read in vain.
+
+    Attributes:
+        skipped: What was said of it.
+        size: Of the file, in bytes.
+        mtime_ns: Of the file.
+        reader: The version of the reader that could not read it.
+    """
+
+    skipped: Skipped
+    size: int
+    mtime_ns: int
+    reader: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +72,7 @@ class EncodedNote:
         mtime_ns: Of its file.
         content_hash: Of its file.
         chunks: In order.
+        reader: The version of the reader that it was read by.
     """
 
     note: Note
@@ -61,3 +80,4 @@ class EncodedNote:
     mtime_ns: int
     content_hash: bytes
     chunks: tuple[EncodedChunk, ...]
+    reader: int = 0

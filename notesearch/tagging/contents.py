@@ -12,7 +12,7 @@ import numpy as np
 
 from notesearch.encoders import Encoder
 from notesearch.errors import NoteUnreadable
-from notesearch.notes import NO_TEXT, NoteFile, chunk_note, parse_note, read_note, without_tags
+from notesearch.notes import NO_TEXT, NoteFile, chunk_note, most_bytes, parse_note, read_note, without_tags
 from notesearch.passages import passage_text
 from notesearch.records import Chunk, Chunking, Note
 from notesearch.storage import IndexReader, StoredChunk
@@ -120,8 +120,8 @@ class ContentReader:
         note_id = self._reader.unchanged_note(str(path), status.st_size, status.st_mtime_ns) if self._reader else None
         if note_id is not None:
             return replace(self.indexed([note_id])[0], stamp=(status.st_size, status.st_mtime_ns))
-        if status.st_size > self._max_bytes:
-            raise NoteUnreadable(f"larger than {self._max_bytes:,} bytes")
+        if status.st_size > (limit := most_bytes(path, self._max_bytes)):
+            raise NoteUnreadable(f"larger than {limit:,} bytes")
         note = read_note(NoteFile(path, status.st_size, status.st_mtime_ns))
         return replace(self._cut(note), stamp=(status.st_size, status.st_mtime_ns))
 

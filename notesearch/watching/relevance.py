@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from notesearch.notes import NOTE_SUFFIXES
+from notesearch.notes import READ_SUFFIXES
 from notesearch.notes.ignore import IGNORE_FILES, IgnoreRules
 
 _MOST_FOLDERS_KEPT = 20_000
@@ -47,7 +47,7 @@ class Relevance:
             return Path(root)
         # What is gone may have been a folder.
         is_folder = os.path.isdir(path)  # noqa: PTH112 - for each of thousands of changes
-        may_matter = name.lower().endswith(NOTE_SUFFIXES) or is_folder or not os.path.lexists(path)
+        may_matter = name.lower().endswith(READ_SUFFIXES) or is_folder or not os.path.lexists(path)
         if name.startswith(".") or not may_matter:
             return None
         rules = self._rules_in(folder, root)

@@ -49,7 +49,8 @@ def test_programs_get_all_formats(folder, run):
     assert (hit["rank"], hit["path"], hit["links"]) == (1, str(folder / "raft.md"), ["from"])
     assert hit["shared_tags"] == ["databases"]
     assert set(hit["meetings"][0]) == {
-        *("start_line", "end_line", "heading", "snippet", "hit_start_line", "hit_end_line", "hit_heading", "cosine")
+        *("start_line", "end_line", "heading", "snippet", "page"),
+        *("hit_start_line", "hit_end_line", "hit_heading", "hit_page", "cosine"),
     }
     (line,) = run("similar", folder / "cap.md", "-n", 1, "--jsonl").out.splitlines()
     assert json.loads(line) == hit

@@ -5,7 +5,7 @@ import pytest
 
 from notesearch.errors import UsageError
 from notesearch.evaluation.own_notes import choose_items, make_own_collection, read_notes
-from notesearch.notes import find_notes
+from notesearch.notes import NoteFile, find_notes, note_from_bytes
 from notesearch.records import Skipped
 
 WORDS = "amber birch cedar dune ember fjord grove heath islet jetty knoll lagoon".split()
@@ -154,3 +154,13 @@ def test_notes_that_cannot_be_read_are_named(tmp_path):
         ("b.md", "binary file"),
         ("c.md", "file disappeared"),
     ]
+
+
+def test_copies_of_documents_are_text(read, tmp_path):
+    notes, _ = read(vault())
+    body = "Seven eight nine ten eleven twelve."
+    page = NoteFile(tmp_path / "page.html", 0, 0)
+    document = note_from_bytes(page, f"<title>A page</title><h2>Of trees that stand</h2><p>{body}".encode())
+    collection = own_collection([*notes, document], [str(number) for number in range(14)], tmp_path / "copies")
+    (copy,) = [copy for copy, name in collection.document_ids.items() if name == "13"]
+    assert Path(copy).suffix == ".md" and body in (tmp_path / "copies" / copy).read_text()

@@ -1,6 +1,7 @@
 """The bytes of a file → a note, its chunks, and what is made of its text, in all formats."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from notesearch.errors import NoteUnreadable
@@ -30,10 +31,11 @@ def check(data: bytes) -> None:
     except NoteUnreadable as error:
         assert error.message == "binary file"
         return
-    _check_blocks(note)
+    seen = replace(note, text=_without_hidden(note))
+    _check_blocks(seen)
     _check_links(note)
     chunking = Chunking(8 + choice // 16, choice // 4 % 3)
-    _check_chunks(note, chunk_note(note, _words, chunking), chunking)
+    _check_chunks(seen, chunk_note(note, _words, chunking), chunking)
     without_tags(note.text, suffix)
     items = find_known_items([note])
     for item in items:
@@ -44,6 +46,16 @@ def check(data: bytes) -> None:
 
 def _words(text: str) -> list[int]:
     return [match.start() for match in _WORD.finditer(text)]
+
+
+def _without_hidden(note: Note) -> str:
+    """The text with spaces in the place of what is no text of the note; hidden spans are ordered and disjoint."""
+    text, end = note.text, 0
+    for start, next_end in note.hidden:
+        assert end <= start < next_end <= len(text)
+        end = next_end
+        text = text[:start] + "".join(char if char in "\r\n" else " " for char in text[start:end]) + text[end:]
+    return text
 
 
 def _check_blocks(note: Note) -> None:
@@ -63,7 +75,7 @@ def _check_blocks(note: Note) -> None:
 def _check_links(note: Note) -> None:
     for link in note.links:
         assert 0 <= link.start < link.end <= len(note.text)
-        assert link.target and link.anchor
+        assert link.target and (link.anchor or link.kind == "id")
         assert note.text[link.start] == "["
 
 

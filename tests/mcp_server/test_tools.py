@@ -372,3 +372,12 @@ def test_the_server_computes_on_one_core() -> None:
     with threadpool_limits(2, user_api="blas"):
         server_module._compute_on_one_core()
         assert {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"} == {1}
+
+
+def test_a_document_is_read_as_it_is_found(assistant: Assistant, settings: Settings, folder: Path) -> None:
+    (folder / "page.html").write_text("<title>Dosa</title><h1>Dosa</h1><p>Rice and urad, soaked.</p><p>Ferment it.</p>")
+    sync_index(settings, [folder])
+    hit = assistant.data("search", query="urad", mode="lexical")["hits"][0]
+    assert (hit["title"], hit["page"]) == ("Dosa", None)
+    read = assistant.data("read_note", path="page.html", start_line=hit["start_line"], end_line=hit["end_line"])
+    assert "Rice and urad, soaked." in read["text"] and "<" not in read["text"]

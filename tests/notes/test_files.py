@@ -220,3 +220,26 @@ def test_a_walk_imports_no_parser(tmp_path: Path) -> None:
     )
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert ran.stdout == "set()\n"
+
+
+def test_documents_are_notes_and_may_be_large(tmp_path: Path) -> None:
+    for name in ("a.pdf", "b.HTML", "c.docx", "d.epub", "e.htm", "f.md"):
+        (tmp_path / name).write_bytes(b"0123456789")
+    assert [entry.path.name for entry in find_notes(tmp_path, max_bytes=5) if isinstance(entry, NoteFile)] == [
+        *("a.pdf", "b.HTML", "c.docx", "d.epub", "e.htm"),
+    ]
+    with (tmp_path / "a.pdf").open("wb") as file:
+        file.truncate(50_000_001)
+    (skipped,) = [entry for entry in find_notes(tmp_path, max_bytes=10) if isinstance(entry, Skipped)]
+    assert skipped.reason == "too large (50,000,001 bytes, the limit is 50,000,000)" and skipped.by_rule
+    assert all(isinstance(entry, NoteFile) for entry in find_notes(tmp_path, max_bytes=60_000_000))
+
+
+def test_parts_of_a_saved_page_are_no_notes(tmp_path: Path) -> None:
+    for name in ("Page.html", "Page_files/frame.html", "Page_files/mine.md", "other_files/x.html", ".notesearchignore"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    names = {str(entry.path.relative_to(tmp_path)) for entry in find_notes(tmp_path, max_bytes=5)}
+    assert names == {"Page.html", "Page_files/mine.md", "other_files/x.html"}
+    (tmp_path / ".notesearchignore").write_text("*.html\n")
+    assert [entry.path.name for entry in find_notes(tmp_path, max_bytes=5)] == ["mine.md"]

@@ -208,18 +208,21 @@ def test_any_structure_is_a_note(pieces: list[str], newline: str, suffix: str) -
 
 
 def check_blocks(note: Note) -> None:
-    """Blocks are ordered, disjoint and not blank, and leave only blanks (and front matter) between them."""
+    """Blocks are ordered, disjoint and not blank, and leave only blanks, front matter and what is hidden."""
+    text = note.text
+    for start, end in note.hidden:
+        text = text[:start] + " " * (end - start) + text[end:]
     end = 0
     covered = ""
     for block in note.blocks:
-        assert end <= block.start < block.end and note.text[block.start : block.end].strip()
+        assert end <= block.start < block.end and text[block.start : block.end].strip()
         if end:
-            assert not note.text[end : block.start].strip()
+            assert not text[end : block.start].strip()
         end = block.end
-        covered += note.text[block.start : block.end]
-    assert not note.text[end:].strip() or not note.blocks
-    if not note.text.startswith(("---", "+++")):
-        assert "".join(covered.split()) == "".join(note.text.split())
+        covered += text[block.start : block.end]
+    assert not text[end:].strip() or not note.blocks
+    if not text.startswith(("---", "+++")):
+        assert "".join(covered.split()) == "".join(text.split())
 
 
 def test_read_a_file(tmp_path: Path) -> None:

@@ -461,7 +461,7 @@ def test_a_note_may_have_many_tags() -> None:
 
 def test_code_in_org_is_left_alone() -> None:
     data = b"#+begin_src org\n#+filetags: :a:\n#+end_src\n"
-    assert refusal(data, "new", name="a.org") == "something else than the tags would change"
+    assert tagged(data, "new", name="a.org") == b"#+filetags: :new:\n" + data
 
 
 def test_a_tag_that_a_list_in_another_key_would_hide() -> None:

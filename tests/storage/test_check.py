@@ -102,7 +102,7 @@ def test_tables_other_than_ours_are_noticed(written, statement, altered):
         ("DELETE FROM notes WHERE id = 2", {"chunks": 1}),
         ("DELETE FROM notes WHERE id = 1", {"chunks": 2, "tags": 1, "links": 1}),
         ("DELETE FROM chunks WHERE id = 3", {"embeddings": 1, "token_codes": 1}),
-        ("INSERT INTO skipped VALUES (9, 'x', 'y')", {"skipped": 1}),
+        ("INSERT INTO skipped (folder_id, path, reason) VALUES (9, 'x', 'y')", {"skipped": 1}),
     ],
 )
 def test_rows_that_refer_to_nothing_are_counted(written, statement, orphans):
@@ -115,8 +115,8 @@ def test_rows_that_refer_to_nothing_are_counted(written, statement, orphans):
     [
         ("UPDATE folders SET path = CAST(path AS BLOB)", "folders"),
         ("UPDATE folders SET path = CAST(x'2f76ff' AS TEXT)", "folders"),
-        ("INSERT INTO skipped VALUES (1, 'x', 5.5)", ""),  # made a text by the column
-        ("INSERT INTO skipped VALUES (1, 'x', x'00')", "skipped"),
+        ("INSERT INTO skipped (folder_id, path, reason) VALUES (1, 'x', 5.5)", ""),  # made a text by the column
+        ("INSERT INTO skipped (folder_id, path, reason) VALUES (1, 'x', x'00')", "skipped"),
         ("UPDATE meta SET value = CAST(x'7bff7d' AS TEXT)", "meta"),
     ],
 )

@@ -67,7 +67,7 @@ def test_notes_are_removed_with_all_that_is_theirs(written):
         "DELETE FROM notes WHERE id = 1",
         "DELETE FROM chunks WHERE id = 4",
         "DELETE FROM folders",
-        "INSERT INTO skipped VALUES (7, 'x', 'y')",
+        "INSERT INTO skipped (folder_id, path, reason) VALUES (7, 'x', 'y')",
         "INSERT INTO embeddings VALUES (70, x'00')",
         "INSERT INTO tags VALUES (70, 0, 'x', 'x')",
     ],

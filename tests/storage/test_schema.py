@@ -26,8 +26,8 @@ def test_an_empty_database_becomes_one_of_the_current_schema(database: sqlite3.C
     assert tables(database) >= set(expected.split())
 
 
-def test_the_schema_is_the_second() -> None:
-    assert SCHEMA_VERSION == 2
+def test_the_schema_is_the_third() -> None:
+    assert SCHEMA_VERSION == 3
 
 
 def test_a_current_database_is_not_touched(database: sqlite3.Connection) -> None:

@@ -26,7 +26,9 @@ def put(path: Path, text: str = "") -> str:
     return str(path)
 
 
-@pytest.mark.parametrize("name", ["a.md", "deep/er/A.MD", "a.txt", "b.org", "c.rst", "d.markdown", "v1.2/x.md"])
+@pytest.mark.parametrize(
+    "name", ["a.md", "deep/er/A.MD", "a.txt", "b.org", "c.rst", "d.markdown", "v1.2/x.md", "e.pdf", "f.HTML"]
+)
 def test_notes_matter_whether_they_are_there_or_not(root: Path, name: str) -> None:
     assert relevance(root).folder_of(str(root / name)) == root
     put(root / name)

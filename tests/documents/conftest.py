@@ -1,0 +1,21 @@
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from notesearch.notes import NoteFile, note_from_bytes
+from notesearch.records import Note
+
+Read = Callable[[str, bytes], Note]
+
+
+@pytest.fixture
+def read() -> Read:
+    """Reads a document as `index` does."""
+
+    def call(name: str, data: bytes) -> Note:
+        mtime_ns = int(datetime(2024, 1, 2).timestamp() * 1e9)
+        return note_from_bytes(NoteFile(Path("/notes") / name, len(data), mtime_ns), data)
+
+    return call
