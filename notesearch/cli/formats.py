@@ -148,7 +148,9 @@ def _lines_for_people(hit: Hit, colour: bool, width: int) -> Iterator[str]:
     heading = f" › {hit.heading}" if hit.heading else ""
     title = wrapped(harmless(hit.title + heading), width, number, indent)
     yield from (paint(line, "bold", colour=colour) for line in title)
-    more = f"  (+{hit.more_passages} more)" if hit.more_passages else ""
+    collection = getattr(hit, "collection", "")  # of a CollectionHit, whose import would cost every search
+    more = f"  in {collection}" if collection else ""
+    more += f"  (+{hit.more_passages} more)" if hit.more_passages else ""
     # A path is never broken over lines, so that it can be copied.
     yield (
         indent

@@ -3,12 +3,14 @@ import io
 import json
 import re
 import unicodedata
+from dataclasses import fields
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from notesearch.cli.formats import Format, format_hits, hit_as_dict
+from notesearch.collections_api import CollectionHit
 from notesearch.records import Evidence, Hit
 
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
@@ -202,6 +204,12 @@ def test_a_person_sees_title_heading_place_tags_and_snippet():
         "    Consistency or availability.\n"
         "\n"
     )
+
+
+def test_a_hit_in_a_collection_says_in_which():
+    values = {field.name: getattr(hit(), field.name) for field in fields(Hit)}
+    shown = formatted(Format.HUMAN, CollectionHit(**values, collection="work"), width=80)
+    assert "    /notes/cap.md:3-9  in work  (+2 more)\n" in shown
 
 
 def test_what_is_not_there_takes_no_line():
