@@ -182,10 +182,10 @@ def _notes_of(collection: Collection, work_dir: Path) -> tuple[Path, dict[str, s
 @contextmanager
 def patch_passages(passage: Callable[[str, str, str], str]) -> Iterator[None]:
     """Gives the encoder other passages, wherever it is given any."""
-    from notesearch.indexing import sync
+    from notesearch.indexing import batches
     from notesearch.retrieval import evidence
 
-    with patch.object(sync, "passage_text", passage), patch.object(evidence, "passage_text", passage):
+    with patch.object(batches, "passage_text", passage), patch.object(evidence, "passage_text", passage):
         yield
 
 

@@ -44,7 +44,7 @@ def other_model() -> PreparedModel:
 def fake_encoder(fake_model: PreparedModel, monkeypatch: pytest.MonkeyPatch) -> FakeEncoder:
     """Makes indexing and searching use a fake encoder instead of a model."""
     encoder = FakeEncoder(fake_model.config)
-    monkeypatch.setattr("notesearch.indexing.sync.open_fastest_encoder", lambda *arguments, **options: encoder)
+    monkeypatch.setattr("notesearch.indexing.batches.open_fastest_encoder", lambda *arguments, **options: encoder)
     monkeypatch.setattr("notesearch.api.prepare", make_fake_model)
     monkeypatch.setattr("notesearch.api.load_prepared", lambda fingerprint: None)
     monkeypatch.setattr("notesearch.api.open_encoder", lambda model, token_model="": encoder)

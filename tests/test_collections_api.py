@@ -235,7 +235,7 @@ class TestOtherModels:
         )
         encoders = {"low": fake_encoder, "high": HighEncoder(make_fake_model("high").config)}
         monkeypatch.setattr(
-            "notesearch.indexing.sync.open_fastest_encoder", lambda model, *_, **__: encoders[model.config.name]
+            "notesearch.indexing.batches.open_fastest_encoder", lambda model, *_, **__: encoders[model.config.name]
         )
         monkeypatch.setattr("notesearch.api.open_encoder", lambda model, token_model="": encoders[model.config.name])
         for name in ("low", "high", "again"):

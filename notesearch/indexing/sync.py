@@ -1,51 +1,34 @@
-"""Bringing an index in step with folders of notes: read what changed, encode what is new, forget what is gone."""
+"""Bringing an index in step with folders of notes: what is new or has changed, what is gone."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from notesearch.documents import has_reader, is_document
-from notesearch.encoders import Encoder, PreparedModel, open_fastest_encoder
+from notesearch.encoders import PreparedModel
 from notesearch.errors import FolderUnreadable, NoteUnreadable, UsageError
+from notesearch.indexing.batches import BATCH_CHUNKS, BatchWriter, Progress, ReadNote, hash_of, settled
 from notesearch.indexing.fingerprints import fingerprint_of, require_same_vectors
-from notesearch.notes import (
-    NO_TEXT,
-    NoteFile,
-    chunk_note,
-    find_notes,
-    note_from_bytes,
-    read_bytes,
-    reader_version,
-)
-from notesearch.passages import passage_text
-from notesearch.records import Chunk, Chunking, IndexReport, Note, Skipped
+from notesearch.notes import NoteFile, find_notes, note_from_bytes, read_bytes, reader_version
+from notesearch.records import Chunking, IndexReport, Skipped
 from notesearch.storage import Fingerprint
 from notesearch.storage.rebuild import forget_rebuilt, rebuilding
-from notesearch.storage.vectors import pack
 from notesearch.storage.writer import IndexWriter
-from notesearch.storage.written import EncodedChunk, EncodedNote, KnownNote, UnreadFile
+from notesearch.storage.written import KnownNote, UnreadFile
 
-# Chunks encoded and written together: a killed run loses at most this much work.
-_BATCH_CHUNKS = 256
 # What a passage holds beside its chunk: title, headings, special tokens.
 _TITLE_TOKENS = 64
 # For choosing an encoder before the notes are read.
 _BYTES_A_CHUNK = 600
 _DOCUMENT_BYTES_A_CHUNK = 10_000
-# A file may be written again within one tick of its file system's clock, of 2 s on FAT, and have the time it had.
-_TICK_NS = 2_000_000_000
-_NO_TIME = -1
 
 _Walk = Iterator[NoteFile | Skipped]
-Progress = Callable[[int, int], None]
-"""Told the notes done so far and the notes to do."""
 
 
 @dataclass(slots=True)
@@ -71,27 +54,6 @@ class _ChangedFile:
     folder_id: int
     file: NoteFile
     known: KnownNote | None
-
-
-@dataclass(frozen=True, slots=True)
-class _ReadNote:
-    """A note to be written, and the one in whose place it comes, if there is one."""
-
-    folder_id: int
-    file: NoteFile
-    known: KnownNote | None
-    content_hash: bytes
-    note: Note
-
-
-@dataclass(frozen=True, slots=True)
-class _CutNote:
-    """A note cut up but not yet encoded."""
-
-    read: _ReadNote
-    chunks: tuple[Chunk, ...]
-    passages: tuple[str, ...]
-    hashes: tuple[bytes, ...]
 
 
 def chunking_for(max_tokens: int) -> Chunking:
@@ -187,10 +149,12 @@ class Synchronizer:
         gone: dict[str, KnownNote] = {}
         for root, walk in walks:
             changed += self._scan(root, walk, gone, named=named)
-        self._write_changed(changed, gone)
+        batches = BatchWriter(self._writer, self._model, self._chunking, self._token_model, self._threads)
+        self._write_changed(changed, gone, batches)
         self._remove(list(gone.values()))
-        self._add_missing_codes()
-        if self._tally.encoded + self._tally.removed > _BATCH_CHUNKS:
+        batches.add_missing_codes(self._progress)
+        self._tally.encoded, self._tally.coded = batches.encoded, batches.coded
+        if self._tally.encoded + self._tally.removed > BATCH_CHUNKS:
             self._writer.tidy()
         self._writer.give_back_space()
         with self._writer.transaction():
@@ -288,30 +252,23 @@ class Synchronizer:
             self._writer.add_unread(folder_id, still_unread)
         return changed
 
-    def _write_changed(self, changed: Sequence[_ChangedFile], gone: dict[str, KnownNote]) -> None:
+    def _write_changed(self, changed: Sequence[_ChangedFile], gone: dict[str, KnownNote], batches: BatchWriter) -> None:
         expected_chunks = int(sum(_expected_chunks(entry.file) for entry in changed))
         moved = _paths_by_content(gone)
-        encoder: Encoder | None = None
-        batch: list[_CutNote] = []
         for done, entry in enumerate(changed, start=1):
             if read := self._read(entry, gone, moved):
-                encoder = encoder or self._open_encoder(expected_chunks)
-                batch.append(self._cut(read, encoder))
-                if sum(len(note.chunks) for note in batch) >= _BATCH_CHUNKS:
-                    self._write_batch(batch, encoder)
-                    batch = []
+                batches.add(read, expected_chunks)
             self._progress(done, len(changed))
-        if encoder:
-            self._write_batch(batch, encoder)
+        batches.finish()
 
     def _read(
         self, changed: _ChangedFile, gone: dict[str, KnownNote], moved: dict[bytes, list[str]]
-    ) -> _ReadNote | None:
+    ) -> ReadNote | None:
         """Reads a file; `None` where there is nothing to write. A note that has moved is taken out of `gone`."""
         file, known = changed.file, changed.known
         try:
             data = read_bytes(file)
-            content_hash = _hash(data)
+            content_hash = hash_of(data)
             note = note_from_bytes(file, data)
         except NoteUnreadable as error:
             if known and not error.for_now:
@@ -321,7 +278,7 @@ class Synchronizer:
         if known and (known.content_hash, known.reader) == (content_hash, reader_version(file.path)):
             self._tally.unchanged += 1
             with self._writer.transaction():
-                self._writer.note_stays(known.id, file.size, _settled(file.mtime_ns), note.date)
+                self._writer.note_stays(known.id, file.size, settled(file.mtime_ns), note.date)
             return None
         if known is not None:
             self._tally.updated += 1
@@ -331,7 +288,7 @@ class Synchronizer:
         else:
             self._tally.added += 1
         self._tally.problems += [Skipped(str(file.path), problem) for problem in note.problems]
-        return _ReadNote(changed.folder_id, file, known, content_hash, note)
+        return ReadNote(changed.folder_id, file, known.id if known else None, content_hash, note)
 
     def _skip(self, changed: _ChangedFile, skipped: Skipped) -> None:
         """Records that a file was read in vain; one that will be no better is read again only once it changes."""
@@ -341,69 +298,14 @@ class Synchronizer:
             if skipped.for_now:
                 self._writer.add_skipped(changed.folder_id, [skipped])
             else:
-                unread = UnreadFile(skipped, file.size, _settled(file.mtime_ns), reader_version(file.path))
+                unread = UnreadFile(skipped, file.size, settled(file.mtime_ns), reader_version(file.path))
                 self._writer.add_unread(changed.folder_id, [unread])
-
-    def _cut(self, read: _ReadNote, encoder: Encoder) -> _CutNote:
-        chunks = chunk_note(read.note, encoder.token_starts, self._chunking) or (NO_TEXT,)
-        passages = tuple(passage_text(read.note.title, chunk.heading, chunk.text) for chunk in chunks)
-        return _CutNote(read, chunks, passages, tuple(_hash(passage.encode()) for passage in passages))
-
-    def _write_batch(self, batch: Sequence[_CutNote], encoder: Encoder) -> None:
-        """Encodes what the index has no vector for yet, and writes the notes in one transaction."""
-        known_passages = self._writer.known_passages(hash for note in batch for hash in note.hashes)
-        unknown = {
-            hash: passage
-            for note in batch
-            for hash, passage in zip(note.hashes, note.passages, strict=True)
-            if hash not in known_passages
-        }
-        if unknown:
-            encoded = encoder.encode_passages(list(unknown.values()))
-            known_passages |= zip(unknown, zip(pack(encoded.vectors), encoded.codes, strict=True), strict=True)
-            self._tally.encoded += len(unknown)
-        with self._writer.transaction():
-            for cut in batch:
-                known = cut.read.known
-                self._writer.write_note(cut.read.folder_id, _encoded(cut, known_passages), known.id if known else None)
-
-    def _add_missing_codes(self) -> None:
-        """Encodes once more what an older notesearch indexed without token codes."""
-        chunks = self._writer.chunks_without_codes()
-        if not chunks:
-            return
-        encoder = self._open_encoder(len(chunks))
-        for done in range(0, len(chunks), _BATCH_CHUNKS):
-            batch = chunks[done : done + _BATCH_CHUNKS]
-            encoded = encoder.encode_passages([passage_text(part.title, part.heading, part.text) for part in batch])
-            with self._writer.transaction():
-                self._writer.add_codes(zip([part.id for part in batch], encoded.codes, strict=True))
-            self._tally.encoded += len(batch)
-            self._tally.coded += len(batch)
-            self._progress(done + len(batch), len(chunks))
-
-    def _open_encoder(self, passages: int) -> Encoder:
-        return open_fastest_encoder(self._model, passages, self._token_model, threads=self._threads)
 
     def _remove(self, gone: Sequence[KnownNote]) -> None:
         if gone:
             with self._writer.transaction():
                 self._writer.remove_notes([note.id for note in gone])
             self._tally.removed = len(gone)
-
-
-def _encoded(cut: _CutNote, passages: dict[bytes, tuple[bytes, bytes]]) -> EncodedNote:
-    read = cut.read
-    return EncodedNote(
-        note=read.note,
-        size=read.file.size,
-        mtime_ns=_settled(read.file.mtime_ns),
-        content_hash=read.content_hash,
-        reader=reader_version(read.file.path),
-        chunks=tuple(
-            EncodedChunk(chunk, hash, *passages[hash]) for chunk, hash in zip(cut.chunks, cut.hashes, strict=True)
-        ),
-    )
 
 
 def _expected_chunks(file: NoteFile) -> float:
@@ -413,15 +315,6 @@ def _expected_chunks(file: NoteFile) -> float:
 def _waits_for_reader(path: str) -> bool:
     """Whether a note is a document that is still there, but what reads it is not installed any more."""
     return is_document(path) and not has_reader(path) and os.path.exists(path)  # noqa: PTH110
-
-
-def _settled(mtime_ns: int) -> int:
-    """A file's time, unless it is so recent that it does not tell whether the file changes once more."""
-    return mtime_ns if time.time_ns() - mtime_ns > _TICK_NS else _NO_TIME
-
-
-def _hash(data: bytes) -> bytes:
-    return hashlib.blake2b(data, digest_size=16).digest()
 
 
 def _paths_by_content(notes: dict[str, KnownNote]) -> dict[bytes, list[str]]:

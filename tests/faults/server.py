@@ -112,7 +112,7 @@ def use_fakes() -> None:
     """Puts an encoder in the place of the model's that takes no time and gives the same bits for the same text."""
     encoder = FakeEncoder(make_fake_model("fake-model").config)
     replacements = {
-        "notesearch.indexing.sync": {"open_fastest_encoder": lambda *arguments, **options: encoder},
+        "notesearch.indexing.batches": {"open_fastest_encoder": lambda *arguments, **options: encoder},
         "notesearch.tuning.tune": {
             "Trainer": StubTrainer,
             "hold_trial": kept_trial,

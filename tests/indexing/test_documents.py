@@ -7,7 +7,7 @@ import pytest
 from document_files import make_pdf
 
 from notesearch.documents import converter, formats
-from notesearch.indexing import sync
+from notesearch.indexing import batches, sync
 from notesearch.notes import read
 from notesearch.records import IndexReport, Skipped
 
@@ -57,7 +57,7 @@ def test_a_better_reader_reads_documents_again_and_nothing_else(
     vault.write("c.md", "text")
     index(vault.root)
     converted.clear()
-    for module in (sync, read):
+    for module in (batches, sync, read):
         monkeypatch.setattr(module, "reader_version", lambda path: 0 if path.suffix == ".md" else 99)
     assert changes(index()) == {"updated": 1, "unchanged": 1}
     assert converted == ["a.html", "b.pdf"]

@@ -14,7 +14,7 @@ from notesearch import open_index
 from notesearch.api import forget_folder, sync_index
 from notesearch.encoders import PreparedModel, load_prepared
 from notesearch.errors import FolderUnreadable, IndexMismatch, IndexMissing, StoreError, UsageError
-from notesearch.indexing import Synchronizer, sync
+from notesearch.indexing import Synchronizer, batches, sync
 from notesearch.notes import NoteFile
 from notesearch.records import Chunking, IndexReport, Skipped
 from notesearch.settings import Settings
@@ -67,7 +67,7 @@ class TestChanges:
 
     def test_nothing_changed(self, vault: Vault, index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
         with monkeypatch.context() as patch:
-            patch.setattr(sync, "open_fastest_encoder", None)  # neither opened nor
+            patch.setattr(batches, "open_fastest_encoder", None)  # neither opened nor
             patch.setattr(sync, "read_bytes", None)  # read
             assert changes(index(vault.root)) == {"unchanged": 3}
             assert changes(index()) == {"unchanged": 3}
@@ -577,7 +577,7 @@ class TestFingerprint:
 class TestInterrupted:
     @pytest.fixture(autouse=True)
     def notes(self, vault: Vault, index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(sync, "_BATCH_CHUNKS", 4)
+        monkeypatch.setattr(batches, "BATCH_CHUNKS", 4)
         for number in range(20):
             vault.write(f"{number:02}.md", f"# Note {number}\n\ntext {number}\n\n## Second\n\n" + f"word{number} " * 12)
 

@@ -243,7 +243,7 @@ class TestOlderIndex:
         fake_encoder: Any,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        monkeypatch.setattr("notesearch.indexing.sync._BATCH_CHUNKS", 2)
+        monkeypatch.setattr("notesearch.indexing.batches.BATCH_CHUNKS", 2)
         fake_encoder.passages_left = 5
         with pytest.raises(KeyboardInterrupt):
             self.sync(older_dir, folder)
