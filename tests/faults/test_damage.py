@@ -17,12 +17,14 @@ from typing import Any
 
 import pytest
 import typer.main
-from cli.conftest import Outcome, own_folders, run  # noqa: F401 - fixtures
+from cli.conftest import run  # noqa: F401 - a fixture
 from doctor_fixtures import fake_models  # noqa: F401
 from indexing.vault import Vault, contents
+from outcome import Outcome
 
 DAMAGES = int(os.environ.get("NOTESEARCH_DAMAGES", "42"))
 PAGE = 16384
+pytestmark = pytest.mark.usefixtures("own_folders")
 # The longest that a case may take before it counts as hanging.
 _PATIENCE_S = 60
 
