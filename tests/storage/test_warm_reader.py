@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from notesearch.records import Filters
-from notesearch.storage.reader import IndexReader
+from notesearch.storage import reader as reader_module
+from notesearch.storage.reader import Fingerprint, IndexReader
 from notesearch.storage.warm_reader import WarmReader
 from notesearch.storage.writer import IndexWriter
 
@@ -127,6 +128,21 @@ def test_an_index_in_the_place_of_another(index_dir, warm, tmp_path) -> None:
     make(tmp_path / "other")
     (tmp_path / "other" / "notes.db").replace(index_dir / "notes.db")
     assert not warm.is_current()
+
+
+def test_an_index_in_the_place_of_one_that_is_just_being_opened(index_dir, tmp_path, monkeypatch) -> None:
+    make(tmp_path / "other")
+    read_fingerprint = reader_module.read_fingerprint
+
+    def read_and_replace(connection: sqlite3.Connection) -> Fingerprint | None:
+        found = read_fingerprint(connection)
+        (tmp_path / "other" / "notes.db").replace(index_dir / "notes.db")
+        return found
+
+    monkeypatch.setattr(reader_module, "read_fingerprint", read_and_replace)
+    with WarmReader(index_dir) as warm:
+        warm.rest()
+        assert not warm.is_current()
 
 
 def test_an_index_that_is_gone(index_dir, warm) -> None:
