@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 # As in FTS5's fts5_aux.c.
 _K1, _B = 1.2, 0.75
 _LEAST_IDF = 1e-6
-# Places kept, of 8 bytes each: beyond that, begin anew.
+# Rows of notes kept, of 16 bytes each: beyond that, begin anew. A term takes as much as so many of them, also one that
+# no note holds.
 _MOST_KEPT = 5_000_000
+_ROWS_A_TERM = 32
 
 
 class _Term(NamedTuple):
@@ -73,7 +75,7 @@ class Postings:
                 self._terms.clear()
                 self._kept = 0
             found = self._terms[term] = self._read(term)
-            self._kept += len(found.rows)
+            self._kept += _ROWS_A_TERM + len(found.rows)
         return found
 
     def _read(self, term: str) -> _Term:

@@ -82,6 +82,14 @@ def test_what_is_kept_is_bounded(index_dir, monkeypatch) -> None:
         assert len(warm._postings._terms) <= 2
 
 
+def test_words_that_no_note_holds_are_not_kept_for_ever(index_dir, monkeypatch) -> None:
+    monkeypatch.setattr("notesearch.storage.postings._MOST_KEPT", 1000)
+    with WarmReader(index_dir) as warm:
+        for number in range(200):
+            assert warm.match_any_word([f"unheard{number}of"], WEIGHTS, 10, Filters()) == []
+        assert len(warm._postings._terms) < 50
+
+
 def test_varints() -> None:
     assert _sum_of_varints(b"") == 0
     assert _sum_of_varints(b"\x03\x82\x7f") == 3 + 383
