@@ -59,7 +59,8 @@ class Postings:
         scores = np.zeros(len(self.note_ids))
         if not len(scores):
             return scores
-        norms = K1 * (1 - B + B * self._lengths / self._lengths.mean())
+        usual_length = self._lengths.mean() or 1.0  # 0 where no note has any words
+        norms = K1 * (1 - B + B * self._lengths / usual_length)
         for term in terms:
             rows, in_title, in_text = self._places(term)
             frequency = weights[0] * in_title + weights[1] * in_text
