@@ -38,8 +38,9 @@ class Index:
         concepts: Concepts | None = None,
         encoder_of: Callable[[IndexReader], Encoder] | None = None,
     ) -> None:
-        self._reader = IndexReader(index) if isinstance(index, Path) else index
-        self._searcher = Searcher(self._reader, lambda: (encoder_of or open_encoder_of)(self._reader), concepts)
+        self._reader = reader = IndexReader(index) if isinstance(index, Path) else index
+        # Without `self`: a cycle would keep the memory and the thread of an index that is no longer used.
+        self._searcher = Searcher(reader, lambda: (encoder_of or open_encoder_of)(reader), concepts)
         self._cross_encoder_name = cross_encoder
         self._cross_encoder: CrossEncoder | None = None
 

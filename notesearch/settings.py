@@ -175,7 +175,7 @@ def cache_dir() -> Path:
 
 def resolved_glob(glob: str) -> str:
     """Resolves the part of a glob before its first wildcard as indexed folders are, where it begins like a path."""
-    if not glob.startswith(("/", "~", "./", "../")):
+    if not glob.startswith(("/", "~", "./", "../")) or "\0" in glob:  # which no path holds
         return glob
     wildcard = re.search(r"[*?\[]", glob)
     # Where there is a wildcard, the part before it may end within a name.

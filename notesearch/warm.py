@@ -11,7 +11,7 @@ from pathlib import Path
 
 from notesearch.api import Index, concepts_in, open_encoder_of
 from notesearch.encoders import Encoder
-from notesearch.errors import ModelError, StoreError, UsageError
+from notesearch.errors import NoteUnreadable, StoreError, UsageError
 from notesearch.settings import Settings
 from notesearch.storage import Fingerprint, IndexReader
 from notesearch.storage.database import blame_damage, database_file
@@ -41,15 +41,16 @@ class WarmIndex:
             SettingsError: Something is wrong in the file of concepts.
             StoreError: The index cannot be read.
         """
-        index, reader = self._newest()
         try:
+            index, reader = self._newest()
             yield index, reader
             reader.rest()
-        except (UsageError, ModelError):
-            reader.rest()
+        except (UsageError, NoteUnreadable):  # the index did nothing wrong
+            if self._reader:
+                self._reader.rest()
             raise
         except BaseException as error:
-            self.close()  # whatever was wrong with it, the next search begins anew
+            self.close()  # whatever was wrong with it or its model, the next search begins anew
             blame_damage(database_file(self._settings.index_dir), error)
             raise
 

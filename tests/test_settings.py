@@ -267,7 +267,14 @@ def test_every_setting_says_where_it_comes_from(write_config, monkeypatch):
 
 @pytest.mark.parametrize(
     ("glob", "resolved"),
-    [("work/*.md", "work/*.md"), ("~/a/../b/x*", "{home}/b/x*"), ("/a//b", "/a/b"), ("/", "/"), ("*", "*")],
+    [
+        ("work/*.md", "work/*.md"),
+        ("~/a/../b/x*", "{home}/b/x*"),
+        ("/a//b", "/a/b"),
+        ("/", "/"),
+        ("*", "*"),
+        ("/\0", "/\0"),
+    ],
 )
 def test_a_glob_that_begins_like_a_path_is_resolved_up_to_its_wildcard(tmp_path, glob, resolved):
     home = str(tmp_path / "home")

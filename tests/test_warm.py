@@ -1,7 +1,12 @@
 """An index that stays open answers as one that was opened just now, whatever happens to it meanwhile."""
 
+import gc
 import os
 import shutil
+import sqlite3
+import threading
+import weakref
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
@@ -9,7 +14,7 @@ import pytest
 
 from notesearch import api, open_index
 from notesearch.api import sync_index
-from notesearch.errors import IndexDamaged, IndexMissing, SettingsError, UsageError
+from notesearch.errors import IndexDamaged, IndexMissing, ModelError, NoteUnreadable, SettingsError, UsageError
 from notesearch.settings import Settings
 from notesearch.warm import WarmIndex
 
@@ -115,6 +120,25 @@ def test_nothing_is_loaded_twice_as_long_as_nothing_changes(warm, settings, fold
     assert len(opened) == 1, "the model is the same still"
 
 
+def test_a_state_that_is_over_is_not_kept_in_memory(warm, settings):
+    gc.disable()  # it would come at last; but another graph may have been loaded by then, and another
+    try:
+        with warm.reading() as (index, reader):
+            index.search("kale", mode="hybrid")
+            old = weakref.ref(reader)
+        threads = [thread for thread in threading.enumerate() if thread is not threading.current_thread()]
+        assert threads
+        del index, reader
+        sync_index(settings, [], rebuild=True)
+        search(warm, "kale", mode="hybrid")
+        assert old() is None
+        for thread in threads:
+            thread.join(timeout=60)
+            assert not thread.is_alive()
+    finally:
+        gc.enable()
+
+
 def test_an_index_that_comes_later(tmp_path, folder, fake_encoder):
     settings = Settings(tmp_path / "later")
     warm = WarmIndex(settings)
@@ -140,6 +164,24 @@ def test_a_bad_request_leaves_it_open(warm):
         assert first is second
 
 
+def test_a_note_that_cannot_be_read_leaves_it_open(warm):
+    with pytest.raises(NoteUnreadable), warm.reading() as (first, _):
+        raise NoteUnreadable("gone")
+    with warm.reading() as (second, _):
+        assert first is second
+
+
+def test_a_model_that_could_not_be_loaded_is_tried_again(warm, monkeypatch):
+    def fail(reader):
+        raise ModelError("not fetched yet")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("notesearch.warm.open_encoder_of", fail)
+        with pytest.raises(ModelError):
+            search(warm, "kale")
+    assert search(warm, "kale")
+
+
 def test_after_a_failure_it_is_opened_anew(warm):
     with pytest.raises(LookupError), warm.reading() as (first, _):
         raise LookupError("a defect")
@@ -159,6 +201,22 @@ def test_damage_is_named_as_such_and_does_not_last(warm, settings, folder):
         search(warm, "kale")
     database.write_bytes(sound)
     assert paths(search(warm, "kale", mode="lexical")) == ["0.md"]
+
+
+def test_damage_that_shows_while_it_is_opened_is_named_as_such(warm, settings):
+    change_column = "UPDATE sqlite_schema SET sql = replace(sql, ?, ?) WHERE name = 'chunks'"
+    columns = ["note_id INTEGER NOT NULL", "note_id INTEGER"]
+    for statement, parameters in (
+        (change_column, columns),
+        ("UPDATE chunks SET note_id = NULL", []),
+        (change_column, columns[::-1]),
+    ):
+        with closing(sqlite3.connect(settings.index_dir / "notes.db")) as database:
+            database.execute("PRAGMA writable_schema = ON")
+            database.execute(statement, parameters)
+            database.commit()
+    with pytest.raises(IndexDamaged, match="NULL value in chunks"):
+        search(warm, "kale")
 
 
 def test_links_between_ideas_are_read_anew_when_they_change(tmp_path, settings):

@@ -29,7 +29,8 @@ def complete_tag(context: typer.Context, incomplete: str) -> list[str]:
     from notesearch.storage import IndexReader
 
     index_dir: Path | None = context.params.get("index_dir")
-    collections: list[str | None] = context.params.get("collection") or [None]
+    named: str | list[str] = context.params.get("collection") or []  # one for some commands, several for others
+    collections: list[str | None] = [named] if isinstance(named, str) else [*named] or [None]
     tags: dict[str, None] = {}
     try:
         for collection in collections:

@@ -13,6 +13,7 @@ from notesearch.notes import NoteFile, most_bytes, note_from_bytes, read_bytes
 from notesearch.notes.decode import decode
 from notesearch.notes.lines import LineTable
 from notesearch.storage import IndexReader
+from notesearch.words import storable
 
 _MOST_CHARS = 50_000
 _MOST_CHARS_NAMED = 200
@@ -51,7 +52,8 @@ def read_lines(reader: IndexReader, named: str, *, first: int, last: int | None,
         if shown_last > first:  # then with a whole line
             shown_last -= 1
             text, within = table.text[start : table.ends[shown_last - 1]], ""
-        note = f"\n[cut off{within} after {len(text):,} characters; go on with start_line {shown_last + 1}]"
+        rest = f"; go on with start_line {shown_last + 1}" if shown_last < len(table) else ""
+        note = f"\n[cut off{within} after {len(text):,} characters{rest}]"
     data = {
         "path": path,
         "start_line": first,
@@ -74,7 +76,7 @@ def known_note(reader: IndexReader, named: str) -> tuple[str, int]:
         UsageError: There is no such note.
     """
     folders = reader.folders()
-    candidates = _candidates(folders, named) if "\0" not in named else []
+    candidates = _candidates(folders, storable(named)) if "\0" not in named else []
     path, known = next(((path, found) for path in candidates if (found := reader.note_at(path))), ("", None))
     if known is None:
         raise UsageError(f"the index knows no note {named[:_MOST_CHARS_NAMED]!r}", _HOW_TO_NAME_A_NOTE)

@@ -119,7 +119,12 @@ def _run(notes: Notes, name: str, arguments: dict[str, Any]) -> Answer:
         short = len(wrong.message) <= _MOST_MESSAGE_CHARS
         said = wrong.message if short else f"does not fit {wrong.validator} {wrong.validator_value!r}"
         raise UsageError(f"{place}{said}", f"See the schema of {name}.")
-    return tool.run(notes, arguments)
+    return tool.run(notes, {name: _whole(value) for name, value in arguments.items()})
+
+
+def _whole(value: Any) -> Any:
+    """To a JSON schema 3.0 is an integer, and some clients write integers so; to Python it is none."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _result(answer: Answer, *, is_error: bool = False) -> CallToolResult:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -14,6 +13,7 @@ from notesearch.records import Filters
 from notesearch.retrieval.query import Query
 from notesearch.retrieval.words import note_frequencies
 from notesearch.storage import IndexReader, StoredChunk, quoted
+from notesearch.storage.bm25 import K1, idf
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,9 +23,8 @@ _FIELD_WEIGHTS = (2.0, 1.0)
 # How much two neighbouring words found near each other count beside the words themselves, and how near.
 _PAIR_WEIGHT = 0.25
 _NEAR_WORDS = 3
-# FTS5's BM25: k1 + 1, the most that it gives a word as a multiple of its IDF; and the least IDF.
-_SATURATION = 2.2
-_LEAST_IDF = 1e-6
+# The most that BM25 gives a word, as a multiple of its IDF.
+_SATURATION = K1 + 1
 # A phrase that more notes hold than this is no phrase to search by.
 _MOST_PHRASE_MATCHES = 2_000
 
@@ -116,11 +115,7 @@ def _most_attainable(reader: IndexReader, query: Query) -> float:
     """The BM25 score of a note in which each word of the query occurs without end."""
     notes = reader.count_notes()
     frequencies = note_frequencies(reader, query.words)
-    total = 0.0
-    for word in query.words:
-        count = frequencies[word]
-        total += max(math.log((notes - count + 0.5) / (count + 0.5)), _LEAST_IDF)
-    return _SATURATION * total
+    return _SATURATION * sum(idf(notes, frequencies[word]) for word in query.words)
 
 
 def _all_phrases(query: Query) -> str:

@@ -204,7 +204,8 @@ class Searcher:
 
     def _begin_to_encode(self, query: Query) -> Future[EncodedQuery]:
         """Encodes a query while its words are matched."""
-        return self._background.submit(lambda: self._encoder.encode_query(query.text))
+        encoder = self._begin_to_open_encoder()  # first, since what encodes waits for it in the same thread
+        return self._background.submit(lambda: encoder.result().encode_query(query.text))
 
     def _match_words(self, query: Query, scope: _Scope) -> LexicalScores:
         lexical = match_lexical(self._reader, query, _MOST_LEXICAL_NOTES, scope.filters)

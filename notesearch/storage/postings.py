@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from notesearch.storage.bm25 import K1, B, idf
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# As in FTS5's fts5_aux.c.
-_K1, _B = 1.2, 0.75
-_LEAST_IDF = 1e-6
-# Places kept, of 8 bytes each: beyond that, begin anew.
+# Rows of notes kept, of 16 bytes each: beyond that, begin anew. A term takes as much as so many of them, also one that
+# no note holds.
 _MOST_KEPT = 5_000_000
+_ROWS_A_TERM = 32
 
 
 class _Term(NamedTuple):
@@ -58,12 +59,12 @@ class Postings:
         scores = np.zeros(len(self.note_ids))
         if not len(scores):
             return scores
-        norms = _K1 * (1 - _B + _B * self._lengths / self._lengths.mean())
+        usual_length = self._lengths.mean() or 1.0  # 0 where no note has any words
+        norms = K1 * (1 - B + B * self._lengths / usual_length)
         for term in terms:
             rows, in_title, in_text = self._places(term)
-            idf = np.log((len(scores) - len(rows) + 0.5) / (len(rows) + 0.5))
             frequency = weights[0] * in_title + weights[1] * in_text
-            scores[rows] += max(idf, _LEAST_IDF) * frequency * (_K1 + 1) / (frequency + norms[rows])
+            scores[rows] += idf(len(scores), len(rows)) * frequency * (K1 + 1) / (frequency + norms[rows])
         return scores
 
     def _places(self, term: str) -> _Term:
@@ -73,7 +74,7 @@ class Postings:
                 self._terms.clear()
                 self._kept = 0
             found = self._terms[term] = self._read(term)
-            self._kept += len(found.rows)
+            self._kept += _ROWS_A_TERM + len(found.rows)
         return found
 
     def _read(self, term: str) -> _Term:

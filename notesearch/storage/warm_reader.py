@@ -32,9 +32,9 @@ class WarmReader(IndexReader):
     """
 
     def __init__(self, index_dir: Path) -> None:
+        self._file = _file_of(index_dir)  # before it is opened: another file may take its place at any time
         super().__init__(index_dir)
         self._query(f"PRAGMA cache_size = -{_PAGE_CACHE_KB}")
-        self._file = _file_of(index_dir)
         self._version = self._data_version()
         self._notes = super().count_notes()
         self._chunk_ids, self._note_ids = self._columns("SELECT id, note_id FROM chunks ORDER BY id")
@@ -50,10 +50,7 @@ class WarmReader(IndexReader):
 
     def is_current(self) -> bool:
         """Begins to read again; says whether the index is as it was when it was opened. If not, open it again."""
-        try:
-            if _file_of(self._index_dir) != self._file:
-                return False
-        except OSError:
+        if _file_of(self._index_dir) != self._file:
             return False
         self._query("BEGIN")
         return self._data_version() == self._version
@@ -62,6 +59,11 @@ class WarmReader(IndexReader):
         """Ends the reading, until `is_current` is asked."""
         if self._connection.in_transaction:
             self._query("COMMIT")  # not ROLLBACK, which would take back temporary tables
+
+    def close(self) -> None:
+        """See `IndexReader`."""
+        super().close()
+        self._postings = None  # they know the reader: a cycle would keep its memory until garbage is collected
 
     def graph(self) -> Any:
         """The loaded vector file, as an hnswlib index; `None` where there is none, or none that can be trusted."""
@@ -159,6 +161,12 @@ class WarmReader(IndexReader):
 
 
 def _file_of(index_dir: Path) -> tuple[int, ...]:
-    """Tells a database file from another one in its place; and, since SQLite cannot where it may not write, changes."""
-    status = os.stat(database_file(index_dir))  # noqa: PTH116 - for each search
+    """Tells a database file from another one in its place; and, since SQLite cannot where it may not write, changes.
+
+    Empty where there is none.
+    """
+    try:
+        status = os.stat(database_file(index_dir))  # noqa: PTH116 - for each search
+    except OSError:
+        return ()
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns

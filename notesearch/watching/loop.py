@@ -96,7 +96,9 @@ class Watch:
         for path in changed:
             if folder := self._relevance.folder_of(path):
                 self._pending.add(folder)
-        if self._clock() >= self._all_at or not database_file(self._index_dir).exists():
+        # Path's exists() raises where a disk is gone or may no longer be read; a run of `index` will say what is wrong.
+        has_index = os.path.exists(database_file(self._index_dir))  # noqa: PTH110
+        if self._clock() >= self._all_at or not has_index:
             self._look_at_all()
 
     def _look_at_all(self) -> None:

@@ -56,18 +56,27 @@ class Relevance:
         return Path(root)
 
     def _rules_in(self, folder: str, root: str) -> IgnoreRules | bool | None:
-        if folder in self._rules:
-            return self._rules[folder]
-        above = self._rules_in(os.path.dirname(folder), root) if folder != root else None  # noqa: PTH120
-        rules = above
-        if isinstance(above, IgnoreRules) and above.excludes(folder, True):
-            rules = False
-        elif above is not False and any(os.path.isfile(os.path.join(folder, name)) for name in IGNORE_FILES):  # noqa: PTH113, PTH118
-            rules, _ = IgnoreRules.read(folder, above if isinstance(above, IgnoreRules) else None)
-        if len(self._rules) >= _MOST_FOLDERS_KEPT:
+        unknown = []
+        while folder not in self._rules and folder != root:
+            unknown.append(folder)
+            folder = os.path.dirname(folder)  # noqa: PTH120
+        if folder not in self._rules:
+            self._rules[folder] = _rules_below(None, folder)
+        rules = self._rules[folder]
+        for below in reversed(unknown):
+            rules = self._rules[below] = _rules_below(rules, below)
+        if len(self._rules) > _MOST_FOLDERS_KEPT:
             self.forget_rules()
-        self._rules[folder] = rules
         return rules
+
+
+def _rules_below(above: IgnoreRules | bool | None, folder: str) -> IgnoreRules | bool | None:
+    """The rules in force in a folder, from those of the folder above it."""
+    if above is False or (isinstance(above, IgnoreRules) and above.excludes(folder, True)):
+        return False
+    if any(os.path.isfile(os.path.join(folder, name)) for name in IGNORE_FILES):  # noqa: PTH113, PTH118
+        return IgnoreRules.read(folder, above if isinstance(above, IgnoreRules) else None)[0]
+    return above
 
 
 def _is_below(path: str, folder: str) -> bool:

@@ -103,8 +103,9 @@ def test_tags_come_from_the_index_that_the_line_names(home: Path, fake_encoder: 
     (home / "other").mkdir()
     (home / "other" / "a.md").write_text("---\ntags: [elsewhere]\n---\nText.\n")
     sync_index(Settings(index_dir=home / ".local/share/notesearch/collections/wiki"), [home / "other"])
-    for option in ("-c\nwiki", f"--index-dir\n{home}/.local/share/notesearch/collections/wiki"):
-        words = f"notesearch\nsearch\n{option}\n--tag\n"
+    index_dir = f"--index-dir\n{home}/.local/share/notesearch/collections/wiki"
+    for command, option in (("search", "-c\nwiki"), ("search", index_dir), ("similar", "-c\nwiki")):
+        words = f"notesearch\n{command}\n{option}\n--tag\n"
         assert run(home, "notesearch", **ASKED | {"COMP_WORDS": words, "COMP_CWORD": "5"}).split() == ["elsewhere"]
 
 

@@ -121,9 +121,23 @@ class TestSearch:
             ({"tags": ["cooking"], "until": "2024-01-01"}, {"dal.md"}),
             ({"tags": ["cooking", "databases"]}, set()),
             ({"limit": 1, "tags": ["theory"]}, {"cap.md"}),
+            ({"limit": 1.0, "tags": ["theory"]}, {"cap.md"}),
+            ({"path": "~/notes/cooking"}, {"dal.md", "bread.md"}),
+            ({"path": "~/link/cook*"}, {"dal.md", "bread.md"}),
+            ({"path": "/\0"}, set()),
+            ({"path": "/\ud800", "tags": ["\ud800"]}, set()),
         ],
     )
-    def test_filters(self, assistant: Assistant, options: dict[str, Any], expected: set[str]) -> None:
+    def test_filters(
+        self,
+        assistant: Assistant,
+        folder: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        options: dict[str, Any],
+        expected: set[str],
+    ) -> None:
+        monkeypatch.setenv("HOME", str(folder.parent))
+        (folder.parent / "link").symlink_to(folder)
         hits = assistant.data("search", query="salt", **options)["hits"]
         assert {Path(hit["path"]).name for hit in hits} == expected
 
@@ -154,6 +168,7 @@ class TestSearch:
             ({"query": "x", "tags": [1]}, "tags: 0: 1 is not of type 'string'"),
             ({"query": "x", "mode": "magic"}, "mode: 'magic' is not one of"),
             ({"query": "x", "index_dir": "/etc"}, "'index_dir' was unexpected"),
+            ({"query": "x", "tags": ["x" * 10**6]}, "tags: 0: does not fit maxLength 1000"),
             ({"query": "x" * 10_001}, "query: does not fit maxLength 10000"),
         ],
     )
@@ -217,6 +232,7 @@ class TestReadNote:
         assert assistant.data("read_note", path=hit["path"], **lines)["text"] == "# Dal\n\nLentils, turmeric, salt."
         text = assistant.text("read_note", path=hit["path"], start_line=7, end_line=99)
         assert text == f"{hit['path']}:7-8 of 8 lines\n\nLentils, turmeric, salt.\n"
+        assert assistant.data("read_note", path=hit["path"], start_line=7.0)["start_line"] == 7
 
     @pytest.mark.parametrize("lines", [{"start_line": 9}, {"start_line": 5, "end_line": 4}])
     def test_lines_that_there_are_not(self, assistant: Assistant, lines: dict[str, int]) -> None:
@@ -241,6 +257,8 @@ class TestReadNote:
             "",
             ".",
             "cap.md\0.png",
+            "\ud800",
+            "/\ud800.md",
             "\0",
             "new.md",
             "x" * 4000,
@@ -301,7 +319,11 @@ class TestReadNote:
         (folder / "cap.md").write_text("y" * 200_000 + "\nlast")
         data = assistant.data("read_note", path="cap.md")
         assert (data["text"], data["truncated"], data["end_line"]) == ("y" * 50_000, True, 1)
-        assert "[cut off within a line after 50,000" in assistant.text("read_note", path="cap.md")
+        text = assistant.text("read_note", path="cap.md")
+        assert text.endswith("\n[cut off within a line after 50,000 characters; go on with start_line 2]")
+        (folder / "cap.md").write_text("y" * 200_000)
+        text = assistant.text("read_note", path="cap.md")
+        assert text.endswith("\n[cut off within a line after 50,000 characters]")
 
 
 class TestTagsAndStatus:

@@ -1,6 +1,7 @@
 """BM25 from memory against FTS5's own."""
 
 import random
+import warnings
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +13,7 @@ from notesearch.storage.reader import IndexReader
 from notesearch.storage.warm_reader import WarmReader
 from notesearch.storage.writer import IndexWriter
 
-from .building import encoded_note, remove, write
+from .building import FINGERPRINT, encoded_note, remove, write
 
 VOCABULARY = ["raft", "quorum", "lease", "clock", "gossip", "saga", "ruled", "ruling", "naïve", "naive", "x9"]
 WEIGHTS = (2.0, 1.0)
@@ -24,8 +25,6 @@ def index_dir(tmp_path_factory):
     index_dir = tmp_path_factory.mktemp("index")
     choose = random.Random(1)
     with IndexWriter(index_dir) as writer:
-        from .building import FINGERPRINT
-
         with writer.transaction():
             writer.set_fingerprint(FINGERPRINT)
         for number in range(120):
@@ -80,6 +79,24 @@ def test_what_is_kept_is_bounded(index_dir, monkeypatch) -> None:
                 expected = dict(cold.match_any_word([word], WEIGHTS, 1000, Filters()))
                 assert dict(warm.match_any_word([word], WEIGHTS, 1000, Filters())) == pytest.approx(expected)
         assert len(warm._postings._terms) <= 2
+
+
+def test_words_that_no_note_holds_are_not_kept_for_ever(index_dir, monkeypatch) -> None:
+    monkeypatch.setattr("notesearch.storage.postings._MOST_KEPT", 1000)
+    with WarmReader(index_dir) as warm:
+        for number in range(200):
+            assert warm.match_any_word([f"unheard{number}of"], WEIGHTS, 10, Filters()) == []
+        assert len(warm._postings._terms) < 50
+
+
+def test_notes_without_any_words(tmp_path) -> None:
+    with IndexWriter(tmp_path) as writer:
+        with writer.transaction():
+            writer.set_fingerprint(FINGERPRINT)
+        write(writer, encoded_note("—.md", "—", title="—"))
+    with WarmReader(tmp_path) as warm, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert warm.match_any_word(["raft"], WEIGHTS, 10, Filters()) == []
 
 
 def test_varints() -> None:

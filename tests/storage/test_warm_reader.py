@@ -12,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from notesearch.records import Filters
-from notesearch.storage.reader import IndexReader
+from notesearch.storage import database
+from notesearch.storage import reader as reader_module
+from notesearch.storage.reader import Fingerprint, IndexReader
 from notesearch.storage.warm_reader import WarmReader
 from notesearch.storage.writer import IndexWriter
 
@@ -114,6 +116,30 @@ def test_it_knows_that_the_index_has_changed(index_dir, warm, change) -> None:
     assert not warm.is_current()
 
 
+def test_where_it_may_not_write_it_knows_by_the_file(index_dir, monkeypatch) -> None:
+    connect = database._connect
+
+    def connect_as_to_a_read_only_directory(path: Path, mode: str) -> sqlite3.Connection:
+        return connect(path, mode.replace("mode=ro", "mode=ro&immutable=1"))
+
+    monkeypatch.setattr(database, "_connect", connect_as_to_a_read_only_directory)
+    with WarmReader(index_dir) as warm:
+        warm.rest()
+        assert warm.is_current()
+        warm.rest()
+        with IndexWriter(index_dir) as writer:
+            remove(writer, "n1.md")
+        assert not warm.is_current()
+
+
+def test_words_that_are_kept_are_bounded(warm, monkeypatch) -> None:
+    monkeypatch.setattr("notesearch.storage.warm_reader._MOST_WORDS_KEPT", 10)
+    for number in range(50):
+        assert warm.stems([f"word{number}", "rafts"])["rafts"] == ("raft",)
+        assert warm.note_frequencies([f"word{number}", "raft"]) == {"raft": 38}
+        assert len(warm._stems) <= 12 and len(warm._frequencies) <= 12
+
+
 def test_while_it_reads_it_sees_one_state(index_dir, warm) -> None:
     with IndexWriter(index_dir) as writer:
         remove(writer, *(f"n{number}.md" for number in range(5)))
@@ -127,6 +153,21 @@ def test_an_index_in_the_place_of_another(index_dir, warm, tmp_path) -> None:
     make(tmp_path / "other")
     (tmp_path / "other" / "notes.db").replace(index_dir / "notes.db")
     assert not warm.is_current()
+
+
+def test_an_index_in_the_place_of_one_that_is_just_being_opened(index_dir, tmp_path, monkeypatch) -> None:
+    make(tmp_path / "other")
+    read_fingerprint = reader_module.read_fingerprint
+
+    def read_and_replace(connection: sqlite3.Connection) -> Fingerprint | None:
+        found = read_fingerprint(connection)
+        (tmp_path / "other" / "notes.db").replace(index_dir / "notes.db")
+        return found
+
+    monkeypatch.setattr(reader_module, "read_fingerprint", read_and_replace)
+    with WarmReader(index_dir) as warm:
+        warm.rest()
+        assert not warm.is_current()
 
 
 def test_an_index_that_is_gone(index_dir, warm) -> None:

@@ -208,6 +208,15 @@ class TestFailures:
         scene.watch(changes)
         assert [said.split(" in ")[1].split()[0] for said in scene.told] == ["2", "4", "2"]
 
+    def test_an_index_that_cannot_be_looked_for_is_one_that_is_gone(self, scene: Scene) -> None:
+        def changes():
+            yield NOTHING
+            scene.runs.clear()
+            yield NOTHING
+
+        scene.index_dir = scene.index_dir / ("x" * 300)  # of no file system: stat() fails, but not for want of a file
+        assert scene.watch(changes) == [[scene.notes, scene.work]]
+
     def test_a_defect_is_not_hidden(self, scene: Scene) -> None:
         def fail() -> None:
             raise ZeroDivisionError

@@ -66,6 +66,22 @@ def test_the_root_of_the_file_system_can_be_watched() -> None:
     assert relevance(Path("/")).folder_of("/.gone/a.md") is None
 
 
+def test_a_note_may_lie_as_deep_as_a_path_can_say(root: Path) -> None:
+    put(root / ".gitignore", "x/\n")
+    for inner in ("a", "x"):
+        assert relevance(root).folder_of(f"{root}/{inner}{'/b' * 1_900}/note.md") == {"a": root}.get(inner)
+
+
+def test_rules_that_are_kept_are_bounded(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("notesearch.watching.relevance._MOST_FOLDERS_KEPT", 5)
+    put(root / ".gitignore", "x/\n")
+    watched = relevance(root)
+    for number in range(20):
+        assert watched.folder_of(put(root / str(number) / "a.md")) == root
+        assert watched.folder_of(put(root / "x" / str(number) / "a.md")) is None
+        assert len(watched._rules) <= 5
+
+
 def test_a_hidden_folder_above_the_watched_one_hides_nothing(tmp_path: Path) -> None:
     root = tmp_path / ".vault"
     root.mkdir()
