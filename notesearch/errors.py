@@ -83,6 +83,10 @@ class IndexMissing(StoreError):
     """Nothing has been indexed there."""
 
 
+class IndexTooOld(StoreError):
+    """The index was written by an older notesearch; `notesearch index` brings it up to date."""
+
+
 class IndexTooNew(StoreError):
     """The index was written by a newer notesearch."""
 

@@ -64,7 +64,7 @@ def lowered_runs(text: str) -> list[str]:
 
 
 def distinct_words(text: str) -> set[str]:
-    """The words that `find_words` finds, each once, and much faster."""
+    """The words that `find_words` finds, each once, and much faster; whole runs of an unspaced script among them."""
     words = set(lowered_runs(text))
     if UNSPACED_CHARACTER.search(text):
         words |= {word for run in _RUN.findall(text) for _, _, word in find_words(run)}

@@ -12,7 +12,7 @@ import typer
 
 from notesearch.cli.options import CollectionName, IndexDir, Quiet, Verbose
 from notesearch.cli.terminal import warn, warn_of_skipped
-from notesearch.errors import IndexMissing, UsageError
+from notesearch.errors import IndexMissing, IndexTooOld, UsageError
 from notesearch.records import IndexReport, Skipped
 from notesearch.settings import Settings
 
@@ -78,15 +78,14 @@ def _folders_to_watch(settings: Settings, named: Sequence[Path]) -> list[Path]:
         FolderUnreadable: One that the index does not cover cannot be read.
         UsageError: None was named, and the index covers none.
     """
+    from notesearch.api import sync_index
     from notesearch.notes import find_notes
-    from notesearch.storage import IndexReader
 
-    covered: list[Path] = []
     try:
-        with IndexReader(settings.index_dir) as reader:
-            covered = [Path(folder) for folder in reader.folders()]
-    except IndexMissing:
-        pass  # it will be made
+        covered = _covered_folders(settings)
+    except IndexTooOld:
+        sync_index(settings, [], wait_s=_WAIT_FOR_OTHERS_S)
+        covered = _covered_folders(settings)
     # os.path's expanduser leaves the name of an unknown user as it is; Path's raises.
     folders = [Path(os.path.realpath(os.path.expanduser(folder))) for folder in named]  # noqa: PTH111
     for folder in folders:
@@ -97,6 +96,16 @@ def _folders_to_watch(settings: Settings, named: Sequence[Path]) -> list[Path]:
     chosen = folders or covered
     # What is in another one of them is watched with it.
     return [folder for folder in dict.fromkeys(chosen) if not any(other in folder.parents for other in chosen)]
+
+
+def _covered_folders(settings: Settings) -> list[Path]:
+    from notesearch.storage import IndexReader
+
+    try:
+        with IndexReader(settings.index_dir) as reader:
+            return [Path(folder) for folder in reader.folders()]
+    except IndexMissing:
+        return []  # it will be made
 
 
 def _summary(report: IndexReport) -> str:

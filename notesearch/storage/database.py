@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from notesearch.errors import IndexBusy, IndexDamaged, IndexMissing, NotesearchError, StoreError
+from notesearch.errors import IndexBusy, IndexDamaged, IndexMissing, IndexTooOld, NotesearchError, StoreError
 from notesearch.private import make_private_folder
 from notesearch.storage.schema import SCHEMA_VERSION, migrate, schema_version
 from notesearch.storage.words import searchable_words
@@ -61,7 +61,7 @@ def open_for_reading(index_dir: Path) -> sqlite3.Connection:
         if version == 0:
             raise IndexMissing(f"the index in {index_dir} is empty", HOW_TO_INDEX)
         if version < SCHEMA_VERSION:
-            raise StoreError(f"the index in {index_dir} has an older format", "Update it once: notesearch index")
+            raise IndexTooOld(f"the index in {index_dir} has an older format", "Update it once: notesearch index")
     return connection
 
 

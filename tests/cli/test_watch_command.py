@@ -1,8 +1,10 @@
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -147,3 +149,18 @@ def until_said(process: subprocess.Popen[str], words: str) -> None:
             return
         assert time.monotonic() < last, line
     raise AssertionError("it has ended")
+
+
+def test_an_index_of_an_older_release_is_brought_up_to_date_first(run, indexed, changes, tmp_path) -> None:
+    (database,) = tmp_path.rglob("notes.db")
+    with closing(sqlite3.connect(database)) as connection, connection:
+        for table, columns in {"notes": ["reader"], "chunks": ["page", "end_page"]}.items():
+            for column in columns:
+                connection.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+        for column in ("size", "mtime_ns", "reader", "by_rule"):
+            connection.execute(f"ALTER TABLE skipped DROP COLUMN {column}")
+        connection.execute("DROP TABLE names")
+        connection.execute("PRAGMA user_version = 2")
+    assert run("search", "salt").code == 2
+    assert run("watch").code == 130
+    assert run("search", "salt").code in (0, 1)
