@@ -14,7 +14,7 @@ from notesearch.records import Place, Skipped
 
 
 def accept(
-    query: Annotated[str, typer.Argument(help="What was asked.", show_default=False)],
+    query: Annotated[str, typer.Argument(metavar="QUERY", help="What was asked.", show_default=False)],
     places: Annotated[
         list[str], typer.Argument(metavar="PATH[:LINE]…|-", help="What answers it; - reads stdin.", show_default=False)
     ],

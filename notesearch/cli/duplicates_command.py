@@ -11,7 +11,7 @@ import typer
 
 from notesearch.cli.formats import shown_path
 from notesearch.cli.options import CollectionName, IndexDir, Quiet, Verbose
-from notesearch.cli.terminal import harmless, json_text, paint, uses_colour, warn, width, wrapped, write
+from notesearch.cli.terminal import columns_of, harmless, json_text, paint, uses_colour, warn, width, wrapped, write
 from notesearch.errors import NOTHING_FOUND
 
 if TYPE_CHECKING:
@@ -82,8 +82,13 @@ def _for_people(groups: Sequence[DuplicateGroup], passages: bool, colour: bool, 
 
 
 def _lines_of_copy(copy: Copy, passages: bool, colour: bool, columns: int) -> Iterator[str]:
-    place = paint(_place(copy.path, copy.start_line, copy.end_line, passages), "path", colour=colour)
-    yield f"{_INDENT}{place}  {_relation(copy)}"
+    place, relation = _place(copy.path, copy.start_line, copy.end_line, passages), _relation(copy)
+    painted = _INDENT + paint(place, "path", colour=colour)
+    if columns_of(f"{_INDENT}{place}  {relation}") <= columns:
+        yield f"{painted}  {relation}"
+    else:
+        yield painted
+        yield from wrapped(relation, columns, 2 * _INDENT, 2 * _INDENT)
     for where, stretches in (("only here", copy.only_here), ("only above", copy.only_there)):
         for stretch in stretches:
             text = f"{where}, {_lines(stretch)}: {stretch.text}"

@@ -89,7 +89,9 @@ def command_for(place: Place) -> list[str]:
 
 
 def require_file(path: Path) -> None:
-    """Raises NoteUnreadable where a note is not there any more."""
+    """Raises NoteUnreadable where a note is not there any more, or is a folder."""
+    if path.is_dir():
+        raise NoteUnreadable(f"{path} is a folder", "Name a note in it.")
     if not path.is_file():
         raise NoteUnreadable(f"{path} is not there any more", "If it has moved: notesearch index, then search again.")
 

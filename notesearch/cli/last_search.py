@@ -24,7 +24,7 @@ class LastSearch:
     """A search, and what it found.
 
     Attributes:
-        query: As it was typed.
+        query: As it was typed; of `similar`, the note.
         places: The passages found, best first.
     """
 

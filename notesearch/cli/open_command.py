@@ -28,7 +28,7 @@ def open_note(
     """Open a note in your editor, at the line.
 
     The editor is the one of the settings (editor = "…"), else $VISUAL, else $EDITOR. A number is a hit of the last
-    search whose hits were printed to this terminal.
+    search, similar or rerank that printed to this terminal.
 
     Example: notesearch open 2
 

@@ -10,6 +10,7 @@ from typing import Annotated, Optional
 import typer
 
 from notesearch.cli.formats import Format, choose_format, format_hits
+from notesearch.cli.last_search import remember_search
 from notesearch.cli.options import (
     AsJson,
     AsJsonl,
@@ -99,6 +100,8 @@ def rerank(
             collection=collection,
             progress=progress,
         )
+    if is_terminal(sys.stdout):
+        remember_search(query, hits)
     write(format_hits(hits, kind, colour=uses_colour(sys.stdout), width=width(), explain=explain))
     unread_paths = {entry.path for entry in skipped}
     unread_count = len(unreadable) + sum(str(place.path) in unread_paths for place in places)

@@ -175,7 +175,8 @@ def _read_queries(path: Path, query: list[str] | None) -> Iterator[tuple[str, st
     try:
         lines = (sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")).split("\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read {path}: {error}", "Give a file of JSON lines, or - for stdin.") from error
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        raise UsageError(f"cannot read {path}: {reason}", "Give a file of JSON lines, or - for stdin.") from error
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue

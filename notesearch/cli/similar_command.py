@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from notesearch.cli.formats import Format, choose_format, format_hits
+from notesearch.cli.last_search import remember_search
 from notesearch.cli.options import (
     AsJson,
     AsJsonl,
@@ -92,6 +93,8 @@ def similar(
         "collection": collection,
     }
     hits = find_similar(None, text=_text_of_stdin(), **options) if note == "-" else find_similar(note, **options)
+    if is_terminal(sys.stdout):
+        remember_search(note, hits)
     colour, columns = uses_colour(sys.stdout), width()
     if kind is Format.HUMAN:
         write(_for_people(hits, colour, columns, explain))

@@ -75,7 +75,7 @@ def _folders_to_watch(settings: Settings, named: Sequence[Path]) -> list[Path]:
     """The folders named, or those of the index, as the system resolves them, each at most once.
 
     Raises:
-        FolderUnreadable: One that the index does not cover cannot be read.
+        FolderUnreadable: One is a file; or it cannot be read, and the index does not have it either.
         UsageError: None was named, and the index covers none.
     """
     from notesearch.api import sync_index
@@ -89,7 +89,8 @@ def _folders_to_watch(settings: Settings, named: Sequence[Path]) -> list[Path]:
     # os.path's expanduser leaves the name of an unknown user as it is; Path's raises.
     folders = [Path(os.path.realpath(os.path.expanduser(folder))) for folder in named]  # noqa: PTH111
     for folder in folders:
-        if not any(folder.is_relative_to(other) for other in covered):
+        # One of the index that is not there now may be on a disk that is not mounted.
+        if folder not in covered or folder.is_file():
             find_notes(folder, max_bytes=settings.max_file_bytes)
     if not folders and not covered:
         raise UsageError("no folder to watch", "Name one: notesearch watch ~/notes")

@@ -79,7 +79,8 @@ def read_concepts(path: Path) -> Concepts:
     try:
         return parse_concepts(_read_text(path), path)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SettingsError(f"cannot read the concepts in {path}: {error}", _EXAMPLE) from error
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        raise SettingsError(f"cannot read the concepts in {path}: {reason}", _EXAMPLE) from error
 
 
 def parse_concepts(text: str, path: Path) -> Concepts:

@@ -54,6 +54,11 @@ def test_passages(folder, run):
     )
 
 
+def test_lines_of_a_terminal(folder, run, monkeypatch):
+    monkeypatch.setattr("notesearch.cli.duplicates_command.width", lambda: 40)
+    assert "\n  part.md\n    a part: 98% of it stands above, 56%\n    of that here\n" in run("duplicates").out
+
+
 def test_json(folder, run):
     (group,) = json.loads(run("duplicates", "--json").out)
     assert (group["path"], group["start_line"], group["end_line"]) == (str(folder / "long.md"), 1, 5)

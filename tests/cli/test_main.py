@@ -31,6 +31,8 @@ def test_every_command_has_help_with_an_example(run, command, flag):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_can_be_quiet_and_verbose(run, command):
     out = run(command, "--help").out
+    usage = out.splitlines()[0].split(command)[1]
+    assert usage == usage.upper()
     assert "--quiet" in out and "--verbose" in out
 
 

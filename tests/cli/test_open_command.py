@@ -16,7 +16,8 @@ def editor(monkeypatch):
 @pytest.fixture
 def at_a_terminal(monkeypatch):
     """Makes commands take stdout for a terminal, from the next one on."""
-    monkeypatch.setattr("notesearch.cli.search_command.is_terminal", lambda stream: True)
+    for command in ("search", "similar", "rerank"):
+        monkeypatch.setattr(f"notesearch.cli.{command}_command.is_terminal", lambda stream: True)
 
 
 def test_a_hit_of_the_last_search(run, indexed, at_a_terminal):
@@ -27,6 +28,15 @@ def test_a_hit_of_the_last_search(run, indexed, at_a_terminal):
         assert (done.code, done.err) == (0, "")
         assert done.out.startswith("vim +") and done.out.rstrip("'\n").endswith(path)
     assert run("open", "--print").out == run("open", "1", "--print").out
+
+
+@pytest.mark.parametrize("arguments", [["similar", "cooking/dal.md"], ["rerank", "flour", "cooking/white bread.md"]])
+def test_a_hit_of_whatever_has_printed_hits_last(run, indexed, at_a_terminal, monkeypatch, arguments):
+    monkeypatch.chdir(indexed)
+    run("search", "consistency")
+    assert run("open", "--print").out.endswith("/cap.md\n")
+    assert run(*arguments).code == 0
+    assert run("open", "--print").out.endswith("/cooking/white bread.md'\n")
 
 
 def test_a_number_that_was_not_among_them(run, indexed, at_a_terminal):
@@ -69,6 +79,12 @@ def test_a_note_that_is_not_there(run, indexed):
     done = run("open", "nothing.md:3")
     assert (done.code, done.out) == (2, "")
     assert "there is no note 'nothing.md:3'" in done.err
+
+
+def test_a_folder_is_no_note(run, indexed):
+    done = run("open", indexed, "--print")
+    assert (done.code, done.out) == (2, "")
+    assert f"{indexed} is a folder" in done.err
 
 
 def test_a_hit_that_is_gone_since(run, indexed, at_a_terminal):

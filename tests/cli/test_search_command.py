@@ -141,7 +141,7 @@ def test_a_quoted_phrase_must_occur(run, indexed):
         (["salt", "--since", "soonish"], "'soonish' is not a date"),
         (["salt", "--until", "2024-13"], "'2024-13' is not a date"),
         (["salt", "--queries", "-"], "a query and --queries were both given"),
-        (["--queries", "/nowhere/queries.jsonl"], "cannot read /nowhere/queries.jsonl"),
+        (["--queries", "/nowhere/queries.jsonl"], "cannot read /nowhere/queries.jsonl: No such file or directory"),
     ],
 )
 def test_a_request_that_makes_no_sense_is_one_line_and_one_more(run, indexed, arguments, message):

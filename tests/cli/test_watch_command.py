@@ -94,6 +94,15 @@ def test_lost_events_are_told_of(run, indexed, changes) -> None:
     assert "no watches left: all files are looked at every 30 seconds instead" in run("watch").err
 
 
+@pytest.mark.parametrize(
+    ("named", "message"), [("missing", "no such folder"), ("cap.md", "not a folder")], ids=["missing", "file"]
+)
+def test_what_index_refuses_within_an_indexed_folder(run, indexed, changes, named, message) -> None:
+    outcome = run("watch", indexed / named)
+    assert outcome.code == 2
+    assert f"{message}: {indexed / named}" in outcome.err
+
+
 @pytest.mark.parametrize("arguments", [["missing"], []])
 def test_without_anything_to_watch_it_says_so(fake_encoder, run, tmp_path, changes, arguments) -> None:
     outcome = run("watch", *(tmp_path / name for name in arguments))

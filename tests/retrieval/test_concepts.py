@@ -119,6 +119,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path, data):
     with pytest.raises(SettingsError) as caught:
         read_concepts(path)
     assert caught.value.message.startswith(f"cannot read the concepts in {path}: ")
+    assert caught.value.message.count(str(path)) == 1
 
 
 def test_a_file_may_begin_with_a_byte_order_mark(tmp_path):
