@@ -18,7 +18,7 @@ _BUSY_TIMEOUT_MS = 10_000
 _PAGE_BYTES = 16384
 # A larger database is not looked through each time that it is opened for writing: 100 MB take 0.1 s, or 1 s cold.
 _MOST_BYTES_CHECKED = 1 << 28
-HOW_TO_INDEX = "Index a folder of notes first: notesearch index FOLDER (with -c or --index-dir as here)"
+HOW_TO_INDEX = "Index a folder of notes first (with -c or --index-dir as here): notesearch index FOLDER"
 
 
 def database_file(index_dir: Path) -> Path:

@@ -132,7 +132,14 @@ def test_end_to_end(sample, tmp_path, signalled, code) -> None:
     (folder / "first.md").write_text("# Kites\n\nKites fly.")
     index_dir = tmp_path / "index"
     command = [sys.executable, "-m", "notesearch", "watch", str(folder), "--index-dir", str(index_dir)]
-    process = subprocess.Popen(command, env=sample.environment, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        env=sample.environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        # What a shell starts in the background, these tests perhaps, is told to ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     try:
         assert process.stderr is not None
         until_said(process, "1 added")

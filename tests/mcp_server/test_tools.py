@@ -363,7 +363,7 @@ def test_an_index_that_is_missing_at_first(tmp_path: Path, folder: Path, fake_en
     message, hint = assistant.error(name, **arguments)
     assert (message, hint) == (
         f"there is no index in {settings.index_dir}",
-        "Index a folder of notes first: notesearch index FOLDER (with -c or --index-dir as here)",
+        "Index a folder of notes first (with -c or --index-dir as here): notesearch index FOLDER",
     )
     sync_index(settings, [folder])
     assert assistant.data(name, **arguments)
