@@ -298,7 +298,7 @@ def sync_index(
 
     # These raise before anything is made.
     if not folders and not database_file(settings.index_dir).exists():
-        raise UsageError("no folder to index", "Name one: notesearch index ~/notes")
+        raise UsageError("no folder to index", "Name one (with -c or --index-dir as here): notesearch index ~/notes")
     for folder in folders:
         find_notes(folder, max_bytes=settings.max_file_bytes)
     with IndexWriter(settings.index_dir, wait_s=wait_s, waiting=waiting) as writer:

@@ -179,7 +179,9 @@ class Synchronizer:
         walks = {root: self._walk(root) for root in roots}
         covered = [path for _, path in self._writer.folders()]
         if not walks and not covered:
-            raise UsageError("no folder to index", "Name one: notesearch index ~/notes")
+            raise UsageError(
+                "no folder to index", "Name one (with -c or --index-dir as here): notesearch index ~/notes"
+            )
         # Starting over takes all that the index covers, or the notes of the other folders would be gone.
         for root in covered if rebuild or not walks else ():
             try:
