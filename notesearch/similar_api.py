@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections.abc import Sequence
@@ -23,6 +22,7 @@ from notesearch.retrieval.note_links import find_linked_notes
 from notesearch.retrieval.similar import SimilarHit, SourceNote, find_similar_notes
 from notesearch.settings import load_settings
 from notesearch.storage import IndexReader, StoredChunk, StoredNote
+from notesearch.storage.written import hash_of
 
 if TYPE_CHECKING:
     from notesearch.records import Note
@@ -98,7 +98,7 @@ def _source(reader: IndexReader, written: Path, max_bytes: int) -> SourceNote:
     # Folders are stored without symlinks on the way to them.
     for path in dict.fromkeys([given, given.parent.resolve() / given.name, given.resolve()]):
         known = reader.note_at(str(path))
-        if known and known[1] == hashlib.blake2b(data, digest_size=16).digest():
+        if known and known[1] == hash_of(data):
             return stored_source(reader, known[0])
         if known:
             return _encoded_source(reader, _parsed(replace(file, path=path), data), known[0])
@@ -146,18 +146,12 @@ def _encoded_source(reader: IndexReader, note: Note, note_id: int = 0) -> Source
     encoder = open_bi_encoder_of(reader)
     chunking = Chunking(reader.fingerprint.budget_tokens, reader.fingerprint.overlap_sentences)
     chunks = tuple(
-        StoredChunk(
-            *(0, note_id, chunk.start, chunk.end, chunk.start_line, chunk.end_line, chunk.heading, chunk.text),
-            page=chunk.page,
-            end_page=chunk.end_page,
-        )
-        for chunk in chunk_note(note, encoder.token_starts, chunking) or (NO_TEXT,)
+        StoredChunk.of(chunk, 0, note_id) for chunk in chunk_note(note, encoder.token_starts, chunking) or (NO_TEXT,)
     )
     encoded = encoder.encode_passages([passage_text(note.title, chunk.heading, chunk.text) for chunk in chunks])
     links = [(link.target, link.kind) for link in note.links]
     linked = find_linked_notes(reader, str(note.path), note_id or None, links)
-    stored = StoredNote(note_id, str(note.path), note.title, note.date.isoformat(timespec="seconds"), note.tags)
-    return SourceNote(stored, chunks, encoded.vectors, linked)
+    return SourceNote(StoredNote.of(note, note_id), chunks, encoded.vectors, linked)
 
 
 def _parsed(file: NoteFile, data: bytes) -> Note:

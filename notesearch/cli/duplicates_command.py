@@ -11,7 +11,18 @@ import typer
 
 from notesearch.cli.formats import shown_path
 from notesearch.cli.options import CollectionName, IndexDir, Quiet, Verbose
-from notesearch.cli.terminal import columns_of, harmless, json_text, paint, uses_colour, warn, width, wrapped, write
+from notesearch.cli.terminal import (
+    columns_of,
+    counted,
+    harmless,
+    json_text,
+    paint,
+    uses_colour,
+    warn,
+    width,
+    wrapped,
+    write,
+)
 from notesearch.errors import NOTHING_FOUND
 
 if TYPE_CHECKING:
@@ -61,11 +72,11 @@ def duplicates(
 def _warn_of_the_rest(found: Duplicates, shown: int) -> None:
     """Says on stderr what is not shown, and what could not be compared."""
     if not found.groups:
-        warn(f"No duplicates among {_counted(found.notes, 'note')}.")
+        warn(f"No duplicates among {counted(found.notes, 'note')}.")
     if shown < len(found.groups):
-        warn(f"… and {_counted(len(found.groups) - shown, 'group')} more; --limit 0 shows all")
+        warn(f"… and {counted(len(found.groups) - shown, 'group')} more; --limit 0 shows all")
     if found.short:
-        warn(f"Too short to be compared: {_counted(found.short, 'note')}.")
+        warn(f"Too short to be compared: {counted(found.short, 'note')}.")
     if found.templates:
         warn(f"Not compared, since they hold little but what more than 20 notes hold: {found.templates:,}.")
 
@@ -73,7 +84,7 @@ def _warn_of_the_rest(found: Duplicates, shown: int) -> None:
 def _for_people(groups: Sequence[DuplicateGroup], passages: bool, colour: bool, columns: int) -> Iterator[str]:
     for group in groups:
         place = _place(group.path, group.start_line, group.end_line, passages)
-        lines = [paint(place, "path", colour=colour) + f"  {_counted(group.words, 'word')}"]
+        lines = [paint(place, "path", colour=colour) + f"  {counted(group.words, 'word')}"]
         if passages:
             lines += wrapped(harmless(group.text), columns, _INDENT, _INDENT)
         for copy in group.copies:
@@ -117,7 +128,3 @@ def _lines(stretch: Stretch) -> str:
     if stretch.end_line > stretch.start_line:
         return f"lines {stretch.start_line}-{stretch.end_line}"
     return f"line {stretch.start_line}"
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -15,7 +15,7 @@ import typer
 from notesearch.cli.durations import parse_duration
 from notesearch.cli.options import CollectionName, IndexDir, Quiet, Verbose
 from notesearch.cli.progress import progress_bar
-from notesearch.cli.terminal import is_terminal, json_text, warn, warn_of_skipped, write
+from notesearch.cli.terminal import counted, is_terminal, json_text, warn, warn_of_skipped, write
 from notesearch.documents import HOW_TO_READ
 from notesearch.errors import NOTES_UNREAD, UsageError
 from notesearch.records import IndexReport
@@ -125,7 +125,7 @@ def index(
         for path in leaving:
             count = forget_folder(settings, path.resolve(), wait_s=wait_s, waiting=waiting)
             if not quiet:
-                warn(f"Forgot {path}: {_counted(count, 'note')}. The files themselves are untouched.")
+                warn(f"Forgot {path}: {counted(count, 'note')}. The files themselves are untouched.")
         return
     with progress_bar("Indexing", shown=not quiet and is_terminal(sys.stderr)) as progress:
         sync = partial(sync_index, folders=paths) if paths or collection is None else sync_collection
@@ -150,7 +150,7 @@ def _tell(report: IndexReport, *, verbose: bool, in_words: bool) -> None:
     warn_of_skipped(report.skipped, report.problems, everything=verbose)
     if in_words:
         changes = [
-            _counted(count, "note") + f" {verb}"
+            counted(count, "note") + f" {verb}"
             for count, verb in (
                 (report.added, "added"),
                 (report.updated, "updated"),
@@ -160,14 +160,14 @@ def _tell(report: IndexReport, *, verbose: bool, in_words: bool) -> None:
             if count
         ]
         if report.coded:
-            changes.append(_counted(report.coded, "chunk") + " given token codes")
+            changes.append(counted(report.coded, "chunk") + " given token codes")
         what = ", ".join(changes) or "Nothing has changed"
-        warn(f"{what}. {_counted(report.notes, 'note')}, {_counted(report.chunks, 'chunk')}, {report.seconds:.1f} s.")
+        warn(f"{what}. {counted(report.notes, 'note')}, {counted(report.chunks, 'chunk')}, {report.seconds:.1f} s.")
 
 
 def _tell_of_not_read(counts: Mapping[str, int]) -> None:
     """Says which documents need something installed; only where folders are named, or it would be said every day."""
-    *files, last = (_counted(count, f"{kind} file") for kind, count in sorted(counts.items()))
+    *files, last = (counted(count, f"{kind} file") for kind, count in sorted(counts.items()))
     listed = f"{', '.join(files)} and {last}" if files else last
     warn(f"{listed} {'was' if sum(counts.values()) == 1 else 'were'} not read: {HOW_TO_READ}")
 
@@ -178,7 +178,3 @@ def _as_json(report: IndexReport) -> dict[str, object]:
     for kind, keys in (("skipped", ("path", "reason", "by_rule")), ("problems", ("path", "reason"))):
         values[kind] = [{name: entry[name] for name in keys} for entry in values[kind]]
     return values
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

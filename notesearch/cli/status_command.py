@@ -13,7 +13,7 @@ import typer
 
 from notesearch.cli.durations import parse_duration
 from notesearch.cli.options import CollectionName, IndexDir, Quiet, Verbose
-from notesearch.cli.terminal import harmless, json_text, warn, width, wrapped, write
+from notesearch.cli.terminal import counted, harmless, json_text, warn, width, wrapped, write
 from notesearch.errors import NOTHING_FOUND
 from notesearch.records import Skipped
 
@@ -89,7 +89,7 @@ def _lines(found: Status, *, everything: bool) -> Iterator[str]:
     token_model = found.fingerprint.token_model
     yield from _labelled("index", f"{found.index_dir}{' (being written now)' if found.writing else ''}")
     yield from _labelled("model", found.fingerprint.model + (f", and {token_model} for words" if token_model else ""))
-    yield from _labelled("holds", f"{_counted(found.notes, 'note')}, {_counted(found.chunks, 'chunk')}")
+    yield from _labelled("holds", f"{counted(found.notes, 'note')}, {counted(found.chunks, 'chunk')}")
     yield from _labelled("size", _sizes(found))
     for folder in found.folders:
         yield from _labelled("folder", _about_folder(folder))
@@ -106,7 +106,7 @@ def _sizes(found: Status) -> str:
 
 
 def _about_folder(folder: FolderStatus) -> str:
-    about = f"{folder.path}: {_counted(folder.notes, 'note')}, {_in_step(folder.synced)}"
+    about = f"{folder.path}: {counted(folder.notes, 'note')}, {_in_step(folder.synced)}"
     if not folder.reachable:
         return f"{about}; cannot be reached now"
     changes = [
@@ -136,7 +136,7 @@ def _lines_of_answer(answer: Answer) -> Iterator[str]:
     lines = [f"{answer.state}: {answer.message}", answer.hint]
     if note := answer.note:
         tags = " ".join(f"#{tag}" for tag in note.tags)
-        lines[1:1] = [f"{note.title} ({_counted(note.chunks, 'chunk')}) {tags}", *note.problems]
+        lines[1:1] = [f"{note.title} ({counted(note.chunks, 'chunk')}) {tags}", *note.problems]
     for line in filter(None, lines):
         yield from (f"{part}\n" for part in wrapped(harmless(line), width(), "  ", "    "))
 
@@ -183,7 +183,7 @@ def _in_step(when: datetime | None) -> str:
     seconds = (datetime.now(UTC) - when).total_seconds()
     for unit_s, name in _UNITS:
         if seconds >= unit_s:
-            return f"brought in step {_counted(int(seconds // unit_s), name)} ago"
+            return f"brought in step {counted(int(seconds // unit_s), name)} ago"
     return "brought in step just now"
 
 
@@ -192,7 +192,3 @@ def _bytes(size: int) -> str:
         if size >= unit:
             return f"{size / unit:.1f} {name}"
     return f"{size} B"
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

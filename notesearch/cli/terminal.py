@@ -81,6 +81,11 @@ def harmless(text: str) -> str:
     return _UNSAFE.sub("\ufffd", text)
 
 
+def counted(count: int, noun: str) -> str:
+    """A number of things: "1 note", "2,000 notes"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def json_text(value: object, *, indent: int | None = None) -> str:
     """A value as JSON: exact to whoever reads it as such, and harmless to a terminal as it stands."""
     text = json.dumps(value, ensure_ascii=False, indent=indent)

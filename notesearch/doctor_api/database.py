@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from notesearch.passages import PASSAGES_VERSION, passage_text
 from notesearch.storage import Fingerprint
 from notesearch.storage.check import DatabaseCheck, Expected, has_tables, words_are_sound
 from notesearch.storage.database import database_file
+from notesearch.storage.written import hash_of
 
 
 @dataclass(slots=True)
@@ -115,7 +115,7 @@ def _expected(fingerprint: Fingerprint) -> Expected:
 
 
 def _passage_hash(title: str, heading: str, text: str) -> bytes:
-    return hashlib.blake2b(passage_text(title, heading, text).encode(), digest_size=16).digest()
+    return hash_of(passage_text(title, heading, text).encode())
 
 
 def checks_of(state: DatabaseState) -> Iterator[Check]:

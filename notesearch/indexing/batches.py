@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from notesearch.passages import passage_text
 from notesearch.records import Chunk, Chunking, Note
 from notesearch.storage.vectors import pack
 from notesearch.storage.writer import IndexWriter
-from notesearch.storage.written import EncodedChunk, EncodedNote
+from notesearch.storage.written import EncodedChunk, EncodedNote, hash_of
 
 # Chunks encoded and written together: a killed run loses at most this much work.
 BATCH_CHUNKS = 256
@@ -133,11 +132,6 @@ class BatchWriter:
 
     def _open_encoder(self, passages: int) -> Encoder:
         return open_fastest_encoder(self._model, passages, self._token_model, threads=self._threads)
-
-
-def hash_of(data: bytes) -> bytes:
-    """BLAKE2b-128 of a file's content, or of a passage."""
-    return hashlib.blake2b(data, digest_size=16).digest()
 
 
 def settled(mtime_ns: int) -> int:

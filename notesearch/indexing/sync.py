@@ -13,14 +13,14 @@ from pathlib import Path
 from notesearch.documents import has_reader, is_document
 from notesearch.encoders import PreparedModel
 from notesearch.errors import FolderUnreadable, NoteUnreadable, UsageError
-from notesearch.indexing.batches import BATCH_CHUNKS, BatchWriter, Progress, ReadNote, hash_of, settled
+from notesearch.indexing.batches import BATCH_CHUNKS, BatchWriter, Progress, ReadNote, settled
 from notesearch.indexing.fingerprints import fingerprint_of, require_same_vectors
 from notesearch.notes import NoteFile, find_notes, note_from_bytes, read_bytes, reader_version
 from notesearch.records import Chunking, IndexReport, Skipped
 from notesearch.storage import Fingerprint
 from notesearch.storage.rebuild import forget_rebuilt, rebuilding
 from notesearch.storage.writer import IndexWriter
-from notesearch.storage.written import KnownNote, UnreadFile
+from notesearch.storage.written import KnownNote, UnreadFile, hash_of
 
 # What a passage holds beside its chunk: title, headings, special tokens.
 _TITLE_TOKENS = 64

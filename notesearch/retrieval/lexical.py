@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # BM25 weights of title and text; anything from 1 to 5 does equally well (docs/decisions/0004-fusion.md).
-_FIELD_WEIGHTS = (2.0, 1.0)
+FIELD_WEIGHTS = (2.0, 1.0)
 # How much two neighbouring words found near each other count beside the words themselves, and how near.
 _PAIR_WEIGHT = 0.25
 _NEAR_WORDS = 3
@@ -59,21 +59,21 @@ def match_lexical(reader: IndexReader, query: Query, limit: int, filters: Filter
     if query.phrases:
         required = f" AND {_all_phrases(query)}"
         words = " OR ".join(quoted(word) for word in query.words)
-        scores = dict(reader.match_words(f"({words}){required}", _FIELD_WEIGHTS, limit, filters))
+        scores = dict(reader.match_words(f"({words}){required}", FIELD_WEIGHTS, limit, filters))
     else:
-        scores = dict(reader.match_any_word(query.words, _FIELD_WEIGHTS, limit, filters))
+        scores = dict(reader.match_any_word(query.words, FIELD_WEIGHTS, limit, filters))
     if not scores:
         return NOTHING_MATCHED
     coverage = max(scores.values()) / _most_attainable(reader, query)
     if pairs := " OR ".join(_near_pairs(query.words)):
-        for note_id, score in reader.match_words(f"({pairs}){required}", _FIELD_WEIGHTS, limit, filters):
+        for note_id, score in reader.match_words(f"({pairs}){required}", FIELD_WEIGHTS, limit, filters):
             scores[note_id] = scores.get(note_id, 0.0) + _PAIR_WEIGHT * score
     return LexicalScores(scores, min(coverage, 1.0))
 
 
 def is_mentioned(reader: IndexReader, words: str) -> bool:
     """Whether some words stand one after another in a note, in whatever form."""
-    return bool(reader.match_words(quoted(words), _FIELD_WEIGHTS, 1, Filters()))
+    return bool(reader.match_words(quoted(words), FIELD_WEIGHTS, 1, Filters()))
 
 
 def chunks_with_phrases(reader: IndexReader, query: Query, filters: Filters) -> NDArray[np.int64] | None:

@@ -8,16 +8,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from notesearch.records import Filters
+from notesearch.retrieval.lexical import FIELD_WEIGHTS
 from notesearch.retrieval.snippets import Match
 from notesearch.storage import IndexReader, searchable_words
+from notesearch.storage.bm25 import idf
 from notesearch.words import STOPWORDS, find_words
 
 # More add time, and no better notes.
 _MOST_WORDS = 25
 _MOST_NOTES = 5_000
-# BM25 weights of title and text, as for a query.
-_FIELD_WEIGHTS = (2.0, 1.0)
-_LEAST_IDF = 1e-6
 
 Stem = tuple[str, ...]
 
@@ -48,7 +47,7 @@ class WordWeights:
     def weight(self, stem: Stem) -> float:
         """The IDF of a stem, as BM25 reckons it."""
         count = self.frequencies[stem]
-        return max(math.log((self.notes - count + 0.5) / (count + 0.5)), _LEAST_IDF)
+        return idf(self.notes, count)
 
     def matches(self, text: str, other: str) -> list[Match]:
         """Where words of a text stand that another text has too."""
@@ -81,4 +80,4 @@ def match_words(reader: IndexReader, text: str, *, is_indexed: bool) -> dict[int
         return {}
     # What find_words finds holds nothing that could be taken for query syntax.
     expression = " OR ".join(f'"{searchable_words(spelling[stem])}"' for stem in telling)
-    return dict(reader.match_words(expression, _FIELD_WEIGHTS, _MOST_NOTES, Filters()))
+    return dict(reader.match_words(expression, FIELD_WEIGHTS, _MOST_NOTES, Filters()))

@@ -197,15 +197,7 @@ class Reranker:
             raise NoteUnreadable(f"larger than {limit:,} bytes")
         note = read_note(NoteFile(path, status.st_size, status.st_mtime_ns))
         chunks = chunk_note(note, self._encoder.token_starts, self._chunking) or (NO_TEXT,)
-        stored = tuple(
-            StoredChunk(
-                *(next(self._new_ids), 0, c.start, c.end, c.start_line, c.end_line, c.heading, c.text),
-                page=c.page,
-                end_page=c.end_page,
-            )
-            for c in chunks
-        )
-        return StoredNote(0, str(path), note.title, note.date.isoformat(timespec="seconds"), note.tags), stored
+        return StoredNote.of(note, 0), tuple(StoredChunk.of(chunk, next(self._new_ids), 0) for chunk in chunks)
 
     def _encode(self, units: Sequence[_Unit]) -> None:
         """Encodes what the index does not know."""

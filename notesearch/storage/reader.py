@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import numpy as np
 
 from notesearch.errors import IndexDamaged, IndexMissing
-from notesearch.records import Filters, LinkKind
+from notesearch.records import Chunk, Filters, LinkKind, Note
 from notesearch.storage.database import (
     HOW_TO_INDEX,
     blame_damage,
@@ -74,6 +74,15 @@ class StoredChunk:
     page: int = 0
     end_page: int = 0
 
+    @classmethod
+    def of(cls, chunk: Chunk, id: int, note_id: int) -> Self:
+        """A chunk that is not stored, as it would be."""
+        return cls(
+            *(id, note_id, chunk.start, chunk.end, chunk.start_line, chunk.end_line, chunk.heading, chunk.text),
+            page=chunk.page,
+            end_page=chunk.end_page,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class StoredNote:
@@ -84,6 +93,11 @@ class StoredNote:
     title: str
     date: str
     tags: tuple[str, ...]
+
+    @classmethod
+    def of(cls, note: Note, id: int) -> Self:
+        """A note that is not stored, as it would be."""
+        return cls(id, str(note.path), note.title, note.date.isoformat(timespec="seconds"), note.tags)
 
 
 _TAGS_OF_NOTE = "SELECT 1 FROM tags WHERE note_id = notes.id"

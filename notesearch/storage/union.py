@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 import numpy as np
 
 from notesearch.records import Filters
+from notesearch.storage.bm25 import idf
 from notesearch.storage.reader import IndexReader, StoredChunk, StoredNote
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ Value = TypeVar("Value")
 _STRIDE = 1 << 40
 _EVERY_PATH = "*"
 _NO_LIMIT = -1
-# FTS5's BM25 gives a phrase that more than half of all notes hold this IDF.
-_LEAST_IDF = 1e-6
 _PHRASE = re.compile(r'"(?:[^"]|"")*"')
 # What FTS5 scores by itself: phrases near each other, or a phrase.
 _CLAUSE = re.compile(rf"NEAR\((?:\s*{_PHRASE.pattern})+, \d+\)|{_PHRASE.pattern}")
@@ -210,7 +208,7 @@ class _Statistics:
         places = range(len(self._readers)) if place is None else [place]
         notes = sum(self._notes[number] for number in places)
         holding = sum(len(self._matches(number, phrase)) for number in places)
-        return max(math.log((notes - holding + 0.5) / (holding + 0.5)), _LEAST_IDF)
+        return idf(notes, holding)
 
     def _matches(self, place: int, clause: str) -> dict[int, float]:
         if (place, clause) not in self._scores:

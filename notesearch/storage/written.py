@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 from notesearch.records import Chunk, Note, Skipped
+
+
+def hash_of(data: bytes) -> bytes:
+    """BLAKE2b-128 of a file's content, or of a passage."""
+    return hashlib.blake2b(data, digest_size=16).digest()
 
 
 @dataclass(frozen=True, slots=True)
