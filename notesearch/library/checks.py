@@ -25,7 +25,8 @@ from notesearch.encoders.opening import cpu_flags
 from notesearch.encoders.token_codes import code_bits
 from notesearch.encoders.token_model import token_model_fingerprint
 from notesearch.errors import IndexBusy, IndexTooNew, ModelError, StoreError
-from notesearch.passages import passage_text
+from notesearch.library.tag import journal_dir
+from notesearch.notes.chunks import passage_text
 from notesearch.private import is_locked
 from notesearch.settings import DEFAULT_MODEL, Settings, cache_dir
 from notesearch.storage import Fingerprint
@@ -35,9 +36,8 @@ from notesearch.storage.folders import Coverage, read_coverage
 from notesearch.storage.lock import writer_is_at_work
 from notesearch.storage.vectors import unpack
 from notesearch.tagging.classifier import classifiers_dir, load_classifier
-from notesearch.tagging.journal_file import opened_journal
-from notesearch.tagging_api import journal_dir
 from notesearch.tuning.accepted import accepted_file, read_accepted
+from notesearch.writeback.journal import opened_journal
 
 _REPAIR = "Repair it: notesearch doctor --repair"
 # All that notesearch keeps in an index directory. What else is there is not its business.

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from notesearch.api import sync_index
 from notesearch.encoders import forget_prepared, prepare
 from notesearch.errors import IndexMissing, NotesearchError, StoreError
 from notesearch.library import checks
 from notesearch.library.checks import Check
+from notesearch.library.index import sync_index
 from notesearch.records import Chunking
 from notesearch.settings import Settings
 from notesearch.storage import IndexReader
