@@ -17,7 +17,7 @@ def fake_models(fake_encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch) -> F
         model = prepare("all-MiniLM-L6-v2")
         return model if model.config.fingerprint == fingerprint else None
 
-    models = "notesearch.doctor_api.models"
+    models = "notesearch.library.checks"
     monkeypatch.setattr(f"{models}.load_prepared", load_prepared)
     monkeypatch.setattr(f"{models}.open_encoder", lambda prepared: fake_encoder)
     monkeypatch.setattr(f"{models}.find_model", lambda name: Path("/nowhere"))

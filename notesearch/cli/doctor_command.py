@@ -15,7 +15,8 @@ from notesearch.cli.terminal import harmless, is_terminal, json_text, paint, use
 from notesearch.errors import NOTHING_FOUND
 
 if TYPE_CHECKING:
-    from notesearch.doctor_api import Check, Examination
+    from notesearch.library.checks import Check
+    from notesearch.library.doctor import Examination
 
 _STYLES = {"ok": "path", "warning": "fair", "wrong": "strong"}
 _STATE_COLUMNS = 9
@@ -38,16 +39,17 @@ def doctor(
 
     Example: notesearch doctor --repair
     """
-    from notesearch import doctor_api
+    from notesearch.library.doctor import examine
+    from notesearch.library.doctor import repair as repair_index
     from notesearch.settings import load_settings
 
     settings = load_settings(collection=collection, index_dir=index_dir)
-    examination = doctor_api.examine(settings)
+    examination = examine(settings)
     done: list[str] = []
     if repair and any(check.state != "ok" for check in examination.checks):
         with progress_bar("Indexing", shown=not quiet and is_terminal(sys.stderr)) as progress:
-            done = doctor_api.repair(settings, progress)
-        examination = doctor_api.examine(settings)
+            done = repair_index(settings, examination, progress)
+        examination = examine(settings)
     if as_json:
         report = {**asdict(examination), "repaired": done} if repair else asdict(examination)
         write([json_text(report) + "\n"])

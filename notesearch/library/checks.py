@@ -7,7 +7,6 @@ import platform
 import shutil
 import sqlite3
 import stat
-import tempfile
 import textwrap
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -314,7 +313,7 @@ def leftovers(settings: Settings, *, of_writer: bool) -> list[Path]:
         cache_dir(): (".eval-*",),
         cache_dir() / "encoders": (".preparing-*",),
         cache_dir() / "token-models": (".measuring-*",),
-        Path(tempfile.gettempdir()): ("notesearch-*",),
+        Path(os.environ.get("TMPDIR") or "/tmp"): ("notesearch-*",),  # tempfile would write there to find out
     }
     for folder, patterns in places.items():
         found += [path for pattern in patterns for path in sorted(folder.glob(pattern)) if _is_dead(path)]

@@ -27,7 +27,13 @@ import notesearch.cli
 
 # What the commands import as they go along.
 for name in (
-    *("notesearch.library.search", "notesearch.library.tag", "notesearch.library.train", "notesearch.tuning.tune"),
+    *(
+        "notesearch.library.doctor",
+        "notesearch.library.search",
+        "notesearch.library.tag",
+        "notesearch.library.train",
+        "notesearch.tuning.tune",
+    ),
     *("notesearch.tagging.report", "notesearch.indexing", "notesearch.storage.writer", "notesearch.cli.progress"),
     *("hnswlib", "filelock", "scipy.sparse", "scipy.optimize", "scipy.stats", "jinja2", "safetensors.numpy", "yaml"),
     *sys.argv[1:],
@@ -120,6 +126,7 @@ def use_fakes() -> None:
         },
     }
     for module in (
+        "notesearch.library.index",
         "notesearch.library.search",
         "notesearch.tagging.features",
         "notesearch.library.tag",
@@ -130,6 +137,10 @@ def use_fakes() -> None:
             "load_prepared": lambda fingerprint: None,
             "open_encoder": lambda *arguments, **options: encoder,
         }
+    replacements["notesearch.library.checks"] = replacements["notesearch.library.search"] | {
+        "find_model": Path,
+        "read_encoder_config": lambda name, source: make_fake_model(name).config,
+    }
     for module, values in replacements.items():
         for name, value in values.items():
             setattr(importlib.import_module(module), name, value)
