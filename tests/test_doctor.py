@@ -10,8 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from doctor_fixtures import fake_models  # noqa: F401
-from fake_encoder import make_fake_model
 from indexing.vault import contents
 from storage.building import as_nobody
 
@@ -54,7 +52,7 @@ def folder(tmp_path) -> Path:
 
 
 @pytest.fixture
-def settings(fake_models, folder, tmp_path) -> Settings:  # noqa: F811
+def settings(fake_models, folder, tmp_path) -> Settings:
     """Those of an index of the notes."""
     made = Settings(tmp_path / "index")
     sync_index(made, [folder])
@@ -332,14 +330,11 @@ def test_a_damaged_index_is_made_anew_as_it_was_made(settings, folder):
     assert contents(settings.index_dir) == before
 
 
-def test_where_making_it_anew_fails_the_old_one_stays(settings, monkeypatch):
+def test_where_making_it_anew_fails_the_old_one_stays(settings, fake_models):
     overwrite(settings, "chunks")
     damaged = (settings.index_dir / "notes.db").stat().st_ino
 
-    def fail(name):
-        raise StoreError("no model today", "Try tomorrow.")
-
-    monkeypatch.setattr("notesearch.library.index.prepare", fail)
+    fake_models.files["all-MiniLM-L6-v2"] = StoreError("no model today", "Try tomorrow.")
     assert "no model today. Try tomorrow." in repaired(settings)[-1]
     assert (settings.index_dir / "notes.db").stat().st_ino == damaged
     assert found(settings, "database")
@@ -416,9 +411,8 @@ def test_a_folder_out_of_reach_is_a_warning(settings, folder):
     assert f"notesearch index --forget {folder}" in check.hint
 
 
-def test_another_model_of_the_same_name_is_wrong(settings, monkeypatch):
-    other = make_fake_model("another-model").config
-    monkeypatch.setattr("notesearch.library.checks.read_encoder_config", lambda name, directory: other)
+def test_another_model_of_the_same_name_is_wrong(settings, fake_models, other_model):
+    fake_models.files["all-MiniLM-L6-v2"] = other_model
     check = only(settings)
     assert (check.check, check.state) == ("model", "wrong")
     assert "notesearch index --rebuild" in check.hint
@@ -433,7 +427,7 @@ def test_a_model_whose_directory_is_gone_is_wrong(settings, tmp_path):
 
 def test_another_token_model_of_the_same_name_is_wrong(settings, tmp_path, monkeypatch):
     (tmp_path / "colbert").mkdir()
-    monkeypatch.setattr("notesearch.library.checks.token_model_fingerprint", lambda name: "one")
+    monkeypatch.setattr("notesearch.encoders.models.token_model_fingerprint", lambda name: "one")
     for encoder, state in (("one", []), ("two", ["wrong"])):
         model = f"'$.token_model', '{tmp_path}/colbert', '$.token_encoder', '{encoder}'"
         change(settings, f"UPDATE meta SET value = json_set(value, {model}) WHERE key = 'fingerprint'")
@@ -445,22 +439,19 @@ def test_a_token_model_of_the_hub_is_not_looked_for(settings, monkeypatch):
     assert found(settings, "model") == []
 
 
-def test_a_prepared_model_that_gives_other_vectors_is_prepared_again(settings, fake_models, monkeypatch):  # noqa: F811
-    forgotten, made = [], []
-    monkeypatch.setattr("notesearch.library.doctor.forget_prepared", forgotten.append)
-    monkeypatch.setattr("notesearch.library.doctor.prepare", made.append)
-    monkeypatch.setattr(fake_models, "_vector", lambda text: np.eye(16, dtype=np.float32)[5])
+def test_a_prepared_model_that_gives_other_vectors_is_prepared_again(settings, fake_models, monkeypatch):
+    monkeypatch.setattr(fake_models.encoder, "_vector", lambda text: np.eye(16, dtype=np.float32)[5])
     check = only(settings)
     assert (check.check, check.state) == ("prepared model", "wrong")
     assert "gives other vectors" in check.message
-    repaired(settings)
-    assert (forgotten, made) == ([make_fake_model("all-MiniLM-L6-v2").config.fingerprint], ["all-MiniLM-L6-v2"])
+    assert repaired(settings) == ["The model all-MiniLM-L6-v2 was prepared again."]
+    assert fake_models.forgotten == [fake_models.config_of("all-MiniLM-L6-v2").fingerprint]
 
 
-def test_a_prepared_model_that_is_not_as_it_was_written_is_wrong(settings, monkeypatch):
-    sound = make_fake_model("all-MiniLM-L6-v2")
+def test_a_prepared_model_that_is_not_as_it_was_written_is_wrong(settings, fake_models, monkeypatch):
+    sound = fake_models.prepare("all-MiniLM-L6-v2")
     monkeypatch.setattr(
-        "notesearch.library.checks.load_prepared",
+        "notesearch.encoders.models.find_prepared",
         lambda fingerprint, *, thoroughly=False: None if thoroughly else sound,
     )
     assert "damaged" in only(settings).message

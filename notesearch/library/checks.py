@@ -18,11 +18,11 @@ from typing import Literal
 import numpy as np
 
 from notesearch import __version__
-from notesearch.encoders import PreparedModel, find_model, load_prepared, open_encoder, read_encoder_config
+from notesearch.encoders import PreparedModel, models
+from notesearch.encoders.model_files import read_encoder_config
+from notesearch.encoders.models import cpu_flags
 from notesearch.encoders.onnx_forward import available_cores
-from notesearch.encoders.opening import cpu_flags
 from notesearch.encoders.token_codes import code_bits
-from notesearch.encoders.token_model import token_model_fingerprint
 from notesearch.errors import IndexBusy, IndexTooNew, ModelError, StoreError
 from notesearch.library.tag import journal_dir
 from notesearch.notes.chunks import passage_text
@@ -184,13 +184,13 @@ def check_model(index_dir: Path, fingerprint: Fingerprint) -> Iterator[Check]:
         fault = f"{other} is no longer the one that this index was made with" if other else ""
     except ModelError as error:
         fault = error.message
-    prepared = load_prepared(fingerprint.encoder)
+    prepared = models.find_prepared(fingerprint.encoder)
     about = f"{name}, {prepared.precision if prepared else 'to be prepared by the next command'}"
     hint = f"Make the index anew, with a model of your choice: notesearch index --rebuild --model {DEFAULT_MODEL}"
     yield _is_well("model", fault, about, hint)
     if fault or prepared is None:
         return
-    if load_prepared(fingerprint.encoder, thoroughly=True) is None:
+    if models.find_prepared(fingerprint.encoder, thoroughly=True) is None:
         fault = f"what was prepared of the model {name} is damaged"
     elif (cosine := _agreement(index_dir, prepared)) < _LEAST_COSINE:
         fault = f"the model {name} gives other vectors than those of the index (cosine {cosine:.2f})"
@@ -211,9 +211,9 @@ def _other_model(fingerprint: Fingerprint) -> str:
         if Path(model).is_absolute() and not Path(model).is_dir():
             raise ModelError(f"the model of this index is gone: {model}")
     at_hand = name == DEFAULT_MODEL or Path(name).is_absolute()
-    if at_hand and read_encoder_config(name, find_model(name)).fingerprint != fingerprint.encoder:
+    if at_hand and models.config_of(name).fingerprint != fingerprint.encoder:
         return f"the model {name}"
-    if Path(token_model).is_absolute() and token_model_fingerprint(token_model) != fingerprint.token_encoder:
+    if Path(token_model).is_absolute() and models.token_model_fingerprint(token_model) != fingerprint.token_encoder:
         return f"the token model {token_model}"
     return ""
 
@@ -225,7 +225,7 @@ def _agreement(index_dir: Path, prepared: PreparedModel) -> float:
     if not sample:
         return 1.0
     passages = [passage_text(title, chunk.heading, chunk.text) for title, chunk, _ in sample]
-    now = open_encoder(prepared).encode_passages(passages).vectors
+    now = models.open_encoder(prepared).encode_passages(passages).vectors
     then = unpack([vector for *_, vector in sample], now.shape[1])
     return float(np.nan_to_num(np.median((now * then).sum(axis=1)), nan=0.0))
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from notesearch.encoders import forget_prepared, prepare
+from notesearch.encoders import models
 from notesearch.errors import IndexMissing, NotesearchError, StoreError
 from notesearch.library import checks
 from notesearch.library.checks import Check
@@ -164,9 +164,9 @@ def _remove(path: Path) -> None:
 def _prepare_again(index_dir: Path) -> Iterator[str]:
     fingerprint = _coverage(index_dir).fingerprint
     assert fingerprint is not None  # or its model would not have been checked
-    forget_prepared(fingerprint.encoder)
+    models.forget_prepared(fingerprint.encoder)
     try:
-        prepare(fingerprint.model)
+        models.prepare(fingerprint.model)
         yield f"The model {fingerprint.model} was prepared again."
     except NotesearchError as error:
         yield f"The model {fingerprint.model} could not be prepared again: {error.message}. {error.hint}"
