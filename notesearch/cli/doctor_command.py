@@ -33,7 +33,7 @@ def doctor(
 ) -> None:
     """Check the index and all that it needs: files, permissions, SQLite, vectors, model, folders, versions.
 
-    With --repair, what can be made anew is made anew; a damaged index is put aside, and its folders are indexed again.
+    With --repair, an index in which something is wrong is made anew from the notes, beside the old one.
     Notes are never written to. Exits with 0 where all is well (or warnings are all there is), with 1 where something
     is wrong. With --quiet, only what is not well is printed.
 
