@@ -19,8 +19,8 @@ from notesearch.notes import NoteFile, find_notes, note_from_bytes, read_bytes, 
 from notesearch.records import Chunking, IndexReport, Skipped
 from notesearch.storage import Fingerprint
 from notesearch.storage.rebuild import forget_rebuilt, rebuilding
-from notesearch.storage.writer import IndexWriter
-from notesearch.storage.written import KnownNote, UnreadFile, hash_of
+from notesearch.storage.writer import IndexWriter, KnownNote, SkippedFile
+from notesearch.storage.written import hash_of
 
 # What a passage holds beside its chunk: title, headings, special tokens.
 _TITLE_TOKENS = 64
@@ -41,7 +41,6 @@ class _Tally:
     unchanged: int = 0
     renamed: int = 0
     encoded: int = 0
-    coded: int = 0
     skipped: list[Skipped] = field(default_factory=list)
     problems: list[Skipped] = field(default_factory=list)
     not_read: Counter[str] = field(default_factory=Counter)
@@ -139,7 +138,6 @@ class Synchronizer:
             chunks=chunks,
             encoded=tally.encoded,
             seconds=time.monotonic() - started,
-            coded=tally.coded,
             not_read=dict(tally.not_read),
         )
 
@@ -152,8 +150,7 @@ class Synchronizer:
         batches = BatchWriter(self._writer, self._model, self._chunking, self._token_model, self._threads)
         self._write_changed(changed, gone, batches)
         self._remove(list(gone.values()))
-        batches.add_missing_codes(self._progress)
-        self._tally.encoded, self._tally.coded = batches.encoded, batches.coded
+        self._tally.encoded = batches.encoded
         if self._tally.encoded + self._tally.removed > BATCH_CHUNKS:
             self._writer.tidy()
         self._writer.give_back_space()
