@@ -360,8 +360,7 @@ def test_chunks_without_codes_are_a_warning(settings):
 
 
 @pytest.fixture
-def with_vector_file(settings, monkeypatch) -> Settings:
-    monkeypatch.setattr("notesearch.storage.writer._LEAST_CHUNKS_FOR_VECTOR_FILE", 1)
+def with_vector_file(settings) -> Settings:
     sync_index(settings, [])
     assert (settings.index_dir / "vectors.hnsw").exists()
     return settings

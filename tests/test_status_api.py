@@ -69,8 +69,7 @@ def test_bytes_by_part(settings):
     assert sum(parts.values()) >= (settings.index_dir / "notes.db").stat().st_size
 
 
-def test_the_vector_file_counts(settings, monkeypatch):
-    monkeypatch.setattr("notesearch.storage.writer._LEAST_CHUNKS_FOR_VECTOR_FILE", 1)
+def test_the_vector_file_counts(settings):
     sync_index(settings, [])
     assert take_stock(settings).part_bytes["vector_file"] == (settings.index_dir / "vectors.hnsw").stat().st_size
 

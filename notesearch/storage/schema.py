@@ -1,9 +1,9 @@
 """The tables of `notes.db`, created and versioned through sqlite-utils.
 
 There is one schema. A change to it raises `SCHEMA_VERSION`, and `index` makes a database of another version anew (see
-`storage.rebuild`). So that nothing is encoded twice then, every version keeps what is read of another one: `folders.path`,
-`meta.fingerprint`, `chunks.passage_hash`, and the tables `embeddings` and `token_codes`. Who changes what the bytes in
-these two mean raises `passages.PASSAGES_VERSION` too.
+`storage.rebuild`). So that nothing is encoded twice then, each version keeps what is read of another one:
+`folders.path`, the `fingerprint` in `meta`, `chunks.passage_hash`, and the tables `embeddings` and `token_codes`. If
+the bytes in these two come to mean something else, `passages.PASSAGES_VERSION` must be raised as well.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from sqlite_utils import Database
 
 SCHEMA_VERSION = 4
-TABLES_OF_EVERY_VERSION = {"meta", "folders", "chunks"}
+# A database with tables, but none of these, belongs to another program.
+OWN_TABLES = {"embeddings", "token_codes", "note_words"}
 TOKENIZER = "porter unicode61 remove_diacritics 2"
 
 _TABLES = (
@@ -89,10 +90,10 @@ _TABLES = (
     folder_id INTEGER NOT NULL REFERENCES folders (id),
     path TEXT NOT NULL,
     reason TEXT NOT NULL,
-    by_rule INTEGER NOT NULL,       -- whether it was left out on purpose
-    size INTEGER NOT NULL,          -- of a file that is not tried again as it is; -1 for everything else
-    mtime_ns INTEGER NOT NULL,
-    reader INTEGER NOT NULL
+    by_rule INTEGER NOT NULL DEFAULT 0,     -- whether it was left out on purpose
+    size INTEGER NOT NULL DEFAULT -1,       -- of a file that is not tried again as it is; -1 for everything else
+    mtime_ns INTEGER NOT NULL DEFAULT -1,
+    reader INTEGER NOT NULL DEFAULT 0
 )""",
     # Words are looked up by note: BM25 over whole notes ranks better than over chunks. The text is stored once, in
     # the chunks. words() is `storage.full_text.searchable_words`, registered on every connection that writes.
