@@ -28,8 +28,8 @@ import notesearch.cli
 # What the commands import as they go along.
 for name in (
     *("notesearch.api", "notesearch.tagging_api", "notesearch.training_api", "notesearch.tuning.tune"),
-    *("notesearch.tagging.report_page", "notesearch.indexing", "notesearch.storage.writer", "notesearch.cli.progress"),
-    *("hnswlib", "filelock", "scipy.sparse", "scipy.optimize", "safetensors.numpy", "yaml"),
+    *("notesearch.tagging.report", "notesearch.indexing", "notesearch.storage.writer", "notesearch.cli.progress"),
+    *("hnswlib", "filelock", "scipy.sparse", "scipy.optimize", "scipy.stats", "jinja2", "safetensors.numpy", "yaml"),
     *sys.argv[1:],
 ):
     importlib.import_module(name)
