@@ -69,6 +69,7 @@ def test_a_passage_without_an_embedding_is_damage(make_reader, tmp_path):
     connection.execute("DELETE FROM embeddings WHERE chunk_id = (SELECT max(chunk_id) FROM embeddings)")
     connection.commit()
     connection.close()
+    (tmp_path / "index" / "vectors.hnsw").unlink()
     with IndexReader(tmp_path / "index") as reader, pytest.raises(IndexDamaged) as caught:
         AllPassages.read(reader)
     assert "doctor" in caught.value.hint
