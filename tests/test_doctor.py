@@ -214,6 +214,7 @@ def test_what_is_not_notesearchs_keeps_its_permissions(settings):
         ("database", "UPDATE meta SET value = '[]' WHERE key = 'fingerprint'"),
         ("database", "DELETE FROM meta WHERE key = 'fingerprint'"),
         ("database", "PRAGMA user_version = 0"),
+        ("database", "PRAGMA user_version = 99"),
         ("database", "DROP TABLE chunks"),
         ("words", "INSERT INTO note_words (note_words) VALUES ('delete-all')"),
         ("words", "UPDATE chunks SET text = 'other' WHERE id = 1"),
@@ -239,7 +240,7 @@ def test_a_damaged_database_is_made_anew_and_the_notes_are_only_read(settings, f
     assert contents(settings.index_dir) == before
     assert stamps(folder) == notes
     left = {path.name for path in settings.index_dir.iterdir()} - {"notes.db-wal", "notes.db-shm"}
-    assert left == {"notes.db", "folders.json", "writer.lock"}
+    assert left == {"notes.db", "folders.json", "vectors.hnsw", "writer.lock"}
 
 
 @pytest.mark.parametrize("content", [b"", b"\0" * 5000, b"no database at all", b"SQLite format 3\0" + b"\xff" * 5000])
@@ -378,29 +379,21 @@ def test_words_are_not_checked_while_somebody_writes(settings, monkeypatch):
         assert only(settings).state == "warning"
 
 
-@pytest.fixture
-def with_vector_file(settings, monkeypatch) -> Settings:
-    monkeypatch.setattr("notesearch.storage.writer._LEAST_CHUNKS_FOR_VECTOR_FILE", 1)
-    sync_index(settings, [])
-    assert (settings.index_dir / "vectors.hnsw").exists()
-    return settings
-
-
 @pytest.mark.parametrize(
     "damage", [lambda data: data[:-1], lambda data: b"", lambda data: b"\xff" * len(data), lambda data: None]
 )
-def test_a_damaged_vector_file_is_made_anew(with_vector_file, damage):
-    path = with_vector_file.index_dir / "vectors.hnsw"
+def test_a_damaged_vector_file_is_made_anew(settings, damage):
+    path = settings.index_dir / "vectors.hnsw"
     times, data = path.stat(), damage(path.read_bytes())
     if data is None:
         path.unlink()
     else:
         path.write_bytes(data)
         os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-    check = only(with_vector_file)
+    check = only(settings)
     assert (check.check, check.state) == ("vector file", "wrong")
-    repaired(with_vector_file)
-    assert examine(with_vector_file).all_well
+    repaired(settings)
+    assert examine(settings).all_well
     assert path.stat().st_size == times.st_size
 
 

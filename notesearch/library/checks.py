@@ -23,7 +23,7 @@ from notesearch.encoders.model_files import read_encoder_config
 from notesearch.encoders.models import cpu_flags
 from notesearch.encoders.onnx_forward import available_cores
 from notesearch.encoders.token_codes import code_bits
-from notesearch.errors import IndexBusy, IndexTooNew, ModelError, StoreError
+from notesearch.errors import IndexBusy, ModelError, OtherIndexVersion, StoreError
 from notesearch.library.tag import journal_dir
 from notesearch.notes.chunks import passage_text
 from notesearch.private import is_locked
@@ -122,7 +122,7 @@ def check_database(index_dir: Path) -> Iterator[Check]:
             broken = index.broken_page()
             faults = [] if broken else index.faults(code_bytes)
             vector_file_fault = index.vector_file_fault()
-    except IndexTooNew:
+    except OtherIndexVersion:
         raise
     except StoreError as error:
         broken = error.message

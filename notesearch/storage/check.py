@@ -63,11 +63,11 @@ class IndexCheck(IndexReader):
         return [f"{count:,} {fault}" for fault, count in counts.items() if count]
 
     def vector_file_fault(self) -> str:
-        """What is wrong with the vector file, by its checksum; empty where it is sound, or where none is needed."""
+        """What is wrong with the vector file, by its checksum; empty where it is sound or there are no vectors."""
         path, record = vector_file(self._index_dir), self._vector_file_record()
-        if record is None or not path.exists():
-            return "it is missing" if record else "it belongs to another index" if path.exists() else ""
-        return "" if is_sound(path, record) else "it is not as it was written"
+        if record and path.exists():
+            return "" if is_sound(path, record) else "it is not as it was written"
+        return "it is missing" if record or self._query("SELECT 1 FROM chunks LIMIT 1") else ""
 
     def sample_chunks(self, count: int) -> list[tuple[str, StoredChunk, bytes]]:
         """Some chunks from all over the index, each with its note's title and its vector as stored."""

@@ -75,12 +75,12 @@ def test_repair_as_json(run, index_dir):
     assert json.loads(run("doctor", "--repair", "--json").out)["repaired"] == []
 
 
-def test_what_cannot_be_repaired_stays_wrong(run, index_dir):
-    with sqlite3.connect(index_dir / "notes.db") as connection:
-        connection.execute("PRAGMA user_version = 99")
+def test_what_cannot_be_repaired_stays_wrong(run, index_dir, indexed):
+    damage(index_dir)
+    indexed.rename(indexed.with_name("unmounted"))
     done = run("doctor", "--repair")
     assert done.code == 1
-    assert "The index could not be made anew" in done.out
+    assert "Are they mounted?" in done.out
 
 
 def test_without_an_index(run):

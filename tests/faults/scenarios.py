@@ -126,7 +126,7 @@ class Rebuild(IndexAgain):
 class _FewNotes(Scenario):
     """So few notes that a command can be disturbed at every change that it makes on the disk."""
 
-    patches: ClassVar[dict[str, Any]] = {"notesearch.storage.writer._LEAST_CHUNKS_FOR_VECTOR_FILE": 1}
+    patches: ClassVar[dict[str, Any]] = {}
 
     def index_few_notes(self) -> None:
         """Indexes two folders of a note each."""

@@ -15,9 +15,8 @@ from .building import as_nobody, encoded_note, remove, write
 
 
 @pytest.fixture
-def written(index_dir: Path, monkeypatch: pytest.MonkeyPatch, writer: IndexWriter) -> Path:
+def written(index_dir: Path, writer: IndexWriter) -> Path:
     """An index of nine notes with a vector file, from which a note has gone since, closed; gives its directory."""
-    monkeypatch.setattr("notesearch.storage.writer._LEAST_CHUNKS_FOR_VECTOR_FILE", 1)
     write(writer, *(encoded_note(f"{number}.md", f"Text {number}", tags=["t"]) for number in range(9)))
     writer.update_vector_file()
     remove(writer, "4.md")
