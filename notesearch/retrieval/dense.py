@@ -1,13 +1,15 @@
-"""Dense retrieval: how close all chunks are to a query, by an exact scan of their embeddings."""
+"""Dense retrieval: how similar chunks are to a query, by an exact scan of their embeddings or by a graph of them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from notesearch.records import Filters
+from notesearch.encoders import EncodedQuery, Encoder
 from notesearch.storage import IndexReader
 
 if TYPE_CHECKING:
@@ -17,8 +19,33 @@ if TYPE_CHECKING:
     Scores = NDArray[np.float32]
 
 
+class QueryEncoder:
+    """Opens an encoder and encodes queries in a thread of its own, while their words are matched.
+
+    Args:
+        open_encoder: Opens the encoder; called once, and only for a query that needs it.
+    """
+
+    def __init__(self, open_encoder: Callable[[], Encoder]) -> None:
+        self._open_encoder = open_encoder
+        # One thread, since an encoder is opened before it encodes.
+        self._thread = ThreadPoolExecutor(max_workers=1)
+        self._encoder: Future[Encoder] | None = None
+
+    def open(self) -> Future[Encoder]:
+        """Begins to open the encoder: that takes as long as matching words and loading the vectors."""
+        if self._encoder is None:
+            self._encoder = self._thread.submit(self._open_encoder)
+        return self._encoder
+
+    def encode(self, text: str) -> Future[EncodedQuery]:
+        """Begins to encode a query."""
+        encoder = self.open()
+        return self._thread.submit(lambda: encoder.result().encode_query(text))
+
+
 class DenseScores(Protocol):
-    """How close the admitted chunks are to a query: all of them known (`ExactScores`), or found by a graph."""
+    """How similar the admitted chunks are to a query: all of them known (`ExactScores`), or found by a graph."""
 
     @property
     def highest(self) -> float:
@@ -37,16 +64,17 @@ class DenseScores(Protocol):
         """Cosines of some of the admitted chunks."""
         ...
 
-    def only(self, chunk_ids: ChunkIds) -> DenseScores:
-        """The same scores for some of the chunks only."""
-        ...
-
 
 class Scan(Protocol):
     """What scores chunks: all of them (`ExactScan`), or those that a graph leads to (`GraphScan`)."""
 
-    def score(self, query_vector: Scores, filters: Filters) -> DenseScores:
-        """Scores the admitted chunks against a query vector, float32 `(dim,)` of length 1."""
+    def score(self, query_vector: Scores, admitted: ChunkIds | None) -> DenseScores:
+        """Scores chunks against a query.
+
+        Args:
+            query_vector: float32 `(dim,)` of length 1.
+            admitted: Ids of the chunks that may be found, ascending; `None` for all.
+        """
         ...
 
 
@@ -95,11 +123,6 @@ class ExactScores:
         cosines: Scores = self.cosines[np.searchsorted(self.chunk_ids, chunk_ids)]
         return cosines
 
-    def only(self, chunk_ids: ChunkIds) -> ExactScores:
-        """See `DenseScores`."""
-        kept = np.isin(self.chunk_ids, chunk_ids)
-        return replace(self, chunk_ids=self.chunk_ids[kept], cosines=self.cosines[kept])
-
 
 class ExactScan:
     """The embeddings of an index, loaded or mapped once.
@@ -109,7 +132,6 @@ class ExactScan:
     """
 
     def __init__(self, reader: IndexReader) -> None:
-        self._reader = reader
         self._pairs = reader.vectors()
         ids = np.concatenate([ids for ids, _ in self._pairs] or [np.empty(0, dtype=np.int64)])
         rows = np.arange(len(ids))
@@ -120,15 +142,17 @@ class ExactScan:
         self.chunk_ids: ChunkIds = ids[rows]
         self._rows = None if len(rows) == len(ids) and np.all(rows[1:] > rows[:-1]) else rows
 
-    def score(self, query_vector: Scores, filters: Filters) -> ExactScores:
+    def score(self, query_vector: Scores, admitted: ChunkIds | None = None) -> ExactScores:
         """See `Scan`."""
         products = [vectors @ query_vector for _, vectors in self._pairs]
         cosines = np.concatenate(products) if products else np.empty(0, dtype=np.float32)
         if self._rows is not None:
             cosines = cosines[self._rows]
-        scores = ExactScores(self.chunk_ids, cosines, highest=float(cosines.max(initial=-1.0)))
-        admitted = self._reader.admitted_chunks(filters)
-        return scores if admitted is None else scores.only(admitted)
+        highest = float(cosines.max(initial=-1.0))
+        if admitted is None:
+            return ExactScores(self.chunk_ids, cosines, highest)
+        kept = np.isin(self.chunk_ids, admitted)
+        return ExactScores(self.chunk_ids[kept], cosines[kept], highest)
 
     def cosines(self, query_vector: Scores, chunk_ids: ChunkIds) -> Scores:
         """The cosines between a query and some of the chunks, computed for these alone."""

@@ -2,71 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from notesearch.encoders import Encoder
 from notesearch.passages import passage_text
 from notesearch.records import Evidence
-from notesearch.retrieval.late_interaction import LateQuery, WordMatch, match_words
+from notesearch.retrieval.late_interaction import LateQuery
 from notesearch.retrieval.snippets import Match
-from notesearch.storage import StoredChunk, StoredNote
+from notesearch.storage import StoredChunk
 
 # Below this cosine, two words have met for want of better ones: it is reported, but not shown in the snippet.
 _LEAST_STRENGTH = 0.4
 
 
-def find_passage_evidence(
-    late_query: LateQuery, query: str, encoder: Encoder, note: StoredNote, chunk: StoredChunk, codes: bytes
-) -> tuple[tuple[Evidence, ...], list[Match]]:
-    """How late interaction sees a chunk: evidence, and matches with places in the chunk's text.
+def find_evidence(query: LateQuery, title: str, chunk: StoredChunk, codes: bytes) -> tuple[list[Evidence], list[Match]]:
+    """Finds the words of a chunk that meet the words of a query.
 
     Args:
-        late_query: The query, made ready.
-        query: The query, as it was encoded.
-        encoder: What encoded both.
-        note: The chunk's note.
+        query: The query.
+        title: The title of the chunk's note.
         chunk: The whole chunk.
         codes: Its token codes.
-    """
-    passage = passage_text(note.title, chunk.heading, chunk.text)
-    return collect_evidence(match_words(late_query, codes, passage, encoder), query, passage, chunk.text, chunk.start)
-
-
-def collect_evidence(
-    matches: Sequence[WordMatch], query: str, passage: str, text: str, text_start: int
-) -> tuple[tuple[Evidence, ...], list[Match]]:
-    """Finds the places of the words that met.
-
-    Args:
-        matches: The words that met.
-        query: The query, as it was encoded.
-        passage: The passage, as it was encoded.
-        text: The chunk's own text, with which the passage ends.
-        text_start: Where that text starts in its file.
 
     Returns:
-        Evidence, with places in the file, and matches, with places in `text`, for all places where a word stands.
+        Evidence, with places in the file, and matches, with places in the chunk's text, for all places of a word.
     """
-    before = len(passage) - len(text)
-    evidence = []
-    shown = []
-    for match in matches:
-        if not match.word.spans or not match.places:  # markers, or a text without words
+    passage = passage_text(title, chunk.heading, chunk.text)
+    before = len(passage) - len(chunk.text)  # the passage ends with the chunk's text
+    evidence, matches = [], []
+    for met in query.match(codes, passage):
+        if not met.word.spans or not met.places:  # markers, or a text without words
             continue
-        inside = [(start, end) for start, end in match.places if start >= before]
-        start, end = (inside or match.places)[0]
+        inside = [(start - before, end - before) for start, end in met.places if start >= before]
+        first_start, first_end = met.places[0]
         evidence.append(
             Evidence(
-                query_token=query[slice(*match.word.spans[0])],
-                matched=passage[start:end],
-                start=text_start + start - before if inside else None,
-                end=text_start + end - before if inside else None,
-                score=min(max(match.cosine, 0.0), 1.0),
+                query_token=query.text[slice(*met.word.spans[0])],
+                matched=chunk.text[slice(*inside[0])] if inside else passage[first_start:first_end],
+                start=chunk.start + inside[0][0] if inside else None,
+                end=chunk.start + inside[0][1] if inside else None,
+                score=min(max(met.cosine, 0.0), 1.0),
             )
         )
-        if match.cosine >= _LEAST_STRENGTH:
-            shown += [
-                Match(start - before, end - before, match.word.word, min(match.cosine, 1.0), match.weight)
-                for start, end in inside
-            ]
-    return tuple(evidence), shown
+        if met.cosine >= _LEAST_STRENGTH:
+            strength = min(met.cosine, 1.0)
+            matches += [Match(start, end, met.word.word, strength, met.weight) for start, end in inside]
+    return evidence, matches

@@ -4,50 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from notesearch.retrieval.candidates import Candidate
-from notesearch.retrieval.passages import RankChunks
-from notesearch.retrieval.query import Query
-from notesearch.retrieval.reranking import LateStage
-
-# How many notes an idea brings along at most.
-IDEA_NOTES = 10
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Ranking:
-    """Notes ranked by how well they answer one text.
-
-    Attributes:
-        query: The text: the query, or an idea linked to it.
-        candidates: Best first.
-        rank_chunks: See `passages.choose_passages`.
-        late: Late interaction, where it took part.
-    """
-
-    query: Query
-    candidates: list[Candidate]
-    rank_chunks: RankChunks
-    late: LateStage | None
-
-
-@dataclass(frozen=True, slots=True)
-class Expansion:
-    """An idea that a query brings along.
-
-    Attributes:
-        weight: What it counts beside the query.
-        ranking: Its notes.
-    """
-
-    weight: float
-    ranking: Ranking
-
-
-def rank_with_expansions(
-    candidates: Sequence[Candidate], expansions: Sequence[Expansion]
-) -> tuple[list[Candidate], dict[int, Ranking]]:
+def count_ideas(
+    own: Sequence[Candidate], ideas: Sequence[tuple[float, Sequence[Candidate]]]
+) -> list[tuple[Candidate, int]]:
     """Counts each note for what the query makes of it, or for what an idea does, whichever is more.
 
     An idea's best note counts its weight times what the query's best one does, at most: so the query's best note stays
@@ -55,40 +19,33 @@ def rank_with_expansions(
     nothing, each of its notes being worth 0, there is no best one, and ideas count as they are.
 
     Args:
-        candidates: Of the query, the notes of the ideas among them.
-        expansions: The ideas.
+        own: The notes as the query scores them, those of the ideas among them.
+        ideas: What each idea counts beside the query, and the notes as it scores them.
 
     Returns:
-        The candidates, best first, and for each note that counts more for an idea, that idea's ranking.
+        The notes, best first, each with the number of the text that it counts for: 0 for the query, then the ideas.
     """
-    if not expansions:
-        return list(candidates), {}
-    scores = {candidate.note_id: candidate.score for candidate in candidates}
+    scores = {candidate.note_id: candidate.score for candidate in own}
     most = max(scores.values(), default=0.0) if any(scores.values()) else math.inf
-    raised: dict[int, Ranking] = {}
-    for expansion in expansions:
-        for note_id, score in _scores_of_idea(expansion, most).items():
-            if score > scores[note_id]:
-                scores[note_id] = score
-                raised[note_id] = expansion.ranking
-    ranked = [_counting(candidate, scores[candidate.note_id]) for candidate in candidates]
-    ranked.sort(key=lambda candidate: -candidate.score)
-    return ranked, raised
-
-
-def _scores_of_idea(expansion: Expansion, most: float) -> dict[int, float]:
-    """What an idea makes of the notes that answer it: its best one counts its weight times so much, at most."""
-    own = {found.note_id: found.score for found in expansion.ranking.candidates if found.score > 0}
-    if not own or most <= 0:
-        return {}
-    factor = expansion.weight * min(1.0, most / max(own.values()))
-    # Rounded, a product may be a little more.
-    return {note_id: min(most, factor * score) for note_id, score in own.items()}
-
-
-def _counting(candidate: Candidate, score: float) -> Candidate:
-    """A candidate with what it counts for an idea."""
-    if score <= candidate.score:
-        return candidate
-    # The sum of the parts may differ from the score by rounding, and so pass the query's best note.
-    return replace(candidate.with_part("concepts", score, score - candidate.score), score=score)
+    raised: dict[int, tuple[int, Candidate]] = {}
+    for number, (weight, candidates) in enumerate(ideas, start=1):
+        answers = {found.note_id: found for found in candidates if found.score > 0}
+        if answers and most > 0:
+            factor = weight * min(1.0, most / max(found.score for found in answers.values()))
+            for note_id, found in answers.items():
+                score = min(most, factor * found.score)  # rounded, a product may be a little more
+                if score > scores[note_id]:
+                    scores[note_id] = score
+                    raised[note_id] = number, found
+    ranked = []
+    for candidate in own:
+        if ideas and not candidate.contributions:  # BM25 as it is: now it is a part of a sum
+            candidate = replace(candidate, contributions={"lexical": candidate.score})
+        number, found = raised.get(candidate.note_id, (0, candidate))
+        if number:
+            score = scores[candidate.note_id]
+            # The sum of the parts may differ from the score by rounding, and so pass the query's best note.
+            with_idea = candidate.with_part("concepts", score, score - candidate.score)
+            candidate = replace(with_idea, score=score, passages=found.passages)
+        ranked.append((candidate, number))
+    return sorted(ranked, key=lambda pair: -pair[0].score)

@@ -1,34 +1,152 @@
-"""Putting lexical and dense scores together (docs/decisions/0004-fusion.md)."""
+"""Fusion: what the words and the meaning of a query say of a note, put together (docs/decisions/0004-fusion.md).
+
+Another method, reciprocal rank fusion say, is added in `Fusion`.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence, Set
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from notesearch.encoders import ScoreScale
+from notesearch.retrieval.candidates import Candidate
+from notesearch.retrieval.dense import DenseScores
+from notesearch.retrieval.lexical import LexicalScores
+from notesearch.storage import IndexReader
+
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
-    from notesearch.encoders import ScoreScale
+    Scores = NDArray[np.float32]
 
+# More chunks are looked at than notes wanted, since a note has several.
+_CHUNKS_A_NOTE = 2
 # What BM25 counts against similarity (0 unrelated, 1 an answer) at the reference point below.
 _LEXICAL_WEIGHT = 0.027
 # Where the closest passage is this similar, the words weigh as above; the less similar it is, the more they weigh.
 _REFERENCE_SIMILARITY = 1.34
 _SIMILARITY_SLOPE = 1.4
 _LEAST_DOUBT, _MOST_DOUBT = 0.2, 3.0
-# What late interaction counts against similarity, both with 0 for unrelated and 1 for an answer.
-LATE_WEIGHT = 0.5
 # A query of whose words the best note matches less than this is worded differently from the notes.
 _REFERENCE_COVERAGE = 0.3
 _LEAST_TRUST, _MOST_TRUST = 0.3, 1.5
+
+
+class Fusion:
+    """The scores of one query: similarity, plus BM25 times a weight that depends on the query.
+
+    Both are on scales that keep how good a match is at all. A convex combination of scores scaled query by query (Bruch
+    et al., 2022) forgets that: there the best lexical hit gets 1, even where it matched one common word of ten.
+
+    Args:
+        reader: The index.
+        lexical: How well notes match the query's words.
+        dense: How similar chunks are to the query; `None` where no vectors are compared: then BM25 itself is the score.
+        scale: What cosines mean.
+        by_words: Whether notes are proposed and scored by words alone; vectors then only choose among their passages.
+    """
+
+    def __init__(
+        self,
+        reader: IndexReader,
+        lexical: LexicalScores,
+        dense: DenseScores | None = None,
+        scale: ScoreScale = ScoreScale(unrelated=0.0, related=1.0),
+        *,
+        by_words: bool = False,
+    ) -> None:
+        self._reader = reader
+        self._lexical = lexical
+        self._dense = dense
+        self._scale = scale
+        self._by_words = by_words
+        self._weight = 1.0
+        if dense:
+            highest = float(scale.similarity(np.array([dense.highest], dtype=np.float32))[0])
+            self._weight = lexical_weight(highest, lexical.coverage) if lexical.notes else 0.0
+
+    def best(self, proposed: int, most: int) -> list[Candidate]:
+        """The best of the notes that the retrievers propose, best first.
+
+        Args:
+            proposed: How many notes each retriever proposes: more than are returned, so that a note that is good on
+                both counts is not missed.
+            most: The most candidates.
+        """
+        by_words = self._lexical.best(proposed)
+        if self._by_words or self._dense is None:
+            return self._score_words(by_words[:most])
+        by_meaning = self._reader.notes_of_chunks(self._dense.best(_CHUNKS_A_NOTE * proposed).tolist())
+        return self._score_both(self._dense, by_meaning | self._reader.chunk_ids_of_notes(by_words), most)
+
+    def score(self, note_ids: Sequence[int]) -> list[Candidate]:
+        """Scores any notes that may be found, whether a retriever proposes them or not."""
+        if self._by_words or self._dense is None:
+            return self._score_words(note_ids)
+        return self._score_both(self._dense, self._reader.chunk_ids_of_notes(note_ids), len(note_ids))
+
+    def score_passages(self, note_id: int, chunk_ids: Sequence[int], held: Sequence[Set[str]]) -> Scores:
+        """Scores passages of a note; its BM25 is shared out by how many of the query's words each of them holds.
+
+        Args:
+            note_id: The note.
+            chunk_ids: The passages.
+            held: The words of the query that each of them holds.
+
+        Returns:
+            float32 `(len(chunk_ids),)`.
+        """
+        bm25 = float(np.float32(self._lexical.notes.get(note_id, 0.0)))
+        most = max(1, len(set().union(*held)))
+        shares = np.array([bm25 * len(words) / most for words in held], dtype=np.float32)
+        if self._dense is None:
+            return shares
+        return self._sum(shares, self._scale.similarity(self._dense.of(np.array(chunk_ids, dtype=np.int64))))
+
+    def _sum(self, bm25: Scores, similarity: Scores) -> Scores:
+        fused: Scores = similarity + bm25 * np.float32(self._weight)
+        return fused
+
+    def _score_words(self, note_ids: Sequence[int]) -> list[Candidate]:
+        candidates = []
+        for note_id in note_ids:
+            bm25 = float(np.float32(self._lexical.notes.get(note_id, 0.0)))
+            contributions = {} if self._dense is None else {"lexical": self._weight * bm25}
+            candidates.append(Candidate(note_id, self._weight * bm25, {"lexical": bm25}, contributions))
+        return candidates
+
+    def _score_both(self, dense: DenseScores, chunk_notes: Mapping[int, int], most: int) -> list[Candidate]:
+        """Scores notes by their most similar chunk and by their words.
+
+        Args:
+            dense: How similar chunks are.
+            chunk_notes: Chunks of the notes, and their notes.
+            most: The most candidates.
+        """
+        note_ids, cosines = _closest_of_each(chunk_notes, dense)
+        similarity = self._scale.similarity(cosines)
+        matched = self._lexical.notes
+        bm25 = np.array([matched.get(note_id, 0.0) for note_id in note_ids], dtype=np.float32)
+        fused = self._sum(bm25, similarity)
+        candidates = []
+        for row in np.argsort(-fused, kind="stable")[:most].tolist():
+            parts = {"dense": float(cosines[row])}
+            contributions = {"dense": float(similarity[row])}
+            if matched:
+                parts = {"lexical": float(bm25[row])} | parts
+                contributions = {"lexical": self._weight * float(bm25[row])} | contributions
+            candidates.append(Candidate(note_ids[row], float(fused[row]), parts, contributions))
+        return candidates
 
 
 def lexical_weight(best_similarity: float, coverage: float) -> float:
     """How much a point of BM25 counts for this query.
 
     Args:
-        best_similarity: Of the closest passage, see `CosineScale.similarity`. The words count more where the meaning
+        best_similarity: Of the closest passage, see `ScoreScale.similarity`. The words count more where the meaning
             finds nothing: a name, an error code.
         coverage: See `LexicalScores`. They count less where they match by accident.
     """
@@ -37,20 +155,17 @@ def lexical_weight(best_similarity: float, coverage: float) -> float:
     return _LEXICAL_WEIGHT * _clipped(doubt, _LEAST_DOUBT, _MOST_DOUBT) * _clipped(trust, _LEAST_TRUST, _MOST_TRUST)
 
 
-def fuse(lexical: NDArray[np.float32], similarity: NDArray[np.float32], weight: float) -> NDArray[np.float32]:
-    """Fuses BM25 scores with similarities; both are on scales that keep how good a match is at all.
-
-    A convex combination of scores scaled query by query (Bruch et al., 2022) forgets that: there the best lexical hit
-    gets 1, even where it matched one common word of ten.
-    """
-    fused: NDArray[np.float32] = similarity + lexical * lexical.dtype.type(weight)
-    return fused
-
-
-def late_contributions(late: NDArray[np.float32], scale: ScoreScale) -> NDArray[np.float32]:
-    """What scores of late interaction, on a scale of their own, add to similarities."""
-    contributions: NDArray[np.float32] = late.dtype.type(LATE_WEIGHT) * scale.similarity(late)
-    return contributions
+def _closest_of_each(chunk_notes: Mapping[int, int], dense: DenseScores) -> tuple[list[int], Scores]:
+    """The notes of some chunks, and the cosine of each one's closest chunk, closest first."""
+    chunk_ids = np.fromiter(chunk_notes.keys(), dtype=np.int64, count=len(chunk_notes))
+    notes = np.fromiter(chunk_notes.values(), dtype=np.int64, count=len(chunk_notes))[np.argsort(chunk_ids)]
+    chunk_ids.sort()
+    admitted = dense.admitted(chunk_ids)
+    cosines = dense.of(admitted)
+    order = np.argsort(-cosines, kind="stable")
+    notes = notes[np.searchsorted(chunk_ids, admitted)][order]
+    firsts = np.sort(np.unique(notes, return_index=True)[1])
+    return notes[firsts].tolist(), cosines[order][firsts]
 
 
 def _clipped(value: float, least: float, most: float) -> float:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from notesearch.records import Filters
 from notesearch.retrieval.dense import DenseScores, ExactScan, ExactScores, held_by
 from notesearch.storage import IndexReader
 
@@ -34,19 +33,17 @@ class GraphScan:
     """
 
     def __init__(self, reader: IndexReader, graph: Any) -> None:
-        self._reader = reader
         self._graph = graph
         self._exact = ExactScan(reader)
         in_graph = reader.vectors()[0][0]
         self._tail: ChunkIds = self._exact.chunk_ids[~np.isin(self._exact.chunk_ids, in_graph)]
 
-    def score(self, query_vector: Scores, filters: Filters) -> DenseScores:
+    def score(self, query_vector: Scores, admitted: ChunkIds | None) -> DenseScores:
         """See `Scan`."""
-        admitted = self._reader.admitted_chunks(filters)
         if admitted is None:
             return GraphScores(self, query_vector)
         if len(admitted) > _GRAPH_PART * len(self._exact.chunk_ids):
-            return self._exact.score(query_vector, filters)
+            return self._exact.score(query_vector, admitted)
         chunk_ids = admitted[held_by(self._exact.chunk_ids, admitted)]
         highest = GraphScores(self, query_vector).highest
         return ExactScores(chunk_ids, self._exact.cosines(query_vector, chunk_ids), highest)
@@ -55,7 +52,7 @@ class GraphScan:
         """Ids and cosines of the chunks closest to a query, closest first, equally close ones by id."""
         found = self._by_graph(query_vector, limit)
         if found is None:
-            found = self._exact.score(query_vector, Filters()).best(limit)
+            found = self._exact.score(query_vector).best(limit)
         cosines = self.cosines(query_vector, found)
         order = np.lexsort((found, -cosines))[:limit]
         return found[order], cosines[order]
@@ -108,11 +105,6 @@ class GraphScores:
     def of(self, chunk_ids: ChunkIds) -> Scores:
         """See `DenseScores`."""
         return self._scan.cosines(self._query_vector, chunk_ids)
-
-    def only(self, chunk_ids: ChunkIds) -> ExactScores:
-        """See `DenseScores`."""
-        kept = np.unique(self.admitted(chunk_ids))
-        return ExactScores(kept, self.of(kept), self.highest)
 
     def _look_for(self, limit: int) -> None:
         if limit > self._asked:

@@ -11,6 +11,8 @@ import numpy as np
 
 from notesearch.encoders import CodedWord, EncodedQuery, Encoder, expand, max_similarities
 from notesearch.errors import IndexDamaged
+from notesearch.retrieval.candidates import Candidate
+from notesearch.retrieval.dense import DenseScores
 from notesearch.retrieval.words import note_frequencies
 from notesearch.storage import IndexReader
 
@@ -19,67 +21,12 @@ if TYPE_CHECKING:
 
     Scores = NDArray[np.float32]
 
-
+# What late interaction counts against similarity, both with 0 for unrelated and 1 for an answer.
+LATE_WEIGHT = 0.5
+# The passages of a note that are scored, the closest ones.
+PASSAGES_A_NOTE = 4
 # Passages scored at once: so few that what their codes expand to stays in the cache.
 _BATCH_PASSAGES = 32
-
-
-@dataclass(frozen=True, slots=True)
-class LateQuery:
-    """A query made ready for late interaction.
-
-    Attributes:
-        words: Its words.
-        vectors: Theirs, float32 `(words, bits)`, each of length 1.
-        weights: What each counts, float32 `(words,)`; their sum is 1.
-    """
-
-    words: tuple[CodedWord, ...]
-    vectors: Scores
-    weights: Scores
-
-    @classmethod
-    def of(cls, query: EncodedQuery, frequencies: Mapping[str, int], notes: int) -> LateQuery:
-        """Weights the words of a query by how rare they are, unless they count alike.
-
-        Args:
-            query: The query.
-            frequencies: In how many notes each of its words occurs.
-            notes: How many notes there are.
-        """
-        rarities = [math.log((notes + 1) / (frequencies.get(word.word, 0) + 0.5)) for word in query.words]
-        weights = np.maximum(np.array(rarities, dtype=np.float32), 0)
-        if query.alike or not weights.any():
-            weights = np.ones_like(weights)
-        return cls(query.words, query.word_vectors, weights / weights.sum())
-
-    def score(self, codes: Sequence[bytes]) -> Scores:
-        """Scores passages by their token codes.
-
-        Returns:
-            float32 `(len(codes),)`: MaxSim, as a weighted mean over the words of the query, so that queries of any
-            length are on one scale; 1 for a passage that holds every word in the same meaning.
-
-        Raises:
-            IndexDamaged: What was given is not what was coded.
-        """
-        bits = self.vectors.shape[1]
-        code_bytes = -(-bits // 8)
-        scores = np.zeros(len(codes), dtype=np.float32)
-        for first in range(0, len(codes), _BATCH_PASSAGES):
-            batch = codes[first : first + _BATCH_PASSAGES]
-            if any(type(own) is not bytes or len(own) % code_bytes for own in batch):
-                raise IndexDamaged("the index is damaged: a token code in it is none")
-            lengths = [len(own) // code_bytes for own in batch]
-            highest = max_similarities(self.vectors, expand(b"".join(batch), bits), lengths)
-            scores[first : first + len(batch)] = highest @ self.weights
-        return scores
-
-
-def weigh_by_index(query: EncodedQuery, reader: IndexReader) -> LateQuery:
-    """Makes a query ready for late interaction with the notes of an index."""
-    frequencies = note_frequencies(reader, [word.word for word in query.words])
-    return LateQuery.of(query, frequencies, reader.count_notes())
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,16 +46,135 @@ class WordMatch:
     weight: float
 
 
-def match_words(query: LateQuery, codes: bytes, passage: str, encoder: Encoder) -> list[WordMatch]:
-    """Finds for each word of a query the word of a passage that meets it best, in the query's order."""
-    cosines = query.vectors @ expand(codes, query.vectors.shape[1]).T
-    best = cosines.argmax(axis=1).tolist()
-    # None are found with another version of the tokenizer: better no evidence than a wrong one.
-    found = encoder.places_of_codes(passage, cosines.shape[1], best)
-    return [
-        WordMatch(query.words[row], places, float(cosines[row, best[row]]), float(query.weights[row]))
-        for row, places in enumerate(found)
-    ]
+@dataclass(frozen=True, slots=True, eq=False)
+class LateQuery:
+    """A query made ready for late interaction.
+
+    Attributes:
+        text: The query, as it was encoded.
+        encoder: What encoded it, and the passages.
+        words: Its words.
+        vectors: Theirs, float32 `(words, bits)`, each of length 1.
+        weights: What each counts, float32 `(words,)`; their sum is 1.
+    """
+
+    text: str
+    encoder: Encoder
+    words: tuple[CodedWord, ...]
+    vectors: Scores
+    weights: Scores
+
+    @classmethod
+    def of(
+        cls, text: str, encoder: Encoder, encoded: EncodedQuery, frequencies: Mapping[str, int], notes: int
+    ) -> LateQuery:
+        """Weights the words of a query by how rare they are, unless they count alike.
+
+        Args:
+            text: The query.
+            encoder: What encoded it.
+            encoded: The query, encoded.
+            frequencies: In how many notes each of its words occurs.
+            notes: How many notes there are.
+        """
+        rarities = [math.log((notes + 1) / (frequencies.get(word.word, 0) + 0.5)) for word in encoded.words]
+        weights = np.maximum(np.array(rarities, dtype=np.float32), 0)
+        if encoded.alike or not weights.any():
+            weights = np.ones_like(weights)
+        return cls(text, encoder, encoded.words, encoded.word_vectors, weights / weights.sum())
+
+    @classmethod
+    def of_index(cls, text: str, encoder: Encoder, encoded: EncodedQuery, reader: IndexReader) -> LateQuery:
+        """Weights the words of a query by how rare they are in an index; see `of`."""
+        frequencies = note_frequencies(reader, [word.word for word in encoded.words])
+        return cls.of(text, encoder, encoded, frequencies, reader.count_notes())
+
+    def score(self, codes: Sequence[bytes]) -> Scores:
+        """Scores passages by their token codes.
+
+        Returns:
+            float32 `(len(codes),)`: MaxSim, as a weighted mean over the words of the query, so that queries of any
+            length are on one scale; 1 for a passage that holds every word in the same meaning.
+
+        Raises:
+            IndexDamaged: The codes are not of this model's kind.
+        """
+        bits = self.vectors.shape[1]
+        code_bytes = -(-bits // 8)
+        scores = np.zeros(len(codes), dtype=np.float32)
+        for first in range(0, len(codes), _BATCH_PASSAGES):
+            batch = codes[first : first + _BATCH_PASSAGES]
+            if any(type(own) is not bytes or len(own) % code_bytes for own in batch):
+                raise IndexDamaged("the index is damaged: token codes in it cannot be read")
+            lengths = [len(own) // code_bytes for own in batch]
+            highest = max_similarities(self.vectors, expand(b"".join(batch), bits), lengths)
+            scores[first : first + len(batch)] = highest @ self.weights
+        return scores
+
+    def contributions(self, scores: Scores) -> Scores:
+        """What scores of late interaction, which are on a scale of their own, add to similarities."""
+        contributions: Scores = np.float32(LATE_WEIGHT) * self.encoder.late_scale.similarity(scores)
+        return contributions
+
+    def match(self, codes: bytes, passage: str) -> list[WordMatch]:
+        """Finds for each word of the query the word of a passage that meets it best, in the query's order."""
+        cosines = self.vectors @ expand(codes, self.vectors.shape[1]).T
+        best = cosines.argmax(axis=1).tolist()
+        # None are found with another version of the tokenizer: better no evidence than a wrong one.
+        found = self.encoder.places_of_codes(passage, cosines.shape[1], best)
+        return [
+            WordMatch(self.words[row], places, float(cosines[row, best[row]]), float(self.weights[row]))
+            for row, places in enumerate(found)
+        ]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LateInteraction:
+    """Late interaction between one query and candidates.
+
+    Attributes:
+        reader: The index.
+        dense: How similar chunks are to the query.
+        query: The query.
+    """
+
+    reader: IndexReader
+    dense: DenseScores
+    query: LateQuery
+
+    def rescore(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """See `Stage`."""
+        note_chunks = self.reader.chunk_ids_of_notes([candidate.note_id for candidate in candidates])
+        closest = closest_chunks(note_chunks, self.dense, PASSAGES_A_NOTE)
+        codes = self.reader.token_codes([chunk_id for own in closest.values() for chunk_id in own])
+        late = self.query.score(list(codes.values()))
+        scores = dict(zip(codes, late.tolist(), strict=True))
+        added = dict(zip(codes, self.query.contributions(late).tolist(), strict=True))
+        rescored = []
+        for candidate in candidates:
+            own = [chunk_id for chunk_id in closest[candidate.note_id] if chunk_id in scores]
+            if own:  # always, unless the index is damaged
+                score, contribution = (score_note([values[chunk_id] for chunk_id in own]) for values in (scores, added))
+                candidate = candidate.with_part("late", score, contribution, {i: added[i] for i in own})
+            rescored.append(candidate)
+        return rescored
+
+
+def closest_chunks(chunk_notes: Mapping[int, int], dense: DenseScores, most: int) -> dict[int, list[int]]:
+    """For each note the chunks that are closest to a query, closest first.
+
+    Args:
+        chunk_notes: Ids of chunks, and of their notes; of these, the admitted ones count.
+        dense: How similar the chunks are.
+        most: The most chunks a note.
+    """
+    chunk_ids = dense.admitted(np.array(sorted(chunk_notes), dtype=np.int64))
+    closest: dict[int, list[int]] = {}
+    for chunk_id in chunk_ids[np.argsort(-dense.of(chunk_ids), kind="stable")].tolist():
+        own = closest.setdefault(chunk_notes[chunk_id], [])
+        if len(own) < most:
+            own.append(chunk_id)
+    return closest
 
 
 def score_note(passage_scores: Sequence[float]) -> float:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from notesearch.records import Evidence, Hit
+from notesearch.notes.lines import LineTable
+from notesearch.records import Hit
 from notesearch.retrieval.candidates import Candidate
+from notesearch.retrieval.evidence import find_evidence
+from notesearch.retrieval.fusion import Fusion
+from notesearch.retrieval.late_interaction import LateQuery
 from notesearch.retrieval.query import Query
 from notesearch.retrieval.snippets import Match, make_snippet
 from notesearch.retrieval.words import telling_words
@@ -18,11 +22,6 @@ from notesearch.words import distinct_words, find_some_words
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    Scores = NDArray[np.float32]
-
-RankChunks = Callable[["Scores", "NDArray[np.int64]"], "Scores"]
-FindEvidence = Callable[[StoredNote, StoredChunk], tuple[tuple[Evidence, ...], list[Match]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +34,8 @@ class ChosenPassage:
         chunk: The passage.
         others: How many other passages the note has (of those that may be shown).
         telling: Words of the note, and the words of the query that they stand for, see `words.telling_words`.
+        late: The query for late interaction, where that took part.
+        lines: First and last of the lines that another program found in the passage; it is shown from the first on.
     """
 
     found: Candidate
@@ -42,25 +43,38 @@ class ChosenPassage:
     chunk: StoredChunk
     others: int
     telling: Mapping[str, str]
+    late: LateQuery | None = None
+    lines: tuple[int, int] | None = None
+
+    def shown(self) -> StoredChunk:
+        """The part of the passage that is shown."""
+        chunk, lines = self.chunk, self.lines
+        if lines is None or not chunk.start_line <= lines[0] <= lines[1] <= chunk.end_line:
+            return chunk
+        offset = LineTable(chunk.text).starts[lines[0] - chunk.start_line]
+        text = chunk.text[offset:]
+        return replace(chunk, start=chunk.start + offset, start_line=lines[0], end_line=lines[1], text=text)
 
 
 def choose_passages(
     reader: IndexReader,
     query: Query,
-    ranked: Sequence[Candidate],
+    candidates: Sequence[Candidate],
     required: NDArray[np.int64] | None,
-    rank_chunks: RankChunks,
+    fusion: Fusion,
+    late: LateQuery | None,
 ) -> list[ChosenPassage]:
-    """Chooses the passage of each note that answers best.
+    """Chooses the passage of each note that answers a query best.
 
     Args:
         reader: The index.
         query: The query.
-        ranked: Notes, best first.
+        candidates: The notes.
         required: Ids of the only chunks that may be shown, where not all may.
-        rank_chunks: Scores some chunks of one note, given each one's share of the note's lexical score, and their ids.
+        fusion: The query's scores of passages.
+        late: The query for late interaction, where that takes part.
     """
-    note_ids = [found.note_id for found in ranked]
+    note_ids = [found.note_id for found in candidates]
     notes = reader.notes(note_ids)
     passages: dict[int, list[StoredChunk]] = {note_id: [] for note_id in note_ids}
     admitted = None if required is None else set(required.tolist())
@@ -70,26 +84,32 @@ def choose_passages(
     words = {chunk.id: distinct_words(chunk.text) for chunks in passages.values() for chunk in chunks}
     telling = telling_words(reader, query.words, set().union(*words.values()))
     chosen = []
-    for found in ranked:
+    for found in candidates:
         chunks = passages[found.note_id]
-        held = [{telling[word] for word in words[chunk.id] & telling.keys()} for chunk in chunks]
-        shares = _lexical_shares(held, found.parts.get("lexical", 0.0))
-        best = int(rank_chunks(shares, np.array([chunk.id for chunk in chunks], dtype=np.int64)).argmax())
-        chosen.append(ChosenPassage(found, notes[found.note_id], chunks[best], len(chunks) - 1, telling))
+        ids = [chunk.id for chunk in chunks]
+        held = [{telling[word] for word in words[chunk_id] & telling.keys()} for chunk_id in ids]
+        # What later stages did not look at is no better than the worst of what they did.
+        unseen = min(found.passages.values(), default=0.0)
+        added = np.array([found.passages.get(chunk_id, unseen) for chunk_id in ids], dtype=np.float32)
+        best = int((fusion.score_passages(found.note_id, ids, held) + added).argmax())
+        chosen.append(ChosenPassage(found, notes[found.note_id], chunks[best], len(chunks) - 1, telling, late))
     return chosen
 
 
-def show_passages(chosen: Sequence[ChosenPassage], find_evidence: FindEvidence | None) -> list[Hit]:
+def show_passages(chosen: Sequence[ChosenPassage], codes: Mapping[int, bytes]) -> list[Hit]:
     """Makes hits of chosen passages.
 
     Args:
         chosen: Best first.
-        find_evidence: Says how late interaction sees a passage, if it takes part.
+        codes: Token codes of their chunks, where late interaction took part.
     """
     hits = []
     for rank, passage in enumerate(chosen, start=1):
-        found, note, chunk = passage.found, passage.note, passage.chunk
-        evidence, matches = find_evidence(note, chunk) if find_evidence else ((), [])
+        found, note, chunk, evidence, matches = passage.found, passage.note, passage.shown(), [], []
+        if passage.late and passage.chunk.id in codes:
+            evidence, matches = find_evidence(passage.late, note.title, passage.chunk, codes[passage.chunk.id])
+            above = chunk.start - passage.chunk.start
+            matches = [replace(m, start=m.start - above, end=m.end - above) for m in matches if m.start >= above]
         snippet = make_snippet(chunk.text, [*_exact_matches(chunk.text, passage.telling, matches), *matches])
         hits.append(
             Hit(
@@ -108,7 +128,7 @@ def show_passages(chosen: Sequence[ChosenPassage], find_evidence: FindEvidence |
                 highlights=snippet.highlights,
                 contributions=found.contributions,
                 strengths=snippet.strengths,
-                evidence=evidence,
+                evidence=tuple(evidence),
                 page=chunk.page or None,
                 end_page=chunk.end_page or None,
             )
@@ -124,9 +144,3 @@ def _exact_matches(text: str, telling: Mapping[str, str], matches: Sequence[Matc
         Match(start, end, telling[word], 1.0, weights.get(telling[word], usual))
         for start, end, word in find_some_words(text, telling)
     ]
-
-
-def _lexical_shares(held: Sequence[Set[str]], lexical: float) -> Scores:
-    """Shares out a note's lexical score by how many of the query's words that it holds are in each chunk."""
-    most = max(1, len(set().union(*held)))
-    return np.array([lexical * len(words) / most for words in held], dtype=np.float32)
