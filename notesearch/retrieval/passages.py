@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from notesearch.notes.lines import LineTable
-from notesearch.records import Hit
+from notesearch.records import Evidence, Hit
 from notesearch.retrieval.candidates import Candidate
 from notesearch.retrieval.evidence import find_evidence
 from notesearch.retrieval.fusion import Fusion
@@ -105,7 +105,9 @@ def show_passages(chosen: Sequence[ChosenPassage], codes: Mapping[int, bytes]) -
     """
     hits = []
     for rank, passage in enumerate(chosen, start=1):
-        found, note, chunk, evidence, matches = passage.found, passage.note, passage.shown(), [], []
+        found, note, chunk = passage.found, passage.note, passage.shown()
+        evidence: list[Evidence] = []
+        matches: list[Match] = []
         if passage.late and passage.chunk.id in codes:
             evidence, matches = find_evidence(passage.late, note.title, passage.chunk, codes[passage.chunk.id])
             above = chunk.start - passage.chunk.start
