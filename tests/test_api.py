@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 import notesearch
-from notesearch import Hit, Index, api, open_index
-from notesearch.api import forget_folder, sync_index
+from notesearch import Hit, Index, open_index
 from notesearch.cli import main
 from notesearch.errors import FolderUnreadable, IndexMismatch, IndexMissing, StoreError, UsageError
 from notesearch.indexing import chunking_for
+from notesearch.library.index import forget_folder, sync_index
 from notesearch.settings import Settings
 
 NOTES = {
@@ -136,8 +136,8 @@ def test_an_open_index_sees_one_state(index_dir, folder):
 
 
 def test_a_model_that_has_changed_under_its_name_is_noticed(index_dir, monkeypatch, other_model):
-    monkeypatch.setattr("notesearch.api.load_prepared", lambda fingerprint: None)
-    monkeypatch.setattr("notesearch.api.prepare", lambda name: other_model)
+    monkeypatch.setattr("notesearch.library.search.load_prepared", lambda fingerprint: None)
+    monkeypatch.setattr("notesearch.library.search.prepare", lambda name: other_model)
     with open_index(index_dir) as index:
         assert index.search("lentils", mode="lexical")
         with pytest.raises(IndexMismatch, match="no longer") as caught:
@@ -158,7 +158,7 @@ def test_a_folder_that_is_not_covered_cannot_be_forgotten(index_dir, folder, tmp
 def test_an_index_goes_on_with_the_model_it_was_made_with(tmp_path, folder, monkeypatch, fake_encoder, fake_model):
     named = replace(fake_model, config=replace(fake_model.config, name="/models/mine"))
     asked = []
-    monkeypatch.setattr(api, "prepare", lambda name: asked.append(name) or named)
+    monkeypatch.setattr("notesearch.library.index.prepare", lambda name: asked.append(name) or named)
     sync_index(Settings(tmp_path / "own", model="/models/mine"), [folder])
     sync_index(Settings(tmp_path / "own"), [])
     assert asked == ["/models/mine", "/models/mine"]

@@ -22,6 +22,7 @@ _OWN = (
     "rebuilt.db*",
     "vectors.hnsw*",
     "writer.lock",
+    "folders.json*",
     "accepted.jsonl",
     "rejected-tags.jsonl",
     "tag-journals",
@@ -37,7 +38,14 @@ _SPARE_BYTES = 50_000_000
 # Longer than any run takes that does not touch its files.
 _LIVE_S = 86_400
 # Only a process that holds the writer's lock makes these.
-_OF_WRITER = ("vectors.hnsw.new", "rebuilt.db", "rebuilt.db-journal", "rebuilt.db-wal", "rebuilt.db-shm")
+_OF_WRITER = (
+    "folders.json.new",
+    "vectors.hnsw.new",
+    "rebuilt.db",
+    "rebuilt.db-journal",
+    "rebuilt.db-wal",
+    "rebuilt.db-shm",
+)
 
 
 def check_directory(index_dir: Path) -> Iterator[Check]:

@@ -1,11 +1,13 @@
-"""An evaluation as values for JSON."""
+"""An evaluation as values for JSON and as a page with charts."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from typing import Any
 
-from notesearch.evaluation.scores import Evaluation, StageComparison, StageScores
+from notesearch.evaluation.comparison import shown_p
+from notesearch.evaluation.measures import Evaluation, StageComparison, StageScores
+from notesearch.pages import render_page
 
 _DECIMALS = 4
 
@@ -20,6 +22,11 @@ def report_as_json(evaluation: Evaluation) -> dict[str, Any]:
         "verdict": evaluation.verdict,
         "skipped": [{"path": entry.path, "reason": entry.reason} for entry in evaluation.skipped],
     }
+
+
+def report_page(evaluation: Evaluation) -> str:
+    """An evaluation as one HTML page."""
+    return render_page("evaluation.html", evaluation=evaluation, shown_p=shown_p)
 
 
 def _stage(stage: StageScores) -> dict[str, Any]:

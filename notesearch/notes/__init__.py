@@ -1,12 +1,9 @@
 """Files to notes and chunks: walking a folder, decoding, front matter, structure, cutting."""
 
 from notesearch.notes.chunks import NO_TEXT, chunk_note
-from notesearch.notes.files import NOTE_SUFFIXES, READ_SUFFIXES, NoteFile, find_notes, most_bytes
-from notesearch.notes.front_matter import FrontMatter, parse_front_matter
-from notesearch.notes.known_items import ItemKind, KnownItem, find_known_items, without_items
 from notesearch.notes.links import LinkResolver
-from notesearch.notes.masking import without_tags
-from notesearch.notes.metadata import unique_tags
+from notesearch.notes.markdown import without_tags
+from notesearch.notes.metadata import FrontMatter, parse_front_matter, unique_tags
 from notesearch.notes.read import (
     lines_are_of_file,
     note_from_bytes,
@@ -15,18 +12,16 @@ from notesearch.notes.read import (
     read_note,
     reader_version,
 )
+from notesearch.notes.walk import NOTE_SUFFIXES, READ_SUFFIXES, NoteFile, find_notes, most_bytes
 
 __all__ = [
     "NOTE_SUFFIXES",
     "NO_TEXT",
     "READ_SUFFIXES",
     "FrontMatter",
-    "ItemKind",
-    "KnownItem",
     "LinkResolver",
     "NoteFile",
     "chunk_note",
-    "find_known_items",
     "find_notes",
     "lines_are_of_file",
     "most_bytes",
@@ -37,6 +32,5 @@ __all__ = [
     "read_note",
     "reader_version",
     "unique_tags",
-    "without_items",
     "without_tags",
 ]

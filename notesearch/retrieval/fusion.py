@@ -1,18 +1,18 @@
-"""Fusion: what the words and the meaning of a query say of a note, put together (docs/decisions/0004-fusion.md).
+"""Candidates and their scores: what words and meaning say of a note put together, then what feedback adds.
 
-Another method, reciprocal rank fusion say, is added in `Fusion`.
+Another method of fusion, reciprocal rank fusion say, is added in `Fusion` (docs/decisions/0004-fusion.md).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence, Set
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from notesearch.encoders import ScoreScale
-from notesearch.retrieval.candidates import Candidate
 from notesearch.retrieval.dense import DenseScores
 from notesearch.retrieval.lexical import LexicalScores
 from notesearch.storage import IndexReader
@@ -20,6 +20,7 @@ from notesearch.storage import IndexReader
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    Vectors = NDArray[np.float32]
     Scores = NDArray[np.float32]
 
 # More chunks are looked at than notes wanted, since a note has several.
@@ -33,6 +34,68 @@ _LEAST_DOUBT, _MOST_DOUBT = 0.2, 3.0
 # A query of whose words the best note matches less than this is worded differently from the notes.
 _REFERENCE_COVERAGE = 0.3
 _LEAST_TRUST, _MOST_TRUST = 0.3, 1.5
+
+# The passages closest to a query whose common part is taken off, and how much of it.
+BACKGROUND_PASSAGES = 300
+_COMMON_PART = 0.5
+# What few passages have in common is chance: the fewer there are, the less all of this counts, and in the end nothing.
+_LEAST_PASSAGES = 50
+# The best notes that others are compared with, and what being like them counts against being like the query.
+_BEST_NOTES = 5
+_LIKENESS_WEIGHT = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A note that may become a hit.
+
+    Attributes:
+        note_id: The note.
+        score: What it is ranked by.
+        parts: The scores that this was made of, each on its own scale.
+        contributions: What each of them adds to the score; empty where that is no sum.
+        passages: What stages after fusion add to the scores of single passages, by chunk id; they look at some only.
+    """
+
+    note_id: int
+    score: float
+    parts: dict[str, float]
+    contributions: dict[str, float]
+    passages: dict[int, float] = field(default_factory=dict)
+
+    def with_part(
+        self, name: str, score: float, contribution: float, passages: Mapping[int, float] | None = None
+    ) -> Candidate:
+        """The same note with a further part in its score.
+
+        Args:
+            name: The part's name.
+            score: The part on its own scale.
+            contribution: What it adds to the score of the note.
+            passages: What it adds to the scores of passages.
+        """
+        return replace(
+            self,
+            score=self.score + contribution,
+            parts=self.parts | {name: score},
+            contributions=self.contributions | {name: contribution},
+            passages=self.passages | {i: self.passages.get(i, 0.0) + added for i, added in (passages or {}).items()},
+        )
+
+
+class Stage(Protocol):
+    """What scores candidates again after fusion."""
+
+    def rescore(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """Adds a part to the score of each candidate, in the order given."""
+        ...
+
+
+def run_stages(candidates: Sequence[Candidate], stages: Iterable[Stage]) -> list[Candidate]:
+    """Sends candidates through stages, one after another; returns them best first."""
+    for stage in stages:
+        candidates = stage.rescore(candidates)
+    return sorted(candidates, key=lambda candidate: -candidate.score)
 
 
 class Fusion:
@@ -170,3 +233,84 @@ def _closest_of_each(chunk_notes: Mapping[int, int], dense: DenseScores) -> tupl
 
 def _clipped(value: float, least: float, most: float) -> float:
     return min(max(value, least), most)
+
+
+class Feedback:
+    """Feedback for one query. The best notes are chosen among the candidates that it is given first.
+
+    Args:
+        reader: The index.
+        dense: How similar chunks are to the query.
+        vector: The query's vector, float32 `(dim,)` of length 1.
+        scale: What cosines mean.
+    """
+
+    def __init__(self, reader: IndexReader, dense: DenseScores, vector: Vectors, scale: ScoreScale) -> None:
+        self._reader = reader
+        self._dense = dense
+        self._vector = vector
+        self._scale = scale
+        self._background = dense.best(BACKGROUND_PASSAGES).tolist()
+        self._strength = min(1.0, len(self._background) / BACKGROUND_PASSAGES)
+        self._common: Vectors | None = None
+        self._best: Vectors | None = None
+
+    def rescore(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """See `Stage`; compares the passages that late interaction looked at."""
+        chunk_ids = [chunk_id for candidate in candidates for chunk_id in candidate.passages]
+        if len(self._background) < _LEAST_PASSAGES or not all(candidate.passages for candidate in candidates):
+            return list(candidates)
+        vectors = self._reader.vectors_of_chunks([*self._background, *chunk_ids] if self._common is None else chunk_ids)
+        if self._common is None:
+            background = np.stack([vectors[chunk_id] for chunk_id in self._background])
+            self._common = np.float32(_COMMON_PART * self._strength) * background.mean(axis=0)
+        notes, passages = self._compare(
+            self._common,
+            np.stack([vectors[chunk_id] for chunk_id in chunk_ids]),
+            self._dense.of(np.array(chunk_ids, dtype=np.int64)),
+            np.cumsum([0, *(len(candidate.passages) for candidate in candidates[:-1])]),
+            np.array([candidate.score for candidate in candidates], dtype=np.float32),
+        )
+        added = dict(zip(chunk_ids, passages.tolist(), strict=True))
+        return [
+            candidate.with_part("feedback", part, part, {chunk_id: added[chunk_id] for chunk_id in candidate.passages})
+            for candidate, part in zip(candidates, notes.tolist(), strict=True)
+        ]
+
+    def _compare(
+        self, common: Vectors, vectors: Vectors, cosines: Scores, firsts: NDArray[np.int64], scores: Scores
+    ) -> tuple[Scores, Scores]:
+        """What feedback adds to scores.
+
+        Args:
+            common: What is taken off every vector, float32 `(dim,)`.
+            vectors: Those of the passages of all notes, one note after the other, float32 `(passages, dim)`.
+            cosines: Between each and the query.
+            firsts: Where the passages of each note begin, ascending.
+            scores: The notes' scores so far.
+
+        Returns:
+            What is added to the score of each note, and to that of each passage.
+        """
+        apart = _scaled(vectors - common)
+        to_query = apart @ _scaled(self._vector - common)
+        before, after = self._scale.similarity(cosines), self._scale.similarity(to_query)
+        moved = scores + _highest(after, firsts) - _highest(before, firsts)
+        if self._best is None:
+            ends = np.append(firsts[1:], len(vectors))
+            best = np.argsort(-moved, kind="stable")[:_BEST_NOTES]
+            closest = [firsts[note] + to_query[firsts[note] : ends[note]].argmax() for note in best]
+            self._best = _scaled(apart[closest].mean(axis=0))
+        likeness = self._scale.similarity(apart @ self._best)
+        likeness *= np.float32(_LIKENESS_WEIGHT * self._strength)
+        return moved - scores + _highest(likeness, firsts), after - before + likeness
+
+
+def _highest(values: Scores, firsts: NDArray[np.int64]) -> Scores:
+    highest: Scores = np.maximum.reduceat(values, firsts)
+    return highest
+
+
+def _scaled(vectors: Vectors) -> Vectors:
+    scaled: Vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), np.float32(1e-12))
+    return scaled

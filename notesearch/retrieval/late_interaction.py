@@ -11,9 +11,9 @@ import numpy as np
 
 from notesearch.encoders import CodedWord, EncodedQuery, Encoder, expand, max_similarities
 from notesearch.errors import IndexDamaged
-from notesearch.retrieval.candidates import Candidate
 from notesearch.retrieval.dense import DenseScores
-from notesearch.retrieval.words import note_frequencies
+from notesearch.retrieval.fusion import Candidate
+from notesearch.retrieval.lexical import note_frequencies
 from notesearch.storage import IndexReader
 
 if TYPE_CHECKING:

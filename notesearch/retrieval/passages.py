@@ -1,27 +1,37 @@
-"""Which passage of a note to show, and what of it."""
+"""The passages of notes: which of them is shown, why, and what lines of it."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from notesearch.notes.lines import LineTable
 from notesearch.records import Evidence, Hit
-from notesearch.retrieval.candidates import Candidate
-from notesearch.retrieval.evidence import find_evidence
-from notesearch.retrieval.fusion import Fusion
+from notesearch.retrieval.fusion import Candidate, Fusion
 from notesearch.retrieval.late_interaction import LateQuery
+from notesearch.retrieval.lexical import telling_words
 from notesearch.retrieval.query import Query
-from notesearch.retrieval.snippets import Match, make_snippet
-from notesearch.retrieval.words import telling_words
 from notesearch.storage import IndexReader, StoredChunk, StoredNote
-from notesearch.words import distinct_words, find_some_words
+from notesearch.words import distinct_words, find_some_words, passage_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from notesearch.encoders.cross_encoder import CrossEncoder
+
+# How many notes are scored again at least: more changes nothing.
+POOL_NOTES = 50
+# Below this cosine, two words have met for want of better ones: it is reported, but not shown in the snippet.
+_LEAST_STRENGTH = 0.4
+_SNIPPET_CHARS = 220
+# How far back a snippet may reach for the start of its sentence or line.
+_LEAD_CHARS = 60
+
+_HEADING_LINES = re.compile(r"(?:#{1,6}[ \t][^\n]*\n\s*)+")
+_BOUNDARY = re.compile(r"(?:[.!?。！？][)\"']*\s*|\n\s*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +45,7 @@ class ChosenPassage:
         others: How many other passages the note has (of those that may be shown).
         telling: Words of the note, and the words of the query that they stand for, see `words.telling_words`.
         late: The query for late interaction, where that took part.
-        lines: First and last of the lines that another program found in the passage; it is shown from the first on.
+        shown: The part of the passage that is shown; `None` for all of it.
     """
 
     found: Candidate
@@ -44,16 +54,7 @@ class ChosenPassage:
     others: int
     telling: Mapping[str, str]
     late: LateQuery | None = None
-    lines: tuple[int, int] | None = None
-
-    def shown(self) -> StoredChunk:
-        """The part of the passage that is shown."""
-        chunk, lines = self.chunk, self.lines
-        if lines is None or not chunk.start_line <= lines[0] <= lines[1] <= chunk.end_line:
-            return chunk
-        offset = LineTable(chunk.text).starts[lines[0] - chunk.start_line]
-        text = chunk.text[offset:]
-        return replace(chunk, start=chunk.start + offset, start_line=lines[0], end_line=lines[1], text=text)
+    shown: StoredChunk | None = None
 
 
 def choose_passages(
@@ -105,7 +106,7 @@ def show_passages(chosen: Sequence[ChosenPassage], codes: Mapping[int, bytes]) -
     """
     hits = []
     for rank, passage in enumerate(chosen, start=1):
-        found, note, chunk = passage.found, passage.note, passage.shown()
+        found, note, chunk = passage.found, passage.note, passage.shown or passage.chunk
         evidence: list[Evidence] = []
         matches: list[Match] = []
         if passage.late and passage.chunk.id in codes:
@@ -146,3 +147,187 @@ def _exact_matches(text: str, telling: Mapping[str, str], matches: Sequence[Matc
         Match(start, end, telling[word], 1.0, weights.get(telling[word], usual))
         for start, end, word in find_some_words(text, telling)
     ]
+
+
+def rerank_by_cross_encoder(
+    cross_encoder: CrossEncoder, query: str, chosen: Sequence[ChosenPassage]
+) -> list[ChosenPassage]:
+    """Ranks notes by a cross-encoder's scores of the passages chosen for them."""
+    texts = [passage_text(passage.note.title, passage.chunk.heading, passage.chunk.text) for passage in chosen]
+    scores = cross_encoder.score(query, texts)
+    ranked = []
+    for row in np.argsort(-scores, kind="stable").tolist():
+        score = float(scores[row])
+        found = chosen[row].found
+        parts = found.parts | {"cross_encoder": score}
+        ranked.append(replace(chosen[row], found=replace(found, score=score, parts=parts, contributions={})))
+    return ranked
+
+
+def continue_below(ranked: Sequence[ChosenPassage], rest: Sequence[ChosenPassage]) -> list[ChosenPassage]:
+    """Puts notes that were not scored again after those that were, in their order, with scores that say so."""
+    floor = ranked[-1].found.score if ranked else 0.0
+    drop = rest[0].found.score - floor if rest else 0.0
+    if not ranked or drop <= 0:
+        return [*ranked, *rest]
+    lowered = []
+    for passage in rest:
+        score = min(passage.found.score - drop, floor)  # rounding may leave it a little above
+        lowered.append(replace(passage, found=replace(passage.found, score=score, contributions={})))
+    return [*ranked, *lowered]
+
+
+def find_evidence(query: LateQuery, title: str, chunk: StoredChunk, codes: bytes) -> tuple[list[Evidence], list[Match]]:
+    """Finds the words of a chunk that meet the words of a query.
+
+    Args:
+        query: The query.
+        title: The title of the chunk's note.
+        chunk: The whole chunk.
+        codes: Its token codes.
+
+    Returns:
+        Evidence, with places in the file, and matches, with places in the chunk's text, for all places of a word.
+    """
+    passage = passage_text(title, chunk.heading, chunk.text)
+    before = len(passage) - len(chunk.text)  # the passage ends with the chunk's text
+    evidence, matches = [], []
+    for met in query.match(codes, passage):
+        if not met.word.spans or not met.places:  # markers, or a text without words
+            continue
+        inside = [(start - before, end - before) for start, end in met.places if start >= before]
+        first_start, first_end = met.places[0]
+        evidence.append(
+            Evidence(
+                query_token=query.text[slice(*met.word.spans[0])],
+                matched=chunk.text[slice(*inside[0])] if inside else passage[first_start:first_end],
+                start=chunk.start + inside[0][0] if inside else None,
+                end=chunk.start + inside[0][1] if inside else None,
+                score=min(max(met.cosine, 0.0), 1.0),
+            )
+        )
+        if met.cosine >= _LEAST_STRENGTH:
+            strength = min(met.cosine, 1.0)
+            matches += [Match(start, end, met.word.word, strength, met.weight) for start, end in inside]
+    return evidence, matches
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A word of a passage that meets a word of the query.
+
+    Attributes:
+        start: Its first character in the passage.
+        end: One past its last.
+        word: Of the query.
+        strength: How well it meets that word, up to 1.
+        weight: What that word counts in the query.
+    """
+
+    start: int
+    end: int
+    word: str
+    strength: float
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Snippet:
+    """A part of a passage on one line.
+
+    Attributes:
+        text: Some 220 characters, with an ellipsis where it starts or ends inside the passage.
+        highlights: Spans of the words that meet the query's, ascending, disjoint.
+        strengths: How well each of them does.
+    """
+
+    text: str
+    highlights: tuple[tuple[int, int], ...]
+    strengths: tuple[float, ...]
+
+
+def make_snippet(text: str, matches: Sequence[Match]) -> Snippet:
+    """Cuts out the window of a passage that holds the most evidence.
+
+    Args:
+        text: The passage.
+        matches: Its words that meet words of the query.
+
+    Returns:
+        The window; the passage's beginning, below its headings, where there are no matches.
+    """
+    found = sorted(matches, key=lambda match: (match.start, match.end))
+    heading = _HEADING_LINES.match(text)
+    body_start = heading.end() if heading and heading.end() < len(text) else 0
+    start = max(body_start, _sentence_start(text, _best_window(found))) if found else body_start
+    end = start + _SNIPPET_CHARS
+    if end < len(text):
+        end = max(text.rfind(" ", start, end), text.rfind("\n", start, end), start + _SNIPPET_CHARS // 2)
+    before = "…" if text[body_start:start].strip() else ""
+    after = "…" if text[end:].strip() else ""
+    words = list(re.finditer(r"\S+", text[start:end]))
+    snippet = before + " ".join(word.group() for word in words) + after
+    highlights, strengths = _highlights(found, start, words, len(before))
+    return Snippet(snippet, highlights, strengths)
+
+
+def _highlights(
+    found: Sequence[Match], start: int, words: Sequence[re.Match[str]], position: int
+) -> tuple[tuple[tuple[int, int], ...], tuple[float, ...]]:
+    """Where matches are once white space is collapsed; those that meet or overlap are joined.
+
+    Args:
+        found: Matches, ascending.
+        start: Where the snippet starts in the passage.
+        words: What stands between white space, from there on.
+        position: Where the first of these stands in the snippet.
+    """
+    spans: list[tuple[int, int]] = []
+    strengths: list[float] = []
+    index = 0
+    for word in words:
+        first, last = start + word.start(), start + word.end()
+        while index < len(found) and found[index].start < first:
+            index += 1
+        while index < len(found) and found[index].start < last:
+            match = found[index]
+            index += 1
+            if match.end > last:  # cut off by the snippet's end
+                continue
+            span = (position + match.start - first, position + match.end - first)
+            if spans and span[0] <= spans[-1][1]:
+                spans[-1] = (spans[-1][0], max(span[1], spans[-1][1]))
+                strengths[-1] = max(match.strength, strengths[-1])
+            else:
+                spans.append(span)
+                strengths.append(match.strength)
+        position += len(word.group()) + 1
+    return tuple(spans), tuple(strengths)
+
+
+def _best_window(found: Sequence[Match]) -> int:
+    """Start of the window in which the query's words are met best, then with the most matches; the first such."""
+    best, best_value = 0, (0.0, 0)
+    for first, match in enumerate(found):
+        met: dict[str, float] = {}
+        count = 0
+        for other in found[first:]:
+            if other.start > match.start + _SNIPPET_CHARS - _LEAD_CHARS:
+                break
+            # Squared, since many words meet half by chance.
+            met[other.word] = max(met.get(other.word, 0.0), other.strength**2 * other.weight)
+            count += 1
+        value = (round(sum(met.values()), 6), count)
+        if value > best_value:
+            best, best_value = match.start, value
+    return best
+
+
+def _sentence_start(text: str, position: int) -> int:
+    """Where to begin before a position: at the first sentence or line that starts near it, else at a word."""
+    earliest = max(0, position - _LEAD_CHARS)
+    boundaries = [match.end() for match in _BOUNDARY.finditer(text, earliest, position) if match.end() <= position]
+    if boundaries or earliest == 0:
+        return boundaries[0] if boundaries else 0
+    space = text.find(" ", earliest, position)
+    return space + 1 if space >= 0 else position

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Literal
 
 from notesearch.encoders import Encoder
 from notesearch.records import Filters, Hit
-from notesearch.retrieval.candidates import Candidate, Stage, run_stages
 from notesearch.retrieval.dense import QueryEncoder, Scan, open_scan
-from notesearch.retrieval.expansion import count_ideas
-from notesearch.retrieval.feedback import Feedback
-from notesearch.retrieval.fusion import Fusion
+from notesearch.retrieval.fusion import Candidate, Feedback, Fusion, Stage, run_stages
 from notesearch.retrieval.late_interaction import LateInteraction, LateQuery
 from notesearch.retrieval.lexical import NOTHING_MATCHED, chunks_with_phrases, match_lexical
-from notesearch.retrieval.passages import ChosenPassage, choose_passages, show_passages
+from notesearch.retrieval.passages import (
+    POOL_NOTES,
+    ChosenPassage,
+    choose_passages,
+    rerank_by_cross_encoder,
+    show_passages,
+)
 from notesearch.retrieval.query import Query, parse_query
-from notesearch.retrieval.reranking import POOL_NOTES, rerank_by_cross_encoder
 from notesearch.storage import IndexReader
 
 if TYPE_CHECKING:
@@ -128,12 +130,17 @@ class Searcher:
         texts = [query, *(parse_query(link.linked.replace('"', " ")) for link in links)]
         depths = [(max(_LEAST_NOTES, _NOTES_A_HIT * limit), pool), *((_IDEA_NOTES, _IDEA_NOTES) for _ in links)]
         rankings = [self._rank(text, scope, *depth) for text, depth in zip(texts, depths, strict=True)]
-        own, *of_ideas = rankings
-        known = {candidate.note_id for candidate in own.candidates}
-        brought = {found.note_id for ranking in of_ideas for found in ranking.candidates} - known
-        also = run_stages(own.fusion.score(sorted(brought)), own.stages) if brought else []
-        weighted = [(link.weight, ranking.candidates) for link, ranking in zip(links, of_ideas, strict=True)]
-        notes = count_ideas([*own.candidates, *also], weighted)[: pool if cross_encoder else limit]
+        notes = [(candidate, 0) for candidate in rankings[0].candidates]
+        if links:
+            from notesearch.retrieval.concepts import count_ideas  # loaded only by those who have concepts
+
+            own, *ideas = rankings
+            known = {candidate.note_id for candidate in own.candidates}
+            brought = {candidate.note_id for idea in ideas for candidate in idea.candidates} - known
+            also = run_stages(own.fusion.score(sorted(brought)), own.stages)
+            weighted = [(link.weight, idea.candidates) for link, idea in zip(links, ideas, strict=True)]
+            notes = count_ideas([*own.candidates, *also], weighted)
+        notes = notes[: pool if cross_encoder else limit]
 
         passages: dict[int, ChosenPassage] = {}
         for number, ranking in enumerate(rankings):

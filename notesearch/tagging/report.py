@@ -7,12 +7,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from notesearch.pages import render_page
 from notesearch.tagging.adapted import Adaptation
 from notesearch.tagging.classifier import REPORT_PAGE, Classifier
-from notesearch.tagging.contest import Entry
 from notesearch.tagging.labels import Examples
-from notesearch.tagging.report_page import report_page
-from notesearch.tagging.training import HeldOut, Trained
+from notesearch.tagging.selection import Entry, HeldOut, Trained
 
 _DECIMALS = 4
 
@@ -112,9 +111,10 @@ def report_as_json(report: Report) -> dict[str, Any]:
 
 def write_report(directory: Path, report: Report, classifier: Classifier) -> None:
     """Writes a report beside a classifier: `report.json`, `report.html`, and a model card."""
-    text = json.dumps(report_as_json(report), indent=1)
-    (directory / "report.json").write_text(text, encoding="utf-8")
-    (directory / REPORT_PAGE).write_text(report_page(report_as_json(report)), encoding="utf-8", errors="replace")
+    values = report_as_json(report)
+    page = render_page("classifier.html", report=values)
+    (directory / "report.json").write_text(json.dumps(values, indent=1), encoding="utf-8")
+    (directory / REPORT_PAGE).write_text(page, encoding="utf-8", errors="replace")
     (directory / "README.md").write_text(_model_card(report, classifier), encoding="utf-8", errors="replace")
 
 

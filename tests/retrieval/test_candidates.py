@@ -2,8 +2,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from notesearch.encoders import ScoreScale
 from notesearch.retrieval.candidates import (
     Candidate,
     closest_chunks,
@@ -11,6 +9,8 @@ from notesearch.retrieval.candidates import (
     propose_dense,
     propose_lexical,
 )
+
+from notesearch.encoders import ScoreScale
 from notesearch.retrieval.dense import ExactScores
 from notesearch.retrieval.lexical import LexicalScores
 

@@ -1,9 +1,9 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from notesearch.retrieval.candidates import Candidate
 from notesearch.retrieval.expansion import Expansion, Ranking, rank_with_expansions
+
 from notesearch.retrieval.query import parse_query
 
 
