@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from notesearch.pages import render_page
-from notesearch.tagging.adapted import Adaptation
 from notesearch.tagging.classifier import REPORT_PAGE, Classifier
 from notesearch.tagging.labels import Examples
 from notesearch.tagging.selection import Entry, HeldOut, Trained
@@ -57,7 +56,6 @@ class Report:
         interrupted: Whether the contest was ended before all had run.
         held_out: How good the winner is on notes held out.
         seconds: Wall-clock time.
-        adaptation: What came of adapting the base model, where that was asked for.
     """
 
     name: str
@@ -76,7 +74,6 @@ class Report:
     interrupted: bool
     held_out: HeldOut
     seconds: float
-    adaptation: Adaptation | None = None
 
 
 def make_report(name: str, labels_from: str, labelled: int, examples: Examples, trained: Trained) -> Report:
