@@ -132,13 +132,11 @@ def _token_vectors(encoder: Encoder, passage: str) -> Vectors:
 
 def _without_evidence() -> Callable[[], None]:
     """Leaves out what reads the codes for people; returns what brings it back."""
-    from notesearch.retrieval.late_interaction import LateStage
-
-    kept = LateStage.find_evidence
-    LateStage.find_evidence = lambda *_: ((), [])  # type: ignore[method-assign, assignment]
+    kept = LateQuery.match
+    LateQuery.match = lambda *_: []  # type: ignore[method-assign]
 
     def restore() -> None:
-        LateStage.find_evidence = kept  # type: ignore[method-assign]
+        LateQuery.match = kept  # type: ignore[method-assign]
 
     return restore
 

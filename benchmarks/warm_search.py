@@ -30,7 +30,8 @@ from notesearch.library.warm import WarmIndex
 from notesearch.records import Filters
 from notesearch.retrieval import pipeline
 from notesearch.retrieval.dense import GraphScan
-from notesearch.retrieval.late_interaction import LateStage
+from notesearch.retrieval.fusion import Feedback, Fusion
+from notesearch.retrieval.late_interaction import LateInteraction
 from notesearch.settings import Settings
 from notesearch.storage import IndexReader
 from notesearch.storage.vector_file import build_vector_file, load_graph
@@ -42,8 +43,9 @@ _RECALL_AT = (10, 600)  # the hits that are shown, and the chunks that a search 
 _STAGES = (
     (Encoder, "encode_query", "encode the query"),
     (pipeline, "match_lexical", "words"),
-    (pipeline, "propose_dense", "candidates by meaning"),
-    (LateStage, "rerank", "late interaction, feedback"),
+    (Fusion, "best", "fusion"),
+    (LateInteraction, "rescore", "late interaction"),
+    (Feedback, "rescore", "feedback"),
     (pipeline, "choose_passages", "choose passages"),
     (pipeline, "show_passages", "snippets and evidence"),
 )

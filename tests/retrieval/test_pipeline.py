@@ -349,7 +349,7 @@ class TestConcepts:
 
     def test_a_note_that_an_idea_brings_is_scored_by_the_query_too(self, make_reader, fake_encoder):
         notes = {f"{number:03d}.md": "impermanence" + " filler" * min(number, 2) for number in range(POOL_NOTES + 20)}
-        reader = make_reader(notes | {"far.md": "eventual consistency in so many other words"})
+        reader = make_reader(notes | {"far.md": "eventual consistency in many words"})
         options = {"rerank": "maxsim", "limit": POOL_NOTES}
         plain = search(Searcher(reader, lambda: fake_encoder), "impermanence", **options)
         assert "far.md" not in names(plain)
