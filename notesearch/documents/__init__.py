@@ -1,24 +1,41 @@
-"""PDF, DOCX, HTML and EPUB: converted to text with blocks, in a process of their own.
+"""PDF, DOCX, HTML and EPUB: converted to Markdown in a separate process.
 
-What converts them is in `converter`, and not imported here: searches only ask what a document is.
+The conversion is in `converter` and is not imported here: a search only asks whether a file is a document.
 """
 
-from notesearch.documents.formats import (
-    DOCUMENT_SUFFIXES,
-    DOCUMENTS_VERSION,
-    HOW_TO_READ,
-    MOST_DOCUMENT_BYTES,
-    has_reader,
-    is_document,
-    kind_of,
-)
+from __future__ import annotations
 
-__all__ = [
-    "DOCUMENTS_VERSION",
-    "DOCUMENT_SUFFIXES",
-    "HOW_TO_READ",
-    "MOST_DOCUMENT_BYTES",
-    "has_reader",
-    "is_document",
-    "kind_of",
-]
+from functools import cache
+from importlib.util import find_spec
+from pathlib import PurePath
+
+# Raise this when documents are read differently than before: only documents are then read again.
+DOCUMENTS_VERSION = 2
+# Pictures make up most of the bytes of large documents.
+MOST_DOCUMENT_BYTES = 50_000_000
+HOW_TO_READ = "pip install 'notesearch[documents]'"
+
+_KINDS = {".pdf": "PDF", ".docx": "DOCX", ".html": "HTML", ".htm": "HTML", ".epub": "EPUB"}
+_LIBRARIES = {"PDF": "pypdf", "DOCX": "mammoth", "HTML": "markdownify", "EPUB": "markdownify"}
+DOCUMENT_SUFFIXES = tuple(_KINDS)
+
+
+def is_document(path: str | PurePath) -> bool:
+    """Whether a file is a document, judged by its name."""
+    return str(path).lower().endswith(DOCUMENT_SUFFIXES)
+
+
+def kind_of(path: str | PurePath) -> str:
+    """The kind of a document, judged by its name: `PDF`, `DOCX`, `HTML` or `EPUB`."""
+    name = str(path).lower()
+    return next(kind for suffix, kind in _KINDS.items() if name.endswith(suffix))
+
+
+def has_reader(path: str | PurePath) -> bool:
+    """Whether the library that reads this kind of document is installed."""
+    return _is_installed(_LIBRARIES[kind_of(path)])
+
+
+@cache
+def _is_installed(library: str) -> bool:
+    return find_spec(library) is not None
