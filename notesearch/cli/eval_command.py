@@ -100,9 +100,8 @@ def evaluate(
     Of other programs: notesearch eval --qrels qrels.txt --run bm25.run --run mine.run
     """
     from notesearch.cli.eval_formats import format_evaluation
-    from notesearch.evaluation.report import report_as_json
-    from notesearch.evaluation.report_page import report_page
-    from notesearch.evaluation_api import EvaluationOptions, evaluate
+    from notesearch.evaluation.report import report_as_json, report_page
+    from notesearch.library.evaluate import EvaluationOptions, evaluate
     from notesearch.pages import check_writable, write_page
     from notesearch.settings import load_settings
 
