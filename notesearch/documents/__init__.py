@@ -3,8 +3,6 @@
 The conversion is in `converter` and is not imported here: a search only asks whether a file is a document.
 """
 
-from __future__ import annotations
-
 from functools import cache
 from importlib.util import find_spec
 from pathlib import PurePath

@@ -1,26 +1,23 @@
 """DOCX and EPUB, which are ZIP files, to Markdown."""
 
-from __future__ import annotations
-
 import posixpath
 import re
 from collections.abc import Mapping
 from io import BytesIO
-from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 from zipfile import ZipFile
 
-from notesearch.documents.document import MOST_CHARS, Document, make_document
-from notesearch.documents.web_page import decode_html, parse_html, to_markdown
-from notesearch.errors import NoteUnreadable
+from lxml import etree
 
-if TYPE_CHECKING:
-    from lxml.etree import _Element
+from notesearch.documents.document import MOST_CHARS, Document, make_document
+from notesearch.documents.web_page import decode_html, parse_html, to_markdown, without_boilerplate
+from notesearch.errors import NoteUnreadable
 
 _MOST_MEMBERS = 20_000
 _MOST_BYTES = 300_000_000
 # Of a member that is read as text: markup is many times as long as the text in it.
 _MOST_TEXT_BYTES = 50_000_000
+_TEXT_SUFFIXES = ("ml", ".htm", ".opf", ".ncx")
 # How .doc files begin, and encrypted DOCX files too.
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ENCRYPTED = 0x1
@@ -77,7 +74,7 @@ def read_epub(data: bytes) -> Document:
             break
         if name not in archive.namelist():
             problems.append(f"{name} is missing in it")
-        elif body := parse_html(decode_html(archive.read(name))).body:
+        elif body := without_boilerplate(parse_html(decode_html(archive.read(name)))).body:
             if name in titles and not body.find(("h1", "h2", "h3")):
                 parts.append(f"# {titles[name]}")
             parts.append(to_markdown(body, keep_links=False))
@@ -97,26 +94,24 @@ def _open(data: bytes) -> ZipFile:
     archive = ZipFile(BytesIO(data))
     members = archive.infolist()
     # zipfile never unpacks more of a member than its directory says.
-    texts = (member.file_size for member in members if member.filename.lower().endswith(("ml", ".htm", ".opf", ".ncx")))
-    too_large = sum(member.file_size for member in members) > _MOST_BYTES or max(texts, default=0) > _MOST_TEXT_BYTES
-    if len(members) > _MOST_MEMBERS or too_large:
+    sizes = [member.file_size for member in members]
+    texts = [member.file_size for member in members if member.filename.endswith(_TEXT_SUFFIXES)]
+    if len(sizes) > _MOST_MEMBERS or sum(sizes) > _MOST_BYTES or max(texts, default=0) > _MOST_TEXT_BYTES:
         raise NoteUnreadable("too large, once it is unpacked", by_rule=True)
     if any(member.flag_bits & _ENCRYPTED for member in members):
         raise NoteUnreadable("encrypted", by_rule=True)
     return archive
 
 
-def _xml(archive: ZipFile, name: str) -> _Element:
-    from lxml import etree
-
+def _xml(archive: ZipFile, name: str) -> etree._Element:
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, recover=True)
-    root: _Element | None = etree.fromstring(archive.read(name), parser)
+    root: etree._Element | None = etree.fromstring(archive.read(name), parser)
     if root is None:
         raise ValueError("empty")
     return root
 
 
-def _dublin_core(root: _Element | None, name: str) -> str:
+def _dublin_core(root: etree._Element | None, name: str) -> str:
     """The first value of a Dublin Core property; empty if there is none."""
     element = next(root.iter(f"{{*}}{name}"), None) if root is not None else None
     return " ".join((element.text or "").split()) if element is not None else ""
@@ -135,7 +130,7 @@ def _heading_styles(archive: ZipFile) -> list[str]:
     ]
 
 
-def _heading_level(styles: Mapping[str, _Element], style_id: str, ancestors: int = 20) -> int:
+def _heading_level(styles: Mapping[str, etree._Element], style_id: str, ancestors: int = 20) -> int:
     """The level of a style, by its name, its outline level, or the style that it is based on; 0 for none."""
     style = styles.get(style_id)
     if style is None or not ancestors:
@@ -145,7 +140,7 @@ def _heading_level(styles: Mapping[str, _Element], style_id: str, ancestors: int
     return level or _heading_level(styles, _value(style, "basedOn"), ancestors - 1)
 
 
-def _value(element: _Element, path: str) -> str:
+def _value(element: etree._Element, path: str) -> str:
     found = element.find(f"{_W}{path}")
     return found.get(f"{_W}val", "") if found is not None else ""
 
@@ -154,7 +149,7 @@ def _path(folder: str, reference: str) -> str:
     return posixpath.normpath(posixpath.join(folder, unquote(urlsplit(reference).path)))
 
 
-def _is_contents(item: _Element) -> bool:
+def _is_contents(item: etree._Element) -> bool:
     return "nav" in (item.get("properties") or "").split()
 
 
@@ -165,21 +160,17 @@ def _encrypted(archive: ZipFile) -> set[str]:
     return {_path("", reference.get("URI", "")) for reference in _xml(archive, _ENCRYPTION).iter("{*}CipherReference")}
 
 
-def _chapter_titles(archive: ZipFile, folder: str, package: _Element) -> dict[str, str]:
-    """The titles in the table of contents, by the chapter's member."""
+def _chapter_titles(archive: ZipFile, folder: str, package: etree._Element) -> dict[str, str]:
+    """The titles in the table of contents, which is a web page or in an older format, by the chapter's member."""
     found: dict[str, str] = {}
     for item in package.iter("{*}item"):
         name = _path(folder, item.get("href", ""))
-        is_old_contents = item.get("media-type") == "application/x-dtbncx+xml"
-        if name not in archive.namelist() or not (is_old_contents or _is_contents(item)):
-            continue
-        root = _xml(archive, name)
-        entries = [(link.get("href", ""), link) for link in root.iter("{*}a")]
-        for point in root.iter("{*}navPoint"):
-            content, label = point.find("{*}content"), point.find("{*}navLabel")
-            if content is not None and label is not None:
-                entries.append((content.get("src", ""), label))
-        for reference, title in entries:
-            words = " ".join("".join(title.itertext()).split())
+        is_contents = _is_contents(item) or item.get("media-type") == "application/x-dtbncx+xml"
+        for entry in (
+            _xml(archive, name).iter("{*}a", "{*}navPoint") if is_contents and name in archive.namelist() else ()
+        ):
+            content, label = entry.find("{*}content"), entry.find("{*}navLabel")
+            reference = (entry if content is None else content).get("src", entry.get("href", ""))
+            words = " ".join("".join((entry if label is None else label).itertext()).split())
             found.setdefault(_path(posixpath.dirname(name), reference), words)
     return found

@@ -64,7 +64,7 @@ class Converter:
         """End the process."""
         if self._process:
             self._process.kill()
-            self._wait()
+            self._ended()
 
     def _ask(self, name: str, data: bytes) -> dict[str, Any]:
         """The answer of the process, or what its end says about the document."""
@@ -80,7 +80,7 @@ class Converter:
             if line:
                 answer: dict[str, Any] = json.loads(line)
                 return answer
-            status = self._wait()
+            status = self._ended()
             if status == -signal.SIGPROF:
                 reason = f"too complicated: not read within {self._limits.seconds:.0f} s"
                 return {"unreadable": reason, "by_rule": True}
@@ -88,15 +88,12 @@ class Converter:
                 return {"unreadable": "damaged: what reads it gave up", "by_rule": False}
             # With status 0 it had ended before the request, for lack of work.
 
-    def _wait(self) -> int:
-        assert self._process
-        for pipe in (self._process.stdin, self._process.stdout):
-            with suppress(BrokenPipeError):  # for what was not written yet
-                if pipe:
-                    pipe.close()
-        status = self._process.wait()
-        self._process = None
-        return status
+    def _ended(self) -> int:
+        """The exit status of the process, which has ended or is about to."""
+        process, self._process = self._process, None
+        assert process
+        process.communicate()
+        return process.returncode
 
 
 def _start() -> Popen[bytes]:
@@ -116,8 +113,4 @@ def _start() -> Popen[bytes]:
 
 _converter = Converter()
 atexit.register(_converter.close)
-
-
-def convert(name: str, data: bytes) -> Document:
-    """Convert a document; see `Converter.convert`."""
-    return _converter.convert(name, data)
+convert = _converter.convert

@@ -1,7 +1,5 @@
 """What was read of a document, and the clean-up that all kinds of documents share."""
 
-from __future__ import annotations
-
 import re
 import struct
 import unicodedata
@@ -16,9 +14,8 @@ from xml.parsers.expat import ExpatError
 MOST_CHARS = 2_000_000
 # What the libraries raise if a file is damaged; anything else ends the process.
 DAMAGE = (
-    *(ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, OSError),
-    *(RuntimeError, SyntaxError, TypeError, ValueError),
-    *(ExpatError, struct.error, zipfile.BadZipFile, zlib.error),
+    *(ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, OSError, RuntimeError, SyntaxError),
+    *(TypeError, ValueError, ExpatError, struct.error, zipfile.BadZipFile, zlib.error),
 )
 
 _DATE = re.compile(r"\D{0,4}(\d{4})(?:[-/.]?(\d{2})(?:[-/.]?(\d{2}))?)?")
@@ -30,9 +27,8 @@ _RULES_AT_TOP = re.compile(r"(?:\s*^(?:-{3,}|\+{3,})[ \t]*$)+\s*", re.MULTILINE)
 # What programs fill in when the author gave no title.
 _NO_TITLE = re.compile(
     r"(?:untitled|document|dokument|presentation|powerpoint presentation|slide|titel?|unknown|none)?[\s\d_.-]*"
-    r"|microsoft \w+ - .*"
-    r"|.*\.(?:docx?|pdf|tex|dvi|ps|rtf|odt|pptx?|xlsx?|indd|qxd|html?|txt|md|wpd|pages|p65|fm)"
-    r"|(?:[a-z]:|file:|https?:|/).*",
+    r"|microsoft \w+ - .*|(?:[a-z]:|file:|https?:|/).*"
+    r"|.*\.(?:docx?|pdf|tex|dvi|ps|rtf|odt|pptx?|xlsx?|indd|qxd|html?|txt|md|wpd|pages|p65|fm)",
     re.IGNORECASE,
 )
 
@@ -64,17 +60,17 @@ def make_document(
     Args:
         text: Markdown.
         title: As its metadata says.
-        written_date: As its metadata says, see `iso_date`.
+        written_date: As its metadata says: `D:20240501120000Z` in PDF, `2024-05-01` in XML and web pages.
         page_starts: See `Document`.
         problems: See `Document`.
     """
-    text = text[rules.end() :] if (rules := _RULES_AT_TOP.match(text)) else text
-    if len(text.rstrip()) > MOST_CHARS:
+    text = text[rules.end() if (rules := _RULES_AT_TOP.match(text)) else 0 :].rstrip()
+    if len(text) > MOST_CHARS:
         text = text[:MOST_CHARS].rstrip()
         page_starts = [start for start in page_starts if start < len(text)]
         pages = f", {len(page_starts):,} pages" if page_starts else ""
         problems = [*problems, f"only its beginning was read: {len(text):,} characters{pages}"]
-    return Document(text.rstrip(), meaningful_title(title), iso_date(written_date), page_starts, problems)
+    return Document(text, meaningful_title(title), _iso_date(written_date), page_starts, problems)
 
 
 def clean(text: str) -> str:
@@ -90,13 +86,9 @@ def meaningful_title(written: str) -> str:
     return "" if _NO_TITLE.fullmatch(title) else title
 
 
-def iso_date(written: str) -> str:
-    """The day in a date as PDF, XML and web pages write it (`D:20240501120000Z`, `2024-05-01`); empty for no date."""
-    match = _DATE.match(written)
-    if not match:
-        return ""
-    year, month, day = match.groups("01")
+def _iso_date(written: str) -> str:
+    year, month, day = match.groups("01") if (match := _DATE.match(written)) else ("", "", "")
     try:
         return date.fromisoformat(f"{year}-{month}-{day}").isoformat()
-    except ValueError:  # 2023-13-45
+    except ValueError:  # no date, or 2023-13-45
         return ""

@@ -1,7 +1,5 @@
 """PDF to Markdown."""
 
-from __future__ import annotations
-
 import re
 import time
 from collections import Counter
@@ -9,14 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from io import BytesIO
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
+
+from pypdf import PdfReader
+from pypdf.errors import DependencyError, PyPdfError
 
 from notesearch.documents.document import DAMAGE, MOST_CHARS, Document, clean, make_document, meaningful_title
 from notesearch.errors import NoteUnreadable
 
-if TYPE_CHECKING:
-    from pypdf import PdfReader
-
+_DAMAGE = (PyPdfError, *DAMAGE)
 _MOST_PAGES = 20_000
 _MOST_HEADINGS = 5_000
 _DEEPEST_HEADING = 6
@@ -64,10 +63,6 @@ def read_pdf(data: bytes, seconds: float) -> Document:
         NoteUnreadable: It is encrypted, or no page can be read.
     """
     until = time.process_time() + seconds
-    from pypdf import PdfReader
-    from pypdf.errors import DependencyError, PyPdfError
-
-    damage = (PyPdfError, *DAMAGE)
     problems: list[str] = []
     try:
         reader = PdfReader(BytesIO(data))
@@ -80,17 +75,15 @@ def read_pdf(data: bytes, seconds: float) -> Document:
     except PyPdfError as error:
         raise ValueError(str(error)) from error
     title = date = ""
-    try:
+    with suppress(*_DAMAGE):  # a damaged title does no harm
         metadata: Mapping[str, Any] = reader.metadata or {}
         title, date = str(metadata.get("/Title") or ""), str(metadata.get("/CreationDate") or "")
-    except damage:
-        problems.append("its title and date are damaged")
     pages: list[list[str]] = []
     chars = damaged = 0
     while len(pages) < min(count, _MOST_PAGES) and chars <= MOST_CHARS and time.process_time() <= until:
         try:
             text = clean(reader.pages[len(pages)].extract_text())
-        except damage:
+        except _DAMAGE:
             damaged += 1
             text = ""
         chars += len(text)
@@ -99,14 +92,14 @@ def read_pdf(data: bytes, seconds: float) -> Document:
         raise NoteUnreadable("damaged: no page can be read")
     if damaged:
         problems.append(f"{damaged:,} of {count:,} pages are damaged")
-    markdown, page_starts = _to_markdown(pages, _outline(reader, damage))
+    markdown, page_starts = _to_markdown(pages, _outline(reader))
     if len(pages) < count and len(markdown) <= MOST_CHARS:
         problems.append(f"only its beginning was read, {len(pages):,} of {count:,} pages")
-    title = meaningful_title(title) or _largest_words(reader, damage)
+    title = meaningful_title(title) or _largest_words(reader)
     return make_document(markdown, title, date, page_starts, problems)
 
 
-def _largest_words(reader: PdfReader, damage: tuple[type[Exception], ...]) -> str:
+def _largest_words(reader: PdfReader) -> str:
     """The largest words on the first page, usually the title, if they are larger than the rest."""
     chars_by_size: Counter[float] = Counter()
     words_by_size: dict[float, list[str]] = {}
@@ -118,7 +111,7 @@ def _largest_words(reader: PdfReader, damage: tuple[type[Exception], ...]) -> st
 
     try:
         reader.pages[0].extract_text(visitor_text=see)
-    except damage:
+    except _DAMAGE:
         return ""
     largest = max((size for size, chars in chars_by_size.items() if chars > 1), default=0.0)
     usual = max(chars_by_size, key=lambda size: chars_by_size[size], default=0.0)
@@ -126,10 +119,10 @@ def _largest_words(reader: PdfReader, damage: tuple[type[Exception], ...]) -> st
     return words if largest >= _LARGER * usual and len(words) <= _MOST_TITLE_CHARS else ""
 
 
-def _outline(reader: PdfReader, damage: tuple[type[Exception], ...]) -> dict[int, list[_Heading]]:
+def _outline(reader: PdfReader) -> dict[int, list[_Heading]]:
     """The headings of the outline, by the number of their page from 0."""
     found: dict[int, list[_Heading]] = {}
-    with suppress(*damage):  # the headings before the damage can be used
+    with suppress(*_DAMAGE):  # the headings before the damage can be used
         for level, entry in islice(_flattened(reader.outline, 1), _MOST_HEADINGS):
             page = reader.get_destination_page_number(entry)
             if page is not None and page >= 0 and entry.title:

@@ -1,16 +1,14 @@
-"""HTML to Markdown."""
+"""HTML to Markdown; imported only by the process that converts documents, as the other readers."""
 
-from __future__ import annotations
-
-import codecs
 import re
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import Any
+
+from bs4 import BeautifulSoup, Tag
+from bs4.dammit import EncodingDetector
+from markdownify import ATX, MarkdownConverter
 
 from notesearch.documents.document import MOST_CHARS, Document, clean, make_document
-
-if TYPE_CHECKING:
-    from bs4 import BeautifulSoup, Tag
 
 # Markup is several times as long as the text in it; reading more than this would take too much memory.
 _MOST_MARKUP_CHARS = 5 * MOST_CHARS
@@ -18,10 +16,9 @@ _MOST_MARKUP_CHARS = 5 * MOST_CHARS
 _MOST_NESTING = 100
 _MOST_NUMBERED_ITEMS = 2_000
 _INLINE_FILE = re.compile(r"data:[\w/+.;=-]{1,100};base64,[\w+/=%]*")
-_BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _LATIN_1 = ("iso-8859-1", "iso8859-1", "latin1", "latin-1", "us-ascii", "ascii")
 # The parser knows neither XML declarations nor internal subsets of a document type.
-_PROLOGUE = re.compile(r"\s*(?:<\?xml[^>]*>\s*)?(?:<!DOCTYPE\b[^>\[]*(?:\[[^\]]*\])?[^>]*>)?", re.IGNORECASE)
+_PROLOGUE = re.compile(r"\A\s*(?:<\?xml[^>]*>\s*)?(?:<!DOCTYPE\b[^>\[]*(?:\[[^\]]*\])?[^>]*>)?", re.IGNORECASE)
 # How an author marks the main text. It counts if it is a good part of the page.
 _MAIN = ("main", "[role=main]", "article")
 _LEAST_MAIN_CHARS = 200
@@ -43,42 +40,42 @@ _NOT_RELATIVE = re.compile(r"[a-z][a-z0-9+.-]*:|[/#?]", re.IGNORECASE)
 
 def read_web_page(data: bytes) -> Document:
     """Read a web page: its main text, if it marks one, without navigation, scripts and hidden parts."""
-    page = parse_html(decode_html(data))
+    markup = decode_html(data)
+    page = parse_html(markup)
     title = page.title.get_text() if page.title else ""
-    names = (
-        (str(meta.get(key, "")).lower(), meta) for meta in page("meta") for key in ("name", "property", "itemprop")
-    )
-    date = next((str(meta.get("content", "")) for name, meta in names if name in _DATES), "")
-    for element in page.find_all(_is_boilerplate):
-        element.decompose()
-    return make_document(to_markdown(_main_part(page), keep_links=True), title, date)
+    names = [(meta.get(key, ""), meta) for meta in page("meta") for key in ("name", "property", "itemprop")]
+    date = next((str(meta.get("content", "")) for name, meta in names if str(name).lower() in _DATES), "")
+    is_cut = len(markup) > _MOST_MARKUP_CHARS
+    problems = [f"only its beginning was read: {_MOST_MARKUP_CHARS:,} characters of HTML"] if is_cut else []
+    return make_document(to_markdown(_main_part(without_boilerplate(page)), keep_links=True), title, date, (), problems)
 
 
 def decode_html(data: bytes) -> str:
     """Decode a web page: by its byte order mark, by the encoding it declares, as UTF-8, else as Windows-1252."""
-    from bs4.dammit import EncodingDetector
-
-    for mark, encoding in _BOMS:
-        if data.startswith(mark):
-            return data[len(mark) :].decode(encoding, "replace")
-    declared = EncodingDetector.find_declared_encoding(data, is_html=True) or "utf-8"
-    for encoding in (declared, "utf-8"):
-        # A declaration of UTF-16 that can be read is wrong, and browsers take Latin-1 for Windows-1252.
-        if not encoding.startswith("utf-16") and encoding not in _LATIN_1:
-            try:
-                return data.decode(encoding)
-            except (LookupError, ValueError):
-                continue
-    return data.decode("cp1252", "replace")
+    data, marked = EncodingDetector.strip_byte_order_mark(data)
+    declared = (EncodingDetector.find_declared_encoding(data, is_html=True) or "").lower()
+    # Browsers take Latin-1 for Windows-1252, and a declaration of UTF-16 that can be read is wrong.
+    is_wrong = declared.startswith("utf-16") or declared in _LATIN_1
+    text = data.decode("cp1252", "replace")
+    for encoding in ("utf-8", "" if is_wrong else declared, marked):  # the last one that fits
+        with suppress(LookupError, ValueError):
+            text = data.decode(encoding or "")
+    return _INLINE_FILE.sub("", _PROLOGUE.sub("", text, count=1)).replace("\0", "")
 
 
-def parse_html(text: str) -> BeautifulSoup:
+def parse_html(markup: str) -> BeautifulSoup:
     """Parse the beginning of a page; nothing that it refers to is fetched."""
-    text = _INLINE_FILE.sub("", text[prologue.end() :] if (prologue := _PROLOGUE.match(text)) else text)
-    page: BeautifulSoup = _shallow_soup()(text[:_MOST_MARKUP_CHARS].replace("\0", ""), "lxml")
+    page = _ShallowSoup(markup[:_MOST_MARKUP_CHARS], "lxml")
     for items in page("ol"):
         if len(items.contents) > _MOST_NUMBERED_ITEMS:
             items.name = "ul"
+    return page
+
+
+def without_boilerplate(page: BeautifulSoup) -> BeautifulSoup:
+    """Take scripts, navigation and hidden parts out of a page."""
+    for element in page.find_all(_is_boilerplate):
+        element.decompose()
     return page
 
 
@@ -89,7 +86,7 @@ def to_markdown(element: Tag, *, keep_links: bool) -> str:
         element: The part.
         keep_links: Whether links to other files stay links; of others only the words are kept.
     """
-    text = clean(_converter_class()(keep_links).convert_soup(element))
+    text = clean(_Converter(keep_links).convert_soup(element))
     return re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE).strip("\n")
 
 
@@ -108,7 +105,6 @@ def _count_chars(element: Tag) -> int:
 
 
 def _is_boilerplate(element: Tag) -> bool:
-    """Whether an element is not part of the text: scripts, navigation, hidden parts."""
     if element.name in ("footer", "aside"):
         # Within an article, they belong to it.
         return element.find_parent(("article", "main")) is None
@@ -120,50 +116,39 @@ def _is_boilerplate(element: Tag) -> bool:
     )
 
 
-@cache
-def _shallow_soup() -> Any:
-    from bs4 import BeautifulSoup
-
-    class ShallowSoup(BeautifulSoup):
-        def handle_starttag(self, *arguments: Any, **options: Any) -> Tag | None:
-            """Leave out tags that are nested too deeply, but not their text."""
-            return super().handle_starttag(*arguments, **options) if len(self.tagStack) <= _MOST_NESTING else None
-
-    return ShallowSoup
+class _ShallowSoup(BeautifulSoup):
+    def handle_starttag(self, *arguments: Any, **options: Any) -> Tag | None:
+        """Leave out tags that are nested too deeply, but not their text."""
+        return super().handle_starttag(*arguments, **options) if len(self.tagStack) <= _MOST_NESTING else None
 
 
-@cache
-def _converter_class() -> Any:
-    from markdownify import ATX, MarkdownConverter
+class _Converter(MarkdownConverter):  # type: ignore[misc]
+    def __init__(self, keep_links: bool) -> None:
+        # Nothing is escaped: backslashes would divide the words that are searched for.
+        escape = {"escape_asterisks": False, "escape_underscores": False}
+        # `wrap` without a width makes one line of each paragraph.
+        layout = {"wrap": True, "wrap_width": None, "bullets": "-", "table_infer_header": True, "autolinks": False}
+        super().__init__(heading_style=ATX, strip=_EMPHASIS, **escape, **layout)
+        self.keep_links = keep_links
 
-    class Converter(MarkdownConverter):  # type: ignore[misc]
-        def __init__(self, keep_links: bool) -> None:
-            # Nothing is escaped: backslashes would divide the words that are searched for.
-            escape = {"escape_asterisks": False, "escape_underscores": False}
-            # `wrap` without a width makes one line of each paragraph.
-            layout = {"wrap": True, "wrap_width": None, "bullets": "-", "table_infer_header": True, "autolinks": False}
-            super().__init__(heading_style=ATX, strip=_EMPHASIS, **escape, **layout)
-            self.keep_links = keep_links
+    def convert_a(self, element: Tag, text: str, parent_tags: set[str]) -> str:
+        target = str(element.get("href", "")).strip()
+        if target.startswith("#") and not any(map(str.isalnum, text)):
+            return ""  # the mark at a heading that links to itself, the arrow back from a footnote
+        if not self.keep_links or not text.strip() or _NOT_RELATIVE.match(target):
+            return text
+        element.attrs = {"href": target.replace(" ", "%20")}
+        return str(super().convert_a(element, text, parent_tags))
 
-        def convert_a(self, element: Any, text: str, parent_tags: set[str]) -> str:
-            target = element.get("href", "").strip()
-            if target.startswith("#") and not any(map(str.isalnum, text)):
-                return ""  # the mark at a heading that links to itself, the arrow back from a footnote
-            if not self.keep_links or not text.strip() or _NOT_RELATIVE.match(target):
-                return text
-            element["href"] = target.replace(" ", "%20")
-            del element["title"]
-            return str(super().convert_a(element, text, parent_tags))
+    def convert_img(self, element: Tag, text: str, parent_tags: set[str]) -> str:
+        return f" {words} " if (words := element.get("alt")) else ""
 
-        def convert_img(self, element: Any, text: str, parent_tags: set[str]) -> str:
-            return f" {words} " if (words := element.get("alt")) else ""
+    def convert_hr(self, element: Tag, text: str, parent_tags: set[str]) -> str:
+        return "\n\n"
 
-        def convert_hr(self, element: Any, text: str, parent_tags: set[str]) -> str:
-            return "\n\n"
+    def convert_hN(self, level: int, element: Tag, text: str, parent_tags: set[str]) -> str:
+        return str(super().convert_hN(level, element, text, parent_tags)) if text.strip() else ""
 
-        def convert_hN(self, level: int, element: Any, text: str, parent_tags: set[str]) -> str:
-            return str(super().convert_hN(level, element, text, parent_tags)) if text.strip() else ""
 
-    for name in _BLOCKS:
-        setattr(Converter, f"convert_{name}", MarkdownConverter.convert_div)
-    return Converter
+for _name in _BLOCKS:
+    setattr(_Converter, f"convert_{_name}", MarkdownConverter.convert_div)

@@ -3,8 +3,6 @@
 It reads requests from stdin, a line of JSON and the file after it, and answers each with a line of JSON.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import resource
@@ -45,54 +43,40 @@ def _answer(request: dict[str, Any], requests: BinaryIO) -> dict[str, Any]:
     data = requests.read(request["size"])
     if len(data) < request["size"]:  # the process that asked is gone
         sys.exit()
-    _limit_memory(request["memory_bytes"])
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    memory_bytes = request["memory_bytes"] if hard < 0 else min(request["memory_bytes"], hard)
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, hard))
     # At the limit the kernel ends the process, so a loop in C code cannot delay it.
     signal.setitimer(signal.ITIMER_PROF, request["seconds"])
+    kind = kind_of(request["name"])
     try:
-        return asdict(_read_document(request["name"], data, request["seconds"] / 2))
+        document = _read(kind, data, request["seconds"] / 2)
+        if sum(map(str.isalnum, document.text)) < _LEAST_LETTERS:
+            raise NoteUnreadable("no text: scanned pages?" if kind == "PDF" else "no text", by_rule=True)
+        return asdict(document)
     except NoteUnreadable as error:
         return {"unreadable": error.message, "by_rule": error.by_rule}
+    except MemoryError:
+        return {"unreadable": "too complicated: it takes too much memory", "by_rule": True}
+    except DAMAGE:
+        return {"unreadable": f"damaged, or no {kind} file", "by_rule": False}
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
 
 
-def _read_document(name: str, data: bytes, seconds: float) -> Document:
-    """Read a document.
+def _read(kind: str, data: bytes, seconds: float) -> Document:
+    """Read a document of a kind; a PDF is cut off after so many seconds of processor time."""
+    if kind == "PDF":
+        from notesearch.documents.pdf import read_pdf
 
-    Args:
-        name: The file's name.
-        data: The whole file.
-        seconds: Processor time after which a PDF is cut off.
+        return read_pdf(data, seconds)
+    if kind == "HTML":
+        from notesearch.documents.web_page import read_web_page
 
-    Raises:
-        NoteUnreadable: It is damaged, encrypted, or has no text; the message is a short reason.
-    """
-    kind = kind_of(name)
-    try:
-        if kind == "PDF":
-            from notesearch.documents.pdf import read_pdf
+        return read_web_page(data)
+    from notesearch.documents.archives import read_docx, read_epub
 
-            document = read_pdf(data, seconds)
-        elif kind == "HTML":
-            from notesearch.documents.web_page import read_web_page
-
-            document = read_web_page(data)
-        else:
-            from notesearch.documents.archives import read_docx, read_epub
-
-            document = read_docx(data) if kind == "DOCX" else read_epub(data)
-    except MemoryError as error:
-        raise NoteUnreadable("too complicated: it takes too much memory", by_rule=True) from error
-    except DAMAGE as error:
-        raise NoteUnreadable(f"damaged, or no {kind} file") from error
-    if sum(map(str.isalnum, document.text)) < _LEAST_LETTERS:
-        raise NoteUnreadable("no text: scanned pages?" if kind == "PDF" else "no text", by_rule=True)
-    return document
-
-
-def _limit_memory(most_bytes: int) -> None:
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (most_bytes if hard < 0 else min(most_bytes, hard), hard))
+    return read_docx(data) if kind == "DOCX" else read_epub(data)
 
 
 def _bytes_taken() -> int:
