@@ -24,6 +24,8 @@ _LIGATURES = re.compile("[\ufb00-\ufb06]")
 _INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u200b\u2060\ufeff\ud800-\udfff]")
 # The parser of notes would take these lines at the top for the beginning of front matter.
 _RULES_AT_TOP = re.compile(r"(?:\s*^(?:-{3,}|\+{3,})[ \t]*$)+\s*", re.MULTILINE)
+# What begins a heading, HTML or code in Markdown.
+_MARKUP_AT_START = re.compile(r"#{1,6}\s|<|```|~~~")
 # What programs fill in when the author gave no title.
 _NO_TITLE = re.compile(
     r"(?:untitled|document|dokument|presentation|powerpoint presentation|slide|titel?|unknown|none)?[\s\d_.-]*"
@@ -70,7 +72,7 @@ def make_document(
         page_starts = [start for start in page_starts if start < len(text)]
         pages = f", {len(page_starts):,} pages" if page_starts else ""
         problems = [*problems, f"only its beginning was read: {len(text):,} characters{pages}"]
-    return Document(text, meaningful_title(title), _iso_date(written_date), page_starts, problems)
+    return Document(text, real_title(title), _iso_date(written_date), page_starts, problems)
 
 
 def clean(text: str) -> str:
@@ -80,7 +82,12 @@ def clean(text: str) -> str:
     return _INVISIBLE.sub("", text)
 
 
-def meaningful_title(written: str) -> str:
+def escape_start(paragraph: str) -> str:
+    """A paragraph that begins with no mark of a heading, HTML or code."""
+    return f"\\{paragraph}" if _MARKUP_AT_START.match(paragraph) else paragraph
+
+
+def real_title(written: str) -> str:
     """The title in a document's metadata on one line; empty if a program made it up."""
     title = " ".join(clean(written).split())
     return "" if _NO_TITLE.fullmatch(title) else title

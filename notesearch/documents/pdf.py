@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from pypdf import PdfReader
 from pypdf.errors import DependencyError, PyPdfError
 
-from notesearch.documents.document import DAMAGE, MOST_CHARS, Document, clean, make_document, meaningful_title
+from notesearch.documents.document import DAMAGE, MOST_CHARS, Document, clean, escape_start, make_document, real_title
 from notesearch.errors import NoteUnreadable
 
 _DAMAGE = (PyPdfError, *DAMAGE)
@@ -41,8 +41,6 @@ _WORD_AT_START = re.compile(r"[a-zà-öø-ÿ]\w*")
 _HYPHENATED = re.compile(r"\w+[-\u2010]\w+")
 # What leads from a title to its page in a table of contents.
 _LEADERS = re.compile(r"(?:[ ]?[.·…_]){4,}[ ]?")
-# What would begin a heading, HTML or code in Markdown.
-_MARKUP_AT_START = re.compile(r"#|<|```|~~~")
 
 
 class _Heading(NamedTuple):
@@ -95,7 +93,7 @@ def read_pdf(data: bytes, seconds: float) -> Document:
     markdown, page_starts = _to_markdown(pages, _outline(reader))
     if len(pages) < count and len(markdown) <= MOST_CHARS:
         problems.append(f"only its beginning was read, {len(pages):,} of {count:,} pages")
-    title = meaningful_title(title) or _largest_words(reader)
+    title = real_title(title) or _largest_words(reader)
     return make_document(markdown, title, date, page_starts, problems)
 
 
@@ -191,8 +189,7 @@ def _paragraph(lines: Sequence[str], hyphenated: set[str]) -> str:
             # Each line of a table of contents stays one.
             parts.append("\n" if _LEADERS.search(line) else " ")
         parts.append(line)
-    text = _LEADERS.sub(" … ", "".join(parts)).strip()
-    return f"\\{text}" if _MARKUP_AT_START.match(text) else text
+    return escape_start(_LEADERS.sub(" … ", "".join(parts)).strip())
 
 
 def _with_headings(lines: Sequence[str], headings: Sequence[_Heading]) -> Iterator[str | _Heading]:

@@ -8,7 +8,8 @@ from bs4 import BeautifulSoup, Tag
 from bs4.dammit import EncodingDetector
 from markdownify import ATX, MarkdownConverter
 
-from notesearch.documents.document import MOST_CHARS, Document, clean, make_document
+from notesearch.documents.document import MOST_CHARS, Document, clean, escape_start, make_document
+from notesearch.file_kinds import READ_SUFFIXES
 
 # Markup is several times as long as the text in it; reading more than this would take too much memory.
 _MOST_MARKUP_CHARS = 5 * MOST_CHARS
@@ -35,7 +36,7 @@ _DATES = frozenset(
 # Blocks for which markdownify has no rule: their text would run into that of their neighbours.
 _BLOCKS = "address aside center details fieldset figure footer form header hgroup main summary".split()
 _EMPHASIS = "b i em strong u s del ins mark".split()
-_NOT_RELATIVE = re.compile(r"[a-z][a-z0-9+.-]*:|[/#?]", re.IGNORECASE)
+_NOT_RELATIVE = re.compile(r"[a-z][a-z0-9+.-]*:|/", re.IGNORECASE)
 
 
 def read_web_page(data: bytes) -> Document:
@@ -84,10 +85,10 @@ def to_markdown(element: Tag, *, keep_links: bool) -> str:
 
     Args:
         element: The part.
-        keep_links: Whether links to other files stay links; of others only the words are kept.
+        keep_links: Whether links to files beside it that can be notes stay links; of others only the words are kept.
     """
     text = clean(_Converter(keep_links).convert_soup(element))
-    return re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE).strip("\n")
+    return re.sub(r"[ \t]+$|^ (?=\S)", "", text, flags=re.MULTILINE).strip("\n")
 
 
 def _main_part(page: BeautifulSoup) -> Tag:
@@ -135,10 +136,14 @@ class _Converter(MarkdownConverter):  # type: ignore[misc]
         target = str(element.get("href", "")).strip()
         if target.startswith("#") and not any(map(str.isalnum, text)):
             return ""  # the mark at a heading that links to itself, the arrow back from a footnote
-        if not self.keep_links or not text.strip() or _NOT_RELATIVE.match(target):
+        leads_to_note = re.split("[?#]", target)[0].lower().endswith(READ_SUFFIXES) and not _NOT_RELATIVE.match(target)
+        if not self.keep_links or not text.strip() or not leads_to_note:
             return text
         element.attrs = {"href": target.replace(" ", "%20")}
         return str(super().convert_a(element, text, parent_tags))
+
+    def convert_p(self, element: Tag, text: str, parent_tags: set[str]) -> str:
+        return str(super().convert_p(element, escape_start(text.strip()), parent_tags))
 
     def convert_img(self, element: Tag, text: str, parent_tags: set[str]) -> str:
         return f" {words} " if (words := element.get("alt")) else ""
@@ -147,6 +152,8 @@ class _Converter(MarkdownConverter):  # type: ignore[misc]
         return "\n\n"
 
     def convert_hN(self, level: int, element: Tag, text: str, parent_tags: set[str]) -> str:
+        # The words of a heading are taken without HTML tags, so a `<` that is one of its letters is escaped.
+        text = text.replace("<", "\\<")
         return str(super().convert_hN(level, element, text, parent_tags)) if text.strip() else ""
 
 

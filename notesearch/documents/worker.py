@@ -12,9 +12,9 @@ import sys
 from dataclasses import asdict
 from typing import Any, BinaryIO
 
-from notesearch.documents import kind_of
 from notesearch.documents.document import DAMAGE, Document
 from notesearch.errors import NoteUnreadable
+from notesearch.file_kinds import kind_of
 
 # It ends by itself after so long without a request, or when a document has left it this large.
 _IDLE_S = 60.0

@@ -12,8 +12,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from notesearch.documents import DOCUMENTS_VERSION, HOW_TO_READ, has_reader, is_document, kind_of
 from notesearch.errors import NoteUnreadable
+from notesearch.file_kinds import DOCUMENTS_VERSION, HOW_TO_READ, has_reader, is_document, kind_of
 from notesearch.notes.markdown import hashtags, hide_code, markdown_ranges, note_links
 from notesearch.notes.metadata import date_of, parse_front_matter, title_of, unique_tags, written_tags
 from notesearch.notes.org import (
