@@ -25,7 +25,6 @@ from notesearch.encoders.onnx_forward import available_cores
 from notesearch.encoders.token_codes import code_bits
 from notesearch.errors import IndexBusy, ModelError, OtherIndexVersion, StoreError
 from notesearch.library.tag import journal_dir
-from notesearch.notes.chunks import passage_text
 from notesearch.private import is_locked
 from notesearch.settings import DEFAULT_MODEL, Settings, cache_dir
 from notesearch.storage import Fingerprint
@@ -36,6 +35,7 @@ from notesearch.storage.lock import writer_is_at_work
 from notesearch.storage.vectors import unpack
 from notesearch.tagging.classifier import classifiers_dir, load_classifier
 from notesearch.tuning.accepted import accepted_file, read_accepted
+from notesearch.words import passage_text
 from notesearch.writeback.journal import opened_journal
 
 _REPAIR = "Repair it: notesearch doctor --repair"

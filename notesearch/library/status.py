@@ -12,9 +12,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
-from notesearch.documents import DOCUMENT_SUFFIXES, HOW_TO_READ, has_reader, is_document, kind_of
 from notesearch.errors import FolderUnreadable, UsageError
-from notesearch.notes import NOTE_SUFFIXES, NoteFile, find_notes, most_bytes
+from notesearch.file_kinds import (
+    DOCUMENT_SUFFIXES,
+    HOW_TO_READ,
+    NOTE_SUFFIXES,
+    READ_SUFFIXES,
+    has_reader,
+    is_document,
+    kind_of,
+)
+from notesearch.notes import NoteFile, find_notes, most_bytes
 from notesearch.notes.walk import IGNORE_FILES, holds_parts_of_page
 from notesearch.records import Skipped
 from notesearch.settings import Settings
@@ -227,7 +235,7 @@ def _answer_of_file(settings: Settings, path: Path, folder: Path, skipped: dict[
     parts = path.relative_to(folder).parts
     if hidden := next((part for part in parts if part.startswith(".")), None):
         return Answer(str(path), "hidden", f"hidden files and folders are left out ({hidden})", "Rename it.")
-    if not path.name.lower().endswith(NOTE_SUFFIXES + DOCUMENT_SUFFIXES):
+    if not path.name.lower().endswith(READ_SUFFIXES):
         readable = ", ".join([*NOTE_SUFFIXES, *filter(has_reader, DOCUMENT_SUFFIXES)])
         return Answer(str(path), "no note", f"only {readable} are read", "Give it such a suffix.")
     if is_document(path) and not has_reader(path):
