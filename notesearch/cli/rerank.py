@@ -19,7 +19,7 @@ from notesearch.records import Place, RerankMethod, Skipped
 
 def rerank(
     query: Annotated[str, typer.Argument(metavar="QUERY", help="Words or a question.")],
-    files: Annotated[
+    candidates: Annotated[
         list[str] | None, typer.Argument(metavar="[FILE…|-]", help="Candidates; with none, or -, they come from stdin.")
     ] = None,
     method: Annotated[
@@ -47,7 +47,7 @@ def rerank(
     """
     from notesearch.api import rerank_places
 
-    found = list(read_places(_candidates(files or ["-"])))
+    found = list(read_places(_named_candidates(candidates or ["-"])))
     places = [place for place in found if isinstance(place, Place)]
     with messages.progress("Reading passages") as progress:
         hits, skipped = rerank_places(
@@ -75,8 +75,8 @@ def rerank(
         raise typer.Exit(ERROR if unread else NOTHING_FOUND)
 
 
-def _candidates(files: list[str]) -> chain[str]:
+def _named_candidates(named: list[str]) -> chain[str]:
     """Candidates that were named, and in the place of - those from stdin."""
-    if "-" in files and is_terminal(sys.stdin):
+    if "-" in named and is_terminal(sys.stdin):
         raise UsageError("no candidates were given", 'Name files, or pipe some in: rg -l rent | notesearch rerank "…"')
-    return chain.from_iterable(lines_of_stdin() if file == "-" else (file,) for file in files)
+    return chain.from_iterable(lines_of_stdin() if file == "-" else (file,) for file in named)

@@ -2,7 +2,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from notesearch.cli.dates import parse_date
+from notesearch.cli.options import parse_date
 from notesearch.errors import UsageError
 
 NOW = datetime(2024, 3, 31, 15, 30, 20)

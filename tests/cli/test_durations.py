@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from notesearch.cli.durations import parse_duration
+from notesearch.cli.options import parse_duration
 from notesearch.errors import UsageError
 
 

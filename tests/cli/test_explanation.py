@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from notesearch.cli.explanation import explain_concepts, explanation, shade
+from notesearch.cli.output import explain_concepts, explanation, shade
 from notesearch.records import Evidence, Hit
 from notesearch.retrieval.concepts import ConceptLink
 

@@ -55,7 +55,7 @@ def test_passages(folder, run):
 
 
 def test_lines_of_a_terminal(folder, run, monkeypatch):
-    monkeypatch.setattr("notesearch.cli.duplicates_command.width", lambda: 40)
+    monkeypatch.setenv("COLUMNS", "40")
     assert "\n  part.md\n    a part: 98% of it stands above, 56%\n    of that here\n" in run("duplicates").out
 
 

@@ -1,10 +1,8 @@
 import json
 import shutil
 import sqlite3
-import sys
 from pathlib import Path
 
-from notesearch.cli.progress import progress_bar
 from notesearch.storage.writer import IndexWriter
 
 from .conftest import NOTES
@@ -258,25 +256,11 @@ def test_large_files_are_skipped_by_the_limit_given(run, fake_encoder, write_not
     assert [Path(entry["path"]).name for entry in report["skipped"]] == ["large.md"]
 
 
-def test_there_is_no_progress_bar_unless_stderr_is_a_terminal(run, fake_encoder, write_notes, monkeypatch):
-    shown = []
-    monkeypatch.setattr("notesearch.cli.index_command.progress_bar", spy(shown))
+def test_there_is_a_progress_bar_where_terminals(run, fake_encoder, write_notes, terminals):
+    terminals.add("stderr")
     folder = write_notes(NOTES)
-    run("index", folder)
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    run("index", folder)
-    run("index", folder, "--quiet")
-    assert shown == [False, True, False]
-
-
-def spy(calls: list[bool]):
-    """A progress bar that shows nothing, and records whether it should have."""
-
-    def bar(what: str, *, shown: bool):
-        calls.append(shown)
-        return progress_bar(what, shown=False)
-
-    return bar
+    assert "Indexing notes" in run("index", folder).err
+    assert "Indexing notes" not in run("index", folder, "--quiet").err
 
 
 def test_ctrl_c_while_indexing_exits_with_130_and_keeps_the_index(run, indexed, fake_encoder):
