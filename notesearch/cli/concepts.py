@@ -14,7 +14,7 @@ from notesearch.cli.terminal import harmless, json_text, shown_path, width, wrap
 from notesearch.errors import NOTHING_FOUND
 
 if TYPE_CHECKING:
-    from notesearch.concepts_api import ConceptProposal
+    from notesearch.library.concepts import ConceptProposal
     from notesearch.retrieval.concepts import Concepts
 
 app = typer.Typer(
@@ -42,7 +42,7 @@ def list_(concepts: ConceptsFile = None, *, index: IndexOptions, messages: Messa
 
     Example: notesearch concepts list
     """
-    from notesearch.concepts_api import list_concepts
+    from notesearch.library.concepts import list_concepts
     from notesearch.settings import config_file
 
     found, unmentioned = list_concepts(index.settings(concepts=concepts))
@@ -69,7 +69,7 @@ def suggest(
 
     Example: notesearch concepts suggest --limit 5
     """
-    from notesearch.concepts_api import suggest_concepts
+    from notesearch.library.concepts import suggest_concepts
     from notesearch.retrieval.concepts import read_concepts
 
     settings = index.settings(concepts=concepts)

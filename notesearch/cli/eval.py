@@ -16,7 +16,7 @@ from notesearch.records import Stage
 
 if TYPE_CHECKING:
     from notesearch.evaluation import Evaluation, Measures, StageScores
-    from notesearch.evaluation.scores import HurtQuery, StageComparison
+    from notesearch.evaluation.measures import HurtQuery, StageComparison
 
 _STAGES = get_args(Stage)
 
@@ -91,9 +91,8 @@ def evaluate(
 
     Of other programs: notesearch eval --qrels qrels.txt --run bm25.run --run mine.run
     """
-    from notesearch.evaluation.report import report_as_json
-    from notesearch.evaluation.report_page import report_page
-    from notesearch.evaluation_api import EvaluationOptions, evaluate
+    from notesearch.evaluation.report import report_as_json, report_page
+    from notesearch.library.evaluate import EvaluationOptions, evaluate
     from notesearch.pages import check_writable, write_page
 
     settings = index.settings(model=model, cross_encoder=cross_encoder)
@@ -159,7 +158,7 @@ def _scores(measures: Measures, interval: str) -> tuple[str, ...]:
 
 
 def _comparisons(comparisons: Sequence[StageComparison]) -> list[str]:
-    from notesearch.evaluation.verdict import shown_p
+    from notesearch.evaluation.comparison import shown_p
 
     rows = []
     for comparison in comparisons:

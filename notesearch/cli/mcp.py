@@ -19,7 +19,7 @@ def mcp(*, index: IndexOptions, messages: MessageOptions) -> None:
 
     Example: notesearch mcp --index-dir ~/work-index
     """
-    from notesearch.mcp_server import serve
+    from notesearch.mcp.server import serve
 
     settings = index.settings()
     if settings.tags or settings.not_tags or settings.path:

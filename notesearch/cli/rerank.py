@@ -45,7 +45,7 @@ def rerank(
 
     Behind rg: rg -l invoice ~/docs | notesearch rerank "when is the rent due"
     """
-    from notesearch.api import rerank_places
+    from notesearch.library.search import rerank_places
 
     found = list(read_places(_named_candidates(candidates or ["-"])))
     places = [place for place in found if isinstance(place, Place)]

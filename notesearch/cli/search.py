@@ -27,8 +27,8 @@ from notesearch.errors import NOTHING_FOUND, UsageError
 from notesearch.records import Hit, Mode, Place, Rerank
 
 if TYPE_CHECKING:
-    from notesearch.api import Index
-    from notesearch.collections_api import Collections
+    from notesearch.library.collections import Collections
+    from notesearch.library.search import Index
 
 
 def search(
@@ -107,10 +107,10 @@ def _opened(
     index_dir: Path | None, collections: list[str] | None, cross_encoder: str | None, concepts: Path | bool
 ) -> Index | Collections:
     if collections:
-        from notesearch.collections_api import open_collections
+        from notesearch.library.collections import open_collections
 
         return open_collections(collections, index_dir=index_dir, cross_encoder=cross_encoder, concepts=concepts)
-    from notesearch.api import open_index
+    from notesearch.library.search import open_index
 
     return open_index(index_dir, cross_encoder=cross_encoder, concepts=concepts)
 

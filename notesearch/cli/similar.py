@@ -46,7 +46,7 @@ def similar(
     Example: notesearch similar --unlinked ~/notes/cap-theorem.md
     """
     gc.disable()  # the command is over before garbage matters
-    from notesearch.similar_api import find_similar
+    from notesearch.library.similar import find_similar
 
     options: dict[str, Any] = {
         "limit": limit,

@@ -30,9 +30,9 @@ from notesearch.errors import ERROR, NOTHING_FOUND, UsageError
 from notesearch.records import Because, Place, Skipped, Suggestions, TagScore
 
 if TYPE_CHECKING:
+    from notesearch.library.tag import TagRun
     from notesearch.settings import Settings
-    from notesearch.tagging.journal import WriteReport
-    from notesearch.tagging_api import TagRun
+    from notesearch.writeback.apply import WriteReport
 
 TagFormat = Literal["human", "jsonl", "tsv"]
 Decided = dict[str, tuple[str, ...]]
@@ -97,7 +97,7 @@ def tag(
 
     Write them: notesearch tag --apply, and back: notesearch tag --undo
     """
-    from notesearch.tagging_api import suggest_tags, undo_tags
+    from notesearch.library.tag import suggest_tags, undo_tags
 
     settings = index.settings()
     _check_combination(paths or [], apply=apply, dry_run=dry_run, interactive=interactive, undo=undo)
@@ -175,7 +175,7 @@ def _new_tags(suggestions: tuple[Suggestions, ...]) -> Decided:
 
 def _show_changes(run: TagRun) -> bool:
     """Prints what would be written; says whether anything would be refused."""
-    from notesearch.tagging_api import diff_tags
+    from notesearch.library.tag import diff_tags
 
     refused: list[Skipped] = []
     for_people = is_terminal(sys.stdout)
@@ -187,7 +187,7 @@ def _show_changes(run: TagRun) -> bool:
 
 
 def _ask_and_write(settings: Settings, run: TagRun, messages: MessageOptions) -> bool:
-    from notesearch.tagging_api import remember
+    from notesearch.library.tag import remember
 
     accepted, rejected = ask_about([entry for entry in run.suggestions if entry.new_tags])
     refused = _write_tags(settings, run, accepted, messages)
@@ -197,7 +197,7 @@ def _ask_and_write(settings: Settings, run: TagRun, messages: MessageOptions) ->
 
 def _write_tags(settings: Settings, run: TagRun, tags: Decided, messages: MessageOptions) -> bool:
     """Writes tags and says what was done; says whether any note was refused."""
-    from notesearch.tagging_api import write_tags
+    from notesearch.library.tag import write_tags
 
     if not tags:
         messages.tell("Nothing written.")

@@ -5,8 +5,7 @@ import pytest
 from html_page import Page
 
 from notesearch.evaluation import Collection, Evaluation, score_run, sum_up
-from notesearch.evaluation.charts import bar_chart, difference_chart
-from notesearch.evaluation.report_page import report_page
+from notesearch.evaluation.report import bar_chart, difference_chart, report_page
 from notesearch.records import Skipped
 
 

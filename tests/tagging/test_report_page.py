@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from html_page import Page
 
-from notesearch.tagging.report_page import report_page
+from notesearch.tagging.report import report_page
 
 REPORT: dict[str, Any] = {
     "name": "mine",
