@@ -124,6 +124,7 @@ class Synchronizer:
             forget_rebuilt(self._index)
             self._settle_fingerprint(fingerprint)
             self._bring_in_step(walks, named=bool(paths))
+        self._index.keep_coverage()
         self._index.update_vector_file(self._threads)
         notes, chunks = self._index.counts()
         tally = self._tally
@@ -165,8 +166,10 @@ class Synchronizer:
         if found is not None:
             require_same_vectors(found, wanted)
         else:
+            covered = self._writer.coverage().folders  # those of an index that is gone
             with self._writer.transaction():
                 self._writer.set_fingerprint(wanted)
+                self._writer.cover(covered)
 
     def _walks(self, paths: Sequence[Path], rebuild: bool) -> list[tuple[Path, _Walk]]:
         """Begins the walk through each folder; one that was asked for and cannot be read raises FolderUnreadable."""
@@ -177,7 +180,8 @@ class Synchronizer:
                 "Choose another directory for the index with --index-dir.",
             )
         walks = {root: self._walk(root) for root in roots}
-        covered = [path for _, path in self._writer.folders()]
+        covered = self._writer.coverage().folders
+        rebuild = rebuild or self._writer.fingerprint() is None
         if not walks and not covered:
             raise UsageError(
                 "no folder to index", "Name one (with -c or --index-dir as here): notesearch index ~/notes"
@@ -194,7 +198,7 @@ class Synchronizer:
         return [(root, walk) for root, walk in walks.items() if not any(parent in walks for parent in root.parents)]
 
     def _walk(self, root: Path) -> _Walk:
-        within = next((covered for _, covered in self._writer.folders() if covered in root.parents), None)
+        within = next((covered for covered in self._writer.coverage().folders if covered in root.parents), None)
         return find_notes(
             root,
             max_bytes=self._max_bytes,

@@ -57,15 +57,17 @@ def sync_index(
     from notesearch.indexing import Synchronizer, chunking_for
     from notesearch.notes import find_notes
     from notesearch.storage.database import database_file
+    from notesearch.storage.folders import read_coverage
     from notesearch.storage.writer import IndexWriter
 
     # These raise before anything is made.
-    if not folders and not database_file(settings.index_dir).exists():
+    known = database_file(settings.index_dir).exists() or read_coverage(settings.index_dir).folders
+    if not folders and not known:
         raise UsageError("no folder to index", "Name one (with -c or --index-dir as here): notesearch index ~/notes")
     for folder in folders:
         find_notes(folder, max_bytes=settings.max_file_bytes)
-    with IndexWriter(settings.index_dir, wait_s=wait_s, waiting=waiting) as writer:
-        fingerprint = writer.fingerprint()
+    with IndexWriter(settings.index_dir, wait_s=wait_s, waiting=waiting, anew=rebuild) as writer:
+        fingerprint = writer.coverage().fingerprint
         model = prepare(settings.model or (fingerprint.model if fingerprint else DEFAULT_MODEL))
         synchronizer = Synchronizer(
             writer,
@@ -110,4 +112,5 @@ def forget_folder(
         before = writer.counts()[0]
         with writer.transaction():
             writer.remove_folder(covered[folder])
+        writer.keep_coverage()
         return before - writer.counts()[0]

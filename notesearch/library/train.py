@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path, PurePath
@@ -15,18 +14,14 @@ import numpy as np
 from notesearch.encoders import absolute_name, prepare
 from notesearch.errors import IndexMissing, NoteUnreadable, UsageError
 from notesearch.indexing import chunking_for
-from notesearch.private import working_folder
 from notesearch.records import Skipped
 from notesearch.settings import DEFAULT_MODEL, Settings
 from notesearch.storage import IndexReader
-from notesearch.tagging.adapted import Adapted, adapt_base
 from notesearch.tagging.classifier import (
     DEFAULT_NAME,
     REPORT_PAGE,
     Classifier,
-    base_dir,
     classifier_dir,
-    classifiers_dir,
     save_classifier,
     tuned_dir,
 )
@@ -64,7 +59,6 @@ class TrainingOptions:
         min_examples: The fewest notes that a label must be on.
         test_split: Whether the notes to test on are chosen at random or are the newest.
         seed: Of all that is random.
-        adapt: Whether to try going on with the encoder's own training on the notes first.
     """
 
     labels_from: str = "tags"
@@ -75,7 +69,6 @@ class TrainingOptions:
     min_examples: int = MIN_EXAMPLES
     test_split: TestSplit = "random"
     seed: int = 0
-    adapt: bool = False
 
 
 def train_classifier(
@@ -112,51 +105,19 @@ def train_classifier(
         vectors = contents.embed(examples.contents, lambda done, total: tell("reading", done, total))
         name_vectors = contents.encoder.encode_passages([name_text(label) for label in examples.labels]).vectors
         material = Material(examples, vectors, name_vectors)
-        adapted: Adapted | None = None
-        if options.adapt:
-            texts = [note.text for note in contents.indexed(reader.note_ids())] if reader else []
-            adapted = stack.enter_context(_adapting(settings, options, need, material, texts, tell))
-            need, material = adapted.need, adapted.material
         tuning = Tuning(need.model, material, options.seed, tell)
         learners = _learners(options, material, tuning)
         trained = train(learners, material, test_split=options.test_split, seed=options.seed, progress=tell)
         report = make_report(options.name, options.labels_from, len(chosen.contents), examples, trained)
-        report = replace(report, adaptation=adapted.outcome if adapted else None)
-        if adapted and adapted.outcome.kept:
-            need = replace(need, model=str(base_dir(directory)))
         classifier = _classifier(material, trained, need)
 
         def write_more(folder: Path) -> None:
             write_report(folder, report, classifier)
-            if adapted and adapted.outcome.kept:
-                shutil.copytree(adapted.need.model, base_dir(folder))
             if classifier.heads.tuned is not None:
                 tuning.save(tuned_dir(folder))
 
         save_classifier(directory, classifier, write_more)
     return report, skipped
-
-
-@contextmanager
-def _adapting(
-    settings: Settings,
-    options: TrainingOptions,
-    need: EncoderNeed,
-    material: Material,
-    texts: Sequence[str],
-    progress: Progress,
-) -> Iterator[Adapted]:
-    """Adapts the base model in a folder that is gone at the end."""
-    with working_folder(classifiers_dir(settings.index_dir), ".adapting-") as folder:
-        yield adapt_base(
-            folder / "base",
-            need,
-            material,
-            texts or [content.text for content in material.examples.contents],
-            lambda other: open_content_reader(None, other, max_bytes=settings.max_file_bytes),
-            seed=options.seed,
-            progress=progress,
-        )
 
 
 def report_file(settings: Settings, name: str) -> Path:

@@ -1,6 +1,5 @@
 """Files to notes and chunks: walking a folder, decoding, front matter, structure, cutting."""
 
-from notesearch.evaluation.known_items import ItemKind, KnownItem, find_known_items, without_items
 from notesearch.notes.chunks import NO_TEXT, chunk_note
 from notesearch.notes.links import LinkResolver
 from notesearch.notes.markdown import without_tags
@@ -20,12 +19,9 @@ __all__ = [
     "NO_TEXT",
     "READ_SUFFIXES",
     "FrontMatter",
-    "ItemKind",
-    "KnownItem",
     "LinkResolver",
     "NoteFile",
     "chunk_note",
-    "find_known_items",
     "find_notes",
     "lines_are_of_file",
     "most_bytes",
@@ -36,6 +32,5 @@ __all__ = [
     "read_note",
     "reader_version",
     "unique_tags",
-    "without_items",
     "without_tags",
 ]

@@ -99,17 +99,50 @@ def open_for_writing(path: Path, page_bytes: int = _PAGE_BYTES) -> sqlite3.Conne
         raise _not_writable(path.parent, error) from error
     with translated_errors(path):
         connection = _connect(path, "mode=rw")
-        connection.create_function("words", 1, searchable_words, deterministic=True)
-        # These two take effect on a new database only.
-        connection.execute(f"PRAGMA page_size = {page_bytes}")
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute("PRAGMA foreign_keys = ON")
-        if path.stat().st_size <= _MOST_BYTES_CHECKED:
-            _require_sound(connection, path, "quick_check(1)")
-        migrate(connection)
+        try:
+            _set_up(connection, page_bytes)
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute("PRAGMA foreign_keys = ON")
+            if path.stat().st_size <= _MOST_BYTES_CHECKED:
+                _require_sound(connection, path, "quick_check(1)")
+            migrate(connection)
+        except BaseException:
+            connection.close()  # or, closed later, it would take the log of a database that has its place by then
+            raise
     return connection
+
+
+def open_empty() -> sqlite3.Connection:
+    """Opens an empty index in memory."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    _set_up(connection, _PAGE_BYTES)
+    migrate(connection)
+    return connection
+
+
+def replace_database(path: Path, new: Path) -> None:
+    """Puts a database, which nobody has open, in the place of a damaged one; the new one is there whole, or not at all.
+
+    Raises:
+        StoreError: It cannot be done.
+    """
+    if _has_log(new):
+        raise StoreError(f"the disk is full: {new} could not be written", "Free some space; what was done is kept.")
+    # The log first: SQLite would read it with the new database.
+    for suffix in ("-wal", "-shm", "-journal"):
+        delete_file(path.with_name(path.name + suffix))
+    try:
+        new.replace(path)
+    except OSError as error:
+        raise _not_writable(path.parent, error) from error
+
+
+def _set_up(connection: sqlite3.Connection, page_bytes: int) -> None:
+    connection.create_function("words", 1, searchable_words, deterministic=True)
+    # These two take effect on a new database only.
+    connection.execute(f"PRAGMA page_size = {page_bytes}")
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
 
 
 def _has_log(path: Path) -> bool:

@@ -49,15 +49,12 @@ def _delete(path: Path) -> None:
 
 
 def _cover_the_same(rebuilt: IndexWriter, index: IndexWriter) -> None:
-    wanted = [path for _, path in index.folders()]
+    wanted = index.coverage().folders
     with rebuilt.transaction():
         for folder_id, folder in rebuilt.folders():
             if folder not in wanted:
                 rebuilt.remove_folder(folder_id)
-        covered = [path for _, path in rebuilt.folders()]
-        for folder in wanted:
-            if folder not in covered:
-                rebuilt.add_folder(folder)
+        rebuilt.cover(wanted)
 
 
 class _Rebuilt(IndexWriter):

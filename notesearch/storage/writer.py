@@ -13,15 +13,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from notesearch.errors import IndexBusy, IndexTooNew, StoreError
 from notesearch.records import Note, Skipped
 from notesearch.storage.database import (
     blame_damage,
     database_file,
     delete_file,
     make_index_dir,
+    open_empty,
     open_for_writing,
+    replace_database,
     translated_errors,
 )
+from notesearch.storage.folders import Coverage, read_coverage, write_coverage
 from notesearch.storage.lock import acquire_lock
 from notesearch.storage.reader import (
     Fingerprint,
@@ -49,18 +53,38 @@ class IndexWriter:
         index_dir: The directory of the index; readable as an attribute.
         wait_s: How long to wait for another writer to finish.
         waiting: Called once where there is one to wait for.
+        anew: Whether the index is to be made anew: then a damaged one is no obstacle, and passes for an empty one.
     """
 
-    def __init__(self, index_dir: Path, *, wait_s: float = 0.0, waiting: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        index_dir: Path,
+        *,
+        wait_s: float = 0.0,
+        waiting: Callable[[], None] | None = None,
+        anew: bool = False,
+    ) -> None:
         self.index_dir = index_dir
         self._database = database_file(index_dir)
+        self._damaged = False
         make_index_dir(index_dir)
         self._lock = acquire_lock(index_dir, wait_s, waiting)
         try:
-            self._connection = open_for_writing(self._database)
+            self._open(anew)
         except BaseException:
             self._lock.release()
             raise
+
+    def _open(self, anew: bool) -> None:
+        try:
+            self._connection = open_for_writing(self._database)
+        except (IndexBusy, IndexTooNew):
+            raise
+        except StoreError:
+            if not anew:
+                raise
+            self._damaged = True
+            self._connection = open_empty()
 
     def __enter__(self) -> Self:
         return self
@@ -106,13 +130,20 @@ class IndexWriter:
     def take_over(self, other: IndexWriter) -> None:
         """Puts what another index holds in the place of all that is here, at once; runs outside a transaction.
 
-        The pages of both must have one size.
+        The pages of both must have one size. The other index is closed where it takes the place of a damaged one.
 
         Raises:
             StoreError: It cannot be written; what was here is still here.
         """
-        with translated_errors(self._database):
-            other._connection.backup(self._connection)
+        if not self._damaged:
+            with translated_errors(self._database):
+                other._connection.backup(self._connection)
+            return
+        # Whoever reads the damaged one goes on reading it: a copy into it would have to make sense of what is there.
+        other._close_database()
+        self._connection.close()
+        replace_database(self._database, other._database)
+        self._connection, self._damaged = open_for_writing(self._database), False
 
     def folders(self) -> list[tuple[int, Path]]:
         """Ids and paths of the folders that the index covers."""
@@ -122,6 +153,10 @@ class IndexWriter:
         """Adds a folder; the folders below it become part of it."""
         folder_id = self._execute("INSERT INTO folders (path) VALUES (?)", [str(path)]).lastrowid
         assert folder_id is not None
+        kept = read_coverage(self.index_dir)
+        write_coverage(
+            self.index_dir, Coverage(tuple(sorted({*kept.folders, path})), kept.fingerprint or self.fingerprint())
+        )
         for other_id, other in self.folders():
             if other != path and other.is_relative_to(path):
                 self._execute("UPDATE notes SET folder_id = ? WHERE folder_id = ?", [folder_id, other_id])
@@ -129,12 +164,29 @@ class IndexWriter:
                 self._execute("DELETE FROM folders WHERE id = ?", [other_id])
         return folder_id
 
+    def cover(self, folders: Iterable[Path]) -> None:
+        """Adds those folders that the index does not cover yet."""
+        for folder in folders:
+            if not any(folder.is_relative_to(covered) for _, covered in self.folders()):
+                self.add_folder(folder)
+
     def remove_folder(self, folder_id: int) -> None:
         """Removes a folder and its notes from the index."""
         notes = self._query("SELECT id FROM notes WHERE folder_id = ?", [folder_id])
         self.remove_notes([row[0] for row in notes])
         self._execute("DELETE FROM skipped WHERE folder_id = ?", [folder_id])
         self._execute("DELETE FROM folders WHERE id = ?", [folder_id])
+
+    def coverage(self) -> Coverage:
+        """What the index covers and was made with; of a new index and of a damaged one, what `folders.json` says."""
+        fingerprint = self.fingerprint()
+        if fingerprint is None:
+            return read_coverage(self.index_dir)
+        return Coverage(tuple(path for _, path in self.folders()), fingerprint)
+
+    def keep_coverage(self) -> None:
+        """Has `folders.json` say what the index covers now, and no more; runs outside a transaction."""
+        write_coverage(self.index_dir, self.coverage())
 
     def set_synced(self, folders: Iterable[Path], when: datetime) -> None:
         """Records when folders were brought in step, UTC; forgets it of folders that the index no longer covers."""

@@ -222,11 +222,6 @@ def load_classifier(directory: Path) -> Classifier | None:
         return classifier
 
 
-def base_dir(directory: Path) -> Path:
-    """Where a classifier keeps the base model that was adapted for it."""
-    return directory / "base"
-
-
 def tuned_dir(directory: Path) -> Path:
     """Where a classifier keeps its fine-tuned encoder, as a model directory."""
     return directory / _TUNED

@@ -172,17 +172,6 @@ def cross_validate(learner: Learner, material: Material, rows: Rows, folds: NDAr
     return _Arena(material, rows, folds).enter_fast(learner)
 
 
-def compare(
-    first: Learner, own: Material, second: Learner, other: Material, rows: Rows, folds: NDArray[np.int64]
-) -> tuple[float, float]:
-    """By how much the F1 of one learner is above that of another, on materials of the same examples.
-
-    Returns:
-        Mean over the folds, and standard deviation.
-    """
-    return _mean_and_spread(cross_validate(first, own, rows, folds).f1 - cross_validate(second, other, rows, folds).f1)
-
-
 class _Arena:
     """The examples and folds on which learners compete."""
 

@@ -17,16 +17,17 @@ def test_wins_ties_losses_and_the_mean_difference():
     assert found.low <= found.difference <= found.high
 
 
-def test_few_differences_are_enumerated():
+def test_the_p_value_of_few_differences_is_exact():
     # Of the 2³ ways to flip the signs, only all + and all − give a sum as far from 0.
     assert compare(np.zeros(5), values(0.1, 0.2, 0.3, 0.0, 0.0)).p == 2 / 8
     # 0.5 − 0.1 = 0.4: as far or further are ±0.6 and ±0.4, so all four.
     assert compare(np.zeros(2), values(0.5, -0.1)).p == 1.0
     # Twelve wins of the same size: 2 of 4,096.
     assert compare(np.zeros(12), np.full(12, 0.5)).p == 2 / 4096
+    assert compare(np.zeros(1), values(0.5)).p == 1.0
 
 
-def test_many_differences_are_sampled():
+def test_the_p_value_of_many_differences_is_estimated():
     # With 100 wins of the same size no sample of signs comes near.
     assert compare(np.zeros(100), np.full(100, 0.5)).p == 1 / 10_001
     balanced = compare(np.zeros(100), np.array([0.5, -0.5] * 50))
@@ -58,7 +59,15 @@ def test_the_interval_of_a_mean_is_near_that_of_the_normal_distribution():
     assert (low, high) == pytest.approx((0.5 - half, 0.5 + half), abs=0.006)
 
 
-def test_what_is_random_is_so_by_the_seed():
+def test_the_ends_of_the_interval_are_percentiles_of_the_means_of_resamples():
+    sample, dice = np.random.default_rng(1).random(50), np.random.default_rng(0)
+    means = [sample[dice.integers(0, 50, 50)].mean() for _ in range(2_000)]
+    assert bootstrap_interval(sample) == pytest.approx(np.percentile(means, (2.5, 97.5)), abs=1e-4)
+    # The mean of two is 0 in a quarter of all resamples, and 1 in another.
+    assert bootstrap_interval(values(0.0, 1.0)) == (0.0, 1.0)
+
+
+def test_the_interval_depends_on_the_seed_alone():
     sample = np.random.default_rng(1).random(50)
     assert bootstrap_interval(sample) == bootstrap_interval(sample, seed=0)
     assert bootstrap_interval(sample) != bootstrap_interval(sample, seed=1)

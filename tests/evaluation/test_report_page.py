@@ -1,3 +1,4 @@
+import math
 import re
 from dataclasses import replace
 
@@ -5,7 +6,7 @@ import pytest
 from html_page import Page
 
 from notesearch.evaluation import Collection, Evaluation, score_run, sum_up
-from notesearch.evaluation.report import bar_chart, difference_chart, report_page
+from notesearch.evaluation.report import report_page
 from notesearch.records import Skipped
 
 
@@ -60,17 +61,30 @@ def test_the_page_loads_nothing():
 
 
 def test_bars_and_intervals_are_to_scale():
-    svg = bar_chart([("none", 0.0, None), ("all", 1.0, (0.5, 1.0))])
-    assert re.findall(r'class="bar" x="190" y="\d+" width="([\d.]+)"', svg) == ["0.0", "480.0"]
-    assert re.findall(r'class="interval" d="M([\d.]+)[^"]*H([\d.]+)', svg) == [("430.0", "670.0")]
+    """0 is at 190, and 1 at 670."""
+    html = report_page(evaluation())
+    before, after = re.findall(r'class="bar" x="190" y="\d+" width="([\d.]+)"', html)[:2]
+    assert before == after == f"{480 * (1 + 1 / math.log2(3)) / 2:.1f}"
+    assert re.findall(r'class="interval" d="M([\d.]+)[^"]*H([\d.]+)', html)[0] == ("492.8", "670.0")
 
 
-def test_a_long_label_is_shown_by_its_end():
-    assert "…" in bar_chart([("x" * 80 + "end.run", 0.5, None)])
-    assert "end.run" in bar_chart([("x" * 80 + "end.run", 0.5, None)])
+def test_a_long_name_is_shown_by_its_end_in_a_chart():
+    texts = re.findall(r"<text[^>]*>([^<]*)</text>", report_page(evaluation("x" * 80 + "end.run")))
+    assert f"…{'x' * 22}end.run" in texts
 
 
 def test_differences_are_bars_up_and_down_from_a_line():
-    up, down = re.findall(r'<path class="(?:bar|worse)" d="([^"]+)"', difference_chart([1.0, 0.0, -0.5]))
-    assert up == "M30 60V0.0H260.0V60.0H720.0V60Z"
-    assert down == "M30 60V60.0H490.0V90.0H720.0V60Z"
+    """The bars of two queries that are better, one that is the same and one that is worse; +1 is at 0 and −1 at 120."""
+    ranks = {"better": ([], ["a"]), "too": ([], ["a"]), "same": (["a"], ["a"]), "worse": (["a"], ["x", "a"])}
+    collection = Collection(
+        queries={query: query for query in ranks},
+        qrels={query: {"a": 1.0} for query in ranks},
+        grades={},
+        notes_dir=None,
+        corpus_file=None,
+    )
+    before, after = ({query: own[place] for query, own in ranks.items()} for place in (0, 1))
+    html = report_page(sum_up(collection, [score_run("1", before, collection), score_run("2", after, collection)], []))
+    up, down = re.findall(r'<path class="(?:bar|worse)" d="([^"]+)"', html)
+    assert up == "M30.0 60V0.0H375.0V60Z"
+    assert down == f"M547.5 60V{60 + 60 * (1 - 1 / math.log2(3)):.1f}H720.0V60Z"

@@ -29,7 +29,7 @@ import notesearch.cli
 for name in (
     *("notesearch.library.search", "notesearch.library.tag", "notesearch.library.train", "notesearch.tuning.tune"),
     *("notesearch.tagging.report", "notesearch.indexing", "notesearch.storage.writer", "notesearch.cli.progress"),
-    *("hnswlib", "filelock", "scipy.sparse", "scipy.optimize", "safetensors.numpy", "yaml"),
+    *("hnswlib", "filelock", "scipy.sparse", "scipy.optimize", "scipy.stats", "jinja2", "safetensors.numpy", "yaml"),
     *sys.argv[1:],
 ):
     importlib.import_module(name)

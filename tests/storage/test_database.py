@@ -153,7 +153,7 @@ class TestPermissions:
 
     def test_a_read_only_index_can_be_searched(self, index: Path) -> None:
         assert as_nobody(lambda: found(index, "findable")) == ["0.md"]
-        assert sorted(path.name for path in index.iterdir()) == ["notes.db", "writer.lock"]
+        assert sorted(path.name for path in index.iterdir()) == ["folders.json", "notes.db", "writer.lock"]
 
     def test_a_read_only_index_whose_writer_was_killed_is_not_read_without_its_log(self, index: Path) -> None:
         (index / "notes.db-wal").write_bytes(b"changes that belong to the database")

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from html_page import Page
 
-from notesearch.tagging.report import report_page
+from notesearch.pages import render_page
 
 REPORT: dict[str, Any] = {
     "name": "mine",
@@ -36,6 +36,10 @@ REPORT: dict[str, Any] = {
         "confusions": [["home", "work", 7]],
     },
 }
+
+
+def report_page(report: dict[str, Any]) -> str:
+    return render_page("classifier.html", report=report)
 
 
 def with_hostile_texts(text: str) -> dict[str, Any]:
