@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _INDENT = "  "
 _MOST_WIDTH = 100
-_DEFAULT_THRESHOLD = 0.8  # duplicates_api's; importing that would cost every command numpy
+_DEFAULT_THRESHOLD = 0.8  # the library's, whose import would cost the help numpy
 
 
 def duplicates(

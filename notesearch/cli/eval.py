@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from notesearch.evaluation import Evaluation, Measures, StageScores
     from notesearch.evaluation.measures import HurtQuery, StageComparison
 
-_STAGES = get_args(Stage)
+_STAGES: tuple[Stage, ...] = get_args(Stage)
 
 
 def _stage(name: str) -> str:
@@ -101,7 +101,7 @@ def evaluate(
         qrels_file=qrels,
         topics_file=topics,
         run_files=tuple(runs or ()),
-        stages=tuple(stages or ()),
+        stages=tuple(stage for stage in _STAGES if stage in (stages or ())),
         max_queries=max_queries,
         worst=worst,
         work_dir=work_dir,

@@ -168,7 +168,7 @@ class FilterOptions:
 def with_groups(command: Callable[..., None]) -> Callable[..., None]:
     """A command as typer takes it: in the place of an argument whose type is a dataclass, the fields of that class."""
     hints = get_type_hints(command, include_extras=True)
-    groups = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
+    groups: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
     parameters: list[Parameter] = []
     for name, parameter in signature(command).parameters.items():
         if name not in groups:

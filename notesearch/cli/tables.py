@@ -24,8 +24,8 @@ def table(
     Args:
         rows: Cells, of at least one row; what could make a terminal misbehave is replaced in them.
         headings: Of the columns, if they have any.
-        text: Which columns are aligned left, and cut where the window is too narrow for all; the others are numbers.
-        wrap: Which columns are aligned left too, and go on below where the window is too narrow.
+        text: Which columns are aligned left; the others are numbers. Where the window is too narrow, these are cut.
+        wrap: Which columns are aligned left too, and go on below where the window is too narrow: then none is cut.
         indent: Stands before each line.
 
     Returns:
@@ -37,8 +37,8 @@ def table(
 
     laid_out = Table(box=None, show_header=bool(headings), pad_edge=False, padding=(0, 1, 0, 0))
     for column, heading in enumerate(headings or [""] * len(rows[0])):
-        is_number = column not in text and column not in wrap
-        laid_out.add_column(Text(heading), justify="right" if is_number else "left", no_wrap=is_number)
+        is_text = column in text or column in wrap
+        laid_out.add_column(Text(heading), justify="left" if is_text else "right", no_wrap=column not in (wrap or text))
     for row in rows:
         laid_out.add_row(
             *(

@@ -85,10 +85,10 @@ def test_while_another_process_writes_it_leaves_or_waits(run, fake_encoder, writ
     assert run("index", folder, "--index-dir", tmp_path / "index", "--wait", "0").code == 0
 
 
-def test_a_span_of_time_that_is_none(run, write_notes):
+def test_a_wait_that_is_not_a_duration(run, write_notes):
     done = run("index", write_notes(NOTES), "--wait", "soon")
     assert done.code == 2
-    assert "'soon' is no span of time" in done.err
+    assert "'soon' is not a duration" in done.err
 
 
 def test_it_takes_as_many_cores_as_it_may_and_stands_back(run, fake_encoder, write_notes, monkeypatch):

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from notesearch.cli.output import Format, format_results, hit_as_dict
+from notesearch.cli.output import Format, explain_concepts, explanation, format_results
 from notesearch.library.collections import CollectionHit
 from notesearch.records import Evidence, Hit
+from notesearch.retrieval.concepts import ConceptLink
 
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -60,10 +61,6 @@ def test_a_hit_as_json_has_the_keys_of_the_contract():
     assert values["tags"] == ["databases", "theory/cap"]
     assert values["highlights"] == [[0, 11]]
     assert "query_id" not in values
-
-
-def test_no_hit_as_json_is_an_empty_list():
-    assert json.loads(formatted("json")) == []
 
 
 @pytest.mark.parametrize("kind", [kind for kind in get_args(Format) if kind != "json"])
@@ -220,11 +217,6 @@ def test_what_is_not_there_takes_no_line():
     )
 
 
-def test_a_note_without_text_shows_its_title_and_place():
-    bare = hit(heading="", tags=(), more_passages=0, start_line=1, end_line=1, snippet="", highlights=())
-    assert formatted("human", bare, columns=80).rstrip() == " 1. CAP theorem\n    /notes/cap.md:1"
-
-
 def test_paths_are_short_where_that_is_possible(monkeypatch, tmp_path):
     home, here = tmp_path / "home", tmp_path / "work"
     here.mkdir()
@@ -249,27 +241,11 @@ def test_paths_are_whole_where_the_working_directory_is_gone(monkeypatch, tmp_pa
     assert "    /notes/cap.md:3-9" in formatted("human", hit())
 
 
-def test_matching_words_are_marked_on_every_line():
-    snippet = "Consistency or availability: " * 6
-    spans = tuple(match.span() for match in re.finditer("Consistency|availability", snippet))
-    text = formatted("human", hit(snippet=snippet.strip(), highlights=spans), columns=40, colour=True)
-    assert re.findall("\x1b\\[1;33m(.*?)\x1b\\[0m", text) == ["Consistency", "availability"] * 6
-
-
 def test_colour_changes_nothing_else():
     plain = formatted("human", hit(), LONG, columns=60)
     coloured = formatted("human", hit(), LONG, columns=60, colour=True)
     assert coloured != plain
     assert ESCAPE.sub("", coloured) == plain
-
-
-def test_a_long_marked_word_that_had_to_be_broken_is_still_there():
-    text = formatted("human", hit(snippet="x" * 100, highlights=((0, 100),)), columns=40, colour=True)
-    assert ESCAPE.sub("", text).count("x") == 100
-
-
-def test_the_batch_key_comes_first():
-    assert list(hit_as_dict(hit(), "q7"))[:2] == ["query_id", "rank"]
 
 
 EXPLAINED = hit(
@@ -292,18 +268,6 @@ def test_a_hit_as_json_says_why_it_was_found():
     ]
 
 
-def test_a_hit_without_evidence_has_the_same_keys():
-    (bare,) = json.loads(formatted("json", hit(highlights=())))
-    assert (bare["evidence"], bare["contributions"], bare["strengths"]) == ([], {}, [])
-    assert bare.keys() == json.loads(formatted("json", EXPLAINED))[0].keys()
-
-
-def test_a_hit_itself_is_not_changed():
-    before = as_values(EXPLAINED)
-    formatted("json", EXPLAINED)
-    assert as_values(EXPLAINED) == before
-
-
 def test_a_person_is_told_why_when_asked():
     assert formatted("human", EXPLAINED, explain=True) == (
         formatted("human", EXPLAINED).removesuffix("\n")
@@ -319,14 +283,6 @@ def test_programs_are_told_the_same_whether_asked_or_not(kind):
     assert formatted(kind, EXPLAINED, explain=True) == formatted(kind, EXPLAINED)
 
 
-@pytest.mark.parametrize(
-    ("strength", "code"), [(1.0, "1;33"), (0.75, "1;33"), (0.74, "33"), (0.55, "33"), (0.54, "2;33"), (0.0, "2;33")]
-)
-def test_a_match_is_shaded_by_how_strong_it_is(strength, code):
-    text = formatted("human", hit(strengths=(strength,)), colour=True)
-    assert f"\x1b[{code}mConsistency\x1b[0m or availability." in text
-
-
 def test_each_match_has_its_own_shade_on_every_line():
     snippet = ("Consistency or availability, " * 6).strip()
     spans = tuple(match.span() for match in re.finditer("Consistency|availability", snippet))
@@ -340,3 +296,105 @@ def test_a_match_that_was_broken_over_lines_has_one_shade():
     found = hit(snippet="x" * 100, highlights=((0, 100),), strengths=(0.6,))
     marked = re.findall("\x1b\\[33m(x+)\x1b\\[0m", formatted("human", found, columns=40, colour=True))
     assert len(marked) == 3 and sum(map(len, marked)) == 100
+
+
+# Why a hit was found
+
+
+def met(query_token: str = "trade", matched: str = "choose", score: float = 0.36) -> Evidence:
+    return Evidence(query_token, matched, 0, len(matched), score)
+
+
+def explained(*evidence: Evidence, colour: bool = False, columns: int = 80, **values) -> list[str]:
+    """What is said of the score of a hit."""
+    standard = {"score": 1.41, "contributions": {"lexical": 0.17, "dense": 0.78, "late": 0.46}}
+    return list(explanation(hit(**{**standard, **values, "evidence": evidence}), colour, columns))
+
+
+def test_an_explanation_is_a_sum_and_a_row_for_each_word():
+    assert explained(met(), met("consistency", "consistent", 0.73)) == [
+        "    1.41 = 0.17 words + 0.78 meaning + 0.46 words in context",
+        "    trade       ███▋       0.36 choose",
+        "    consistency ███████▎   0.73 consistent",
+    ]
+
+
+def test_what_lowers_a_score_is_subtracted():
+    assert explained(score=0.19, contributions={"dense": 0.31, "late": -0.12}) == [
+        "    0.19 = 0.31 meaning - 0.12 words in context"
+    ]
+
+
+def test_where_the_parts_do_not_add_up_they_are_listed():
+    scores = {"lexical": 0.0, "dense": 0.11, "cross_encoder": 4.0}
+    (line,) = explained(score=4.0, scores=scores, contributions={})
+    assert "=" not in line and "+" not in line
+    assert {"0.00 BM25", "0.11 cosine", "4.00 cross-encoder"} == set(line.strip().split(", "))
+
+
+@pytest.mark.parametrize(
+    ("score", "bar"),
+    [(0.0, ""), (0.01, "▏"), (0.05, "▌"), (0.1, "█"), (0.5, "█████"), (0.99, "█████████▉"), (1.0, "█" * 10)],
+)
+def test_a_bar_is_as_long_as_the_words_are_close(score, bar):
+    assert explained(met(score=score))[-1] == f"    trade {bar.ljust(10)} {score:.2f} choose"
+
+
+def test_words_that_do_not_fit_end_in_an_ellipsis():
+    shown = explained(met("a" * 30, "麻" * 15))[-1].split()
+    assert shown == ["a" * 28 + "…", "███▋", "0.36", "麻" * 14 + "…"]
+
+
+rows = st.lists(st.builds(met, hostile, hostile, st.floats(0, 1)), max_size=6)
+
+
+@example([met("豆" * 40, "豆" * 40)], 40)
+@example([met("\x1b[31m" * 20, "e\u0308" * 60, 1.0)], 40)
+@example([met("x" * 60, "x" * 60, 1.0)], 41)
+@given(rows, st.integers(40, 200))
+def test_no_row_is_wider_than_the_window(found, width):
+    shown = explained(*found, columns=width)
+    assert len(shown) > len(found)
+    assert all(columns(line) <= width for line in shown)
+
+
+words = hostile.filter(lambda text: "█" not in text)
+
+
+@example(["豆", "e\u0308" * 9, "a" * 90], 40)
+@given(st.lists(words, min_size=1, max_size=6), st.integers(40, 200))
+def test_bars_stand_below_each_other(asked, width):
+    shown = explained(*(met(word, "x", 1.0) for word in asked), columns=width)[-len(asked) :]
+    assert len({columns(line[: line.index("█" * 10)]) for line in shown}) == 1
+
+
+@given(rows, st.integers(40, 200))
+def test_colours_change_nothing_else(found, width):
+    plain, coloured = explained(*found, columns=width), explained(*found, colour=True, columns=width)
+    assert [ESCAPE.sub("", line) for line in coloured] == plain
+    assert all(line != bare for line, bare in zip(coloured, plain, strict=True))
+
+
+@pytest.mark.parametrize(("score", "code"), [(0.9, "1;33"), (0.6, "33"), (0.3, "2;33")])
+def test_a_bar_and_the_word_it_is_for_are_shaded_alike(score, code):
+    line = explained(met(score=score), colour=True)[-1]
+    assert re.findall("\x1b\\[([0-9;]*)m([^\x1b]*)\x1b\\[0m", line) == [
+        (code, explained(met(score=score))[-1][10:20]),
+        (code, "choose"),
+    ]
+
+
+def test_what_a_linked_idea_adds_is_a_part_of_the_sum():
+    assert explained(score=1.33, contributions={"dense": 0.35, "late": 0.15, "concepts": 0.83}) == [
+        "    1.33 = 0.35 meaning + 0.15 words in context + 0.83 concepts"
+    ]
+
+
+def test_linked_ideas_are_told_one_a_line():
+    links = [ConceptLink("impermanence", "eventual consistency", 0.5), ConceptLink("raft", "boats\x1b", 0.25)]
+    assert "".join(explain_concepts(links, colour=False, columns=80)) == (
+        "linked: impermanence ~ eventual consistency (0.50)\nlinked: raft ~ boats\ufffd (0.25)\n\n"
+    )
+    for line in "".join(explain_concepts(links, colour=False, columns=24)).splitlines():
+        assert len(line) <= 24
+    assert list(explain_concepts([], colour=True, columns=80)) == []
