@@ -8,7 +8,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from notesearch.encoders import prepare
+from notesearch.encoders import models
 from notesearch.errors import IndexMissing, NoteNotWritable, NoteUnreadable, UsageError
 from notesearch.indexing import chunking_for
 from notesearch.notes import NoteFile, find_notes, read_bytes
@@ -125,7 +125,7 @@ def _neighbours(contents: ContentReader, reader: IndexReader) -> NeighbourTagger
 
 
 def _default_need(settings: Settings) -> EncoderNeed:
-    config = prepare(settings.model or DEFAULT_MODEL).config
+    config = models.prepare(settings.model or DEFAULT_MODEL).config
     return EncoderNeed(config.name, config.fingerprint, chunking_for(config.max_tokens).budget_tokens)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path, PurePath
 
 import numpy as np
 
-from notesearch.encoders import absolute_name, prepare
+from notesearch.encoders import absolute_name, models
 from notesearch.errors import IndexMissing, NoteUnreadable, UsageError
 from notesearch.indexing import chunking_for
 from notesearch.records import Skipped
@@ -128,7 +128,7 @@ def report_file(settings: Settings, name: str) -> Path:
 def _need(settings: Settings, options: TrainingOptions, reader: IndexReader | None) -> EncoderNeed:
     if options.base is None and reader:
         return EncoderNeed.of_index(reader)
-    config = prepare(absolute_name(options.base or settings.model or DEFAULT_MODEL)).config
+    config = models.prepare(absolute_name(options.base or settings.model or DEFAULT_MODEL)).config
     return EncoderNeed(config.name, config.fingerprint, chunking_for(config.max_tokens).budget_tokens)
 
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from notesearch.encoders import Encoder, load_prepared, open_encoder, prepare
-from notesearch.errors import ModelError, NoteUnreadable
+from notesearch.encoders import Encoder, models
+from notesearch.errors import NoteUnreadable
 from notesearch.notes import NO_TEXT, NoteFile, chunk_note, most_bytes, parse_note, read_note, without_tags
 from notesearch.notes.chunks import PASSAGES_VERSION, passage_text
 from notesearch.records import Chunk, Chunking, Note
@@ -311,23 +311,8 @@ def open_content_reader(
     )
     return ContentReader(
         reader,
-        lambda: open_needed_encoder(need),
+        lambda: models.encoder_of(need.model, need.fingerprint),
         chunking=Chunking(need.budget_tokens),
         max_bytes=max_bytes,
         reuse_vectors=reuse,
     )
-
-
-def open_needed_encoder(need: EncoderNeed) -> Encoder:
-    """Opens an encoder by its fingerprint.
-
-    Raises:
-        ModelError: The model that goes by its name has other weights now, or is gone.
-    """
-    prepared = load_prepared(need.fingerprint) or prepare(need.model)
-    if prepared.config.fingerprint != need.fingerprint:
-        raise ModelError(
-            f"the model {need.model} is no longer the one that was used here",
-            "Make the index anew (notesearch index --rebuild), and then the classifier (notesearch train-classifier).",
-        )
-    return open_encoder(prepared)
