@@ -130,8 +130,6 @@ def _summary(report: IndexReport) -> str:
     """What was done, in a line."""
     counts = {"added": report.added, "updated": report.updated, "moved": report.renamed, "removed": report.removed}
     changes = [f"{counted(count, 'note')} {verb}" for verb, count in counts.items() if count]
-    if report.coded:
-        changes.append(f"{counted(report.coded, 'chunk')} given token codes")
     what = ", ".join(changes) or "Nothing has changed"
     return f"{what}. {counted(report.notes, 'note')}, {counted(report.chunks, 'chunk')}, {report.seconds:.1f} s."
 
