@@ -1,6 +1,5 @@
 import json
 import shutil
-import sqlite3
 from pathlib import Path
 
 from notesearch.storage.writer import IndexWriter
@@ -278,14 +277,3 @@ def test_forget_without_a_folder_is_refused(run):
     done = run("index", "--forget")
     assert done.code == 2
     assert "--forget was given without a folder" in done.err
-
-
-def test_codes_that_an_older_index_lacks_are_added_and_told_of(run, write_notes, fake_encoder, tmp_path):
-    folder = write_notes({"cap.md": "# CAP\n\nConsistency.", "dal.md": "# Dal\n\nLentils."})
-    run("index", folder, "--index-dir", tmp_path / "index")
-    with sqlite3.connect(tmp_path / "index" / "notes.db") as connection:
-        connection.execute("DELETE FROM token_codes")
-    done = run("index", folder, "--index-dir", tmp_path / "index")
-    assert (done.code, done.out) == (0, "")
-    assert done.err.startswith("2 chunks given token codes. 2 notes, 2 chunks,")
-    assert run("index", folder, "--index-dir", tmp_path / "index").err.startswith("Nothing has changed.")
