@@ -13,8 +13,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from notesearch.cli.process import USERS_UMASK
-from notesearch.documents import is_document, kind_of
 from notesearch.errors import NoteUnreadable, SettingsError
+from notesearch.file_kinds import is_document, kind_of
 from notesearch.records import Place
 
 _PLUS_LINE = "emacs emacsclient ex gedit gvim joe kak micro mvim nano nvim pico vi view vim xemacs".split()

@@ -14,8 +14,8 @@ import typer
 
 from notesearch.cli.options import IndexOptions, MessageOptions, parse_duration
 from notesearch.cli.terminal import counted, is_terminal, json_text, warn, write
-from notesearch.documents import HOW_TO_READ
 from notesearch.errors import NOTES_UNREAD, UsageError
+from notesearch.file_kinds import HOW_TO_READ
 from notesearch.records import IndexReport
 
 _NICENESS = 10

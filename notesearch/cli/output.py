@@ -23,7 +23,7 @@ from notesearch.cli.terminal import (
     wrapped,
     write,
 )
-from notesearch.documents import is_document
+from notesearch.file_kinds import is_document
 from notesearch.records import Evidence, Hit
 
 if TYPE_CHECKING:
