@@ -24,39 +24,30 @@ def folder(fake_encoder, run, write_notes, monkeypatch):
 def test_a_person_is_told_what_differs(folder, run):
     outcome = run("duplicates")
     assert outcome.code == 0
-    assert outcome.out.splitlines() == [
-        "long.md  105 words",
-        "  part.md  a part: 98% of it stands above, 56% of that here",
-        "    only here, line 1: other",
+    differences = [
+        "    a part:             98% of it stands above, 56% of that here",
+        "    only here, line 1:  other",
         "    only above, line 1: Long",
         "    only above, line 3: word30",
-        "    only above, line 5: and some more of x0 x1 x2 x3 x4 x5 x6 x7 x8 x9 x10 x11",
-        "    x12 x13 x14 x15 x16 x17 x18 x19 x20 x21 x22 x23 x24 x25 x26 x27 x28 x29 x30",
-        "    x31 x32 x33 x34 x35 x36 x37 x38 x39",
-        "  same.md  a part: 98% of it stands above, 56% of that here",
-        "    only here, line 1: other",
-        "    only above, line 1: Long",
-        "    only above, line 3: word30",
-        "    only above, line 5: and some more of x0 x1 x2 x3 x4 x5 x6 x7 x8 x9 x10 x11",
-        "    x12 x13 x14 x15 x16 x17 x18 x19 x20 x21 x22 x23 x24 x25 x26 x27 x28 x29 x30",
-        "    x31 x32 x33 x34 x35 x36 x37 x38 x39",
-        "",
+        f"    only above, line 5: and some more of {' '.join(f'x{number}' for number in range(40))}",
     ]
+    copies = ["  part.md", *differences, "  same.md", *differences]
+    assert outcome.out.splitlines() == ["long.md  105 words", *copies, ""]
     assert outcome.err == "Too short to be compared: 1 note.\n"
 
 
-def test_passages(folder, run):
+def test_passages(folder, run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
     shown = run("duplicates", "--passages", "--quiet")
     assert shown.code == 0
-    assert shown.out.startswith("long.md:3  60 words\n  word0 word1 ")
+    assert shown.out.startswith("long.md:3  60 words\n  word0 word1 word2 word3 word4 word5\n  word6 ")
     assert (
-        "\n  same.md:1  a copy: 98% of it stands above, 98% of that here\n    only here, line 1: other\n" in shown.out
-    )
-
-
-def test_lines_of_a_terminal(folder, run, monkeypatch):
-    monkeypatch.setattr("notesearch.cli.duplicates_command.width", lambda: 40)
-    assert "\n  part.md\n    a part: 98% of it stands above, 56%\n    of that here\n" in run("duplicates").out
+        "\n  same.md:1\n"
+        "    a copy:             98% of it stands\n"
+        "                        above, 98% of\n"
+        "                        that here\n"
+        "    only here, line 1:  other\n"
+    ) in shown.out
 
 
 def test_json(folder, run):

@@ -7,29 +7,25 @@ import signal
 from datetime import datetime
 from types import FrameType
 
-from notesearch.cli.dates import parse_date
-from notesearch.cli.options import CollectionName, IndexDir, Quiet, Verbose
+from notesearch.cli.options import IndexOptions, MessageOptions, parse_date
 from notesearch.errors import UsageError
 
 
-def mcp(
-    collection: CollectionName = None, index_dir: IndexDir = None, quiet: Quiet = False, verbose: Verbose = False
-) -> None:
-    """Serve the notes to assistants by the Model Context Protocol, on stdin and stdout.
+def mcp(*, index: IndexOptions, messages: MessageOptions) -> None:
+    """Serve the notes to assistants (Model Context Protocol).
 
-    An assistant starts it; see docs/assistants.md. It offers the tools search, similar, read_note, tags and status, and
-    writes nothing. Needs: pip install 'notesearch[mcp]'
+    An assistant starts it, and speaks to it on stdin and stdout; see docs/assistants.md. It offers the tools search,
+    similar, read_note, tags and status, and writes nothing. Needs: pip install 'notesearch[mcp]'
 
     Example: notesearch mcp --index-dir ~/work-index
     """
     from notesearch.mcp.server import serve
-    from notesearch.settings import load_settings
 
-    settings = load_settings(collection=collection, index_dir=index_dir)
+    settings = index.settings()
     if settings.tags or settings.not_tags or settings.path:
         # An assistant would see what they leave out, if only in read_note and the names of tags.
         raise UsageError(
-            f"the collection {collection} has filters, which do not bind an assistant",
+            f"the collection {index.collection} has filters, which do not bind an assistant",
             "Serve one that has an index of its own, with the notes that an assistant may read.",
         )
 
@@ -38,7 +34,7 @@ def mcp(
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _end)
-    serve(settings, read_date, verbose=verbose)
+    serve(settings, read_date, verbose=messages.verbose)
 
 
 def _end(number: int, frame: FrameType | None) -> None:

@@ -24,14 +24,6 @@ def jsonl(*records) -> str:
     return "".join(json.dumps(record) + "\n" for record in records)
 
 
-@pytest.fixture
-def stdin(monkeypatch):
-    def give(data: bytes) -> None:
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data), encoding="utf-8"))
-
-    return give
-
-
 def test_what_is_found_goes_to_stdout_and_exits_with_0(run, indexed):
     done = run("search", "lentils")
     assert (done.code, done.err) == (0, "")
@@ -325,9 +317,9 @@ def test_without_evidence_an_explanation_is_one_line(run, indexed, mode, name):
     assert line.startswith("    ") and line.endswith(f" {name}") and "context" not in line
 
 
-def test_an_explanation_is_coloured_on_a_terminal(run, indexed, monkeypatch):
+def test_an_explanation_is_coloured_on_a_terminal(run, indexed, terminals):
     plain = run("search", "lentils", "--explain").out
-    monkeypatch.setattr("notesearch.cli.search_command.uses_colour", lambda stream: True)
+    terminals.add("stdout")
     coloured = run("search", "lentils", "--explain").out
     assert "lentils \x1b[1;33m██████████\x1b[0m 1.00 \x1b[1;33mLentils\x1b[0m\n" in coloured
     assert re.sub("\x1b\\[[0-9;]*m", "", coloured) == plain
@@ -406,7 +398,7 @@ def test_a_bad_line_of_a_batch_is_named_before_anything_is_searched(run, indexed
     stdin((BATCH + line + "\n" + BATCH).encode())
     done = run("search", "--queries", "-", "--jsonl")
     assert (done.code, done.out) == (2, "")
-    assert done.err.splitlines()[0] == "notesearch: -, line 4 is no query"
+    assert done.err.splitlines()[0] == "notesearch: -, line 4 is not a query"
     assert len(done.err.splitlines()) == 2
 
 
@@ -459,10 +451,11 @@ def test_a_pipe_gets_no_colours(run, indexed, monkeypatch):
     assert "\x1b" not in run("search", "salt").out
 
 
-def test_a_terminal_gets_colours_unless_it_says_no(run, indexed, monkeypatch):
-    monkeypatch.setenv("TERM", "xterm-256color")
-    monkeypatch.setattr("notesearch.cli.search_command.uses_colour", lambda stream: True)
+def test_a_terminal_gets_colours_unless_it_says_no(run, indexed, terminals, monkeypatch):
+    terminals.add("stdout")
     assert "\x1b[1;33mLentils\x1b[0m" in run("search", "lentils").out
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b" not in run("search", "lentils").out
 
 
 @pytest.mark.parametrize("width", [24, 40, 80, 200])

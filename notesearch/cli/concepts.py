@@ -9,17 +9,24 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from notesearch.cli.formats import shown_path
-from notesearch.cli.options import CollectionName, ConceptsFile, IndexDir, Quiet, Verbose
-from notesearch.cli.terminal import harmless, json_text, warn, width, wrapped, write
+from notesearch.cli.options import ConceptsFile, IndexOptions, MessageOptions, with_groups
+from notesearch.cli.terminal import harmless, json_text, shown_path, width, wrapped, write
+from notesearch.errors import NOTHING_FOUND
 
 if TYPE_CHECKING:
     from notesearch.library.concepts import ConceptProposal
     from notesearch.retrieval.concepts import Concepts
 
 app = typer.Typer(
-    help="Links between ideas, kept by hand in concepts.toml, that searches follow.",
+    name="concepts",
+    help="""Show and propose links between ideas.
+
+    They are kept by hand in concepts.toml, and searches follow them.
+
+    Example: notesearch concepts suggest --limit 5
+    """,
     no_args_is_help=True,
+    add_completion=False,
     rich_markup_mode=None,
 )
 _INDENT = "  "
@@ -27,62 +34,54 @@ _ELSEWHERE = "# Not at the end of this file: these lines belong among the ideas 
 
 
 @app.command("list")
-def list_(
-    concepts: ConceptsFile = None,
-    collection: CollectionName = None,
-    index_dir: IndexDir = None,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> None:
-    """Show the links between ideas that are in force, and the ideas that no note mentions.
+@with_groups
+def list_(concepts: ConceptsFile = None, *, index: IndexOptions, messages: MessageOptions) -> None:
+    """Show the links in force, and the ideas that no note mentions.
 
     Exits with 1 when there are none.
 
     Example: notesearch concepts list
     """
     from notesearch.library.concepts import list_concepts
-    from notesearch.settings import config_file, load_settings
+    from notesearch.settings import config_file
 
-    found, unmentioned = list_concepts(load_settings(collection=collection, index_dir=index_dir, concepts=concepts))
+    found, unmentioned = list_concepts(index.settings(concepts=concepts))
     if found is None or not found.links:
-        if not quiet:
-            warn(f"No concepts in {found.path if found else config_file().with_name('concepts.toml')}.")
-        raise typer.Exit(1)
+        messages.tell(f"No concepts in {found.path if found else config_file().with_name('concepts.toml')}.")
+        raise typer.Exit(NOTHING_FOUND)
     write(_lines_of_concepts(found, unmentioned, width()))
 
 
 @app.command("suggest")
+@with_groups
 def suggest(
     limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", help="The most links to propose.", min=1)] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="Print them as JSON.")] = False,
     concepts: ConceptsFile = None,
-    collection: CollectionName = None,
-    index_dir: IndexDir = None,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
+    *,
+    index: IndexOptions,
+    messages: MessageOptions,
 ) -> None:
-    """Propose links between ideas that your notes join, by links and tags, and whose names do not show it.
+    """Propose links between ideas that your notes join.
 
-    Prints lines for concepts.toml, which is yours: nothing is written there. Exits with 1 when there is nothing to
-    propose.
+    The notes join them by links or tags, while their names do not show it. Prints lines for concepts.toml, which is
+    yours: nothing is written there. Exits with 1 when there is nothing to propose.
 
     Example: notesearch concepts suggest --limit 5
     """
     from notesearch.library.concepts import suggest_concepts
     from notesearch.retrieval.concepts import read_concepts
-    from notesearch.settings import load_settings
 
-    settings = load_settings(collection=collection, index_dir=index_dir, concepts=concepts)
+    settings = index.settings(concepts=concepts)
     proposals = suggest_concepts(settings, limit=limit)
     if as_json:
-        values = [asdict(proposal) for proposal in proposals]
-        write([json_text(values, indent=2) + "\n"])
+        write([json_text([asdict(proposal) for proposal in proposals], indent=2) + "\n"])
     elif proposals:
         write(_toml_of_proposals(proposals, read_concepts(settings.concepts) if settings.concepts else None))
     if not proposals:
-        if not (as_json or quiet):
-            warn("Nothing to propose.")
-        raise typer.Exit(1)
+        if not as_json:
+            messages.tell("Nothing to propose.")
+        raise typer.Exit(NOTHING_FOUND)
 
 
 def _lines_of_concepts(concepts: Concepts, unmentioned: set[str], columns: int) -> Iterator[str]:

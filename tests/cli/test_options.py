@@ -2,7 +2,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from notesearch.cli.dates import parse_date
+from notesearch.cli.options import parse_date, parse_duration
 from notesearch.errors import UsageError
 
 NOW = datetime(2024, 3, 31, 15, 30, 20)
@@ -68,7 +68,7 @@ def test_a_moment_with_a_time_zone_becomes_local_time():
         "9999-12-31T23:59-12:00",
     ],
 )
-def test_what_is_no_date_is_refused(written):
+def test_an_unreadable_date_is_refused(written):
     with pytest.raises(UsageError, match="is not a date") as caught:
         parse_date(written, now=NOW, end=False)
     assert "2 weeks ago" in caught.value.hint
@@ -77,3 +77,24 @@ def test_what_is_no_date_is_refused(written):
 @pytest.mark.parametrize("written", ["9999-12", "9999-12-31", "9999"])
 def test_the_last_month_that_there_is_has_an_end(written):
     assert parse_date(written, now=NOW, end=True) == datetime(9999, 12, 31, *END)
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("0", timedelta()),
+        ("90s", timedelta(seconds=90)),
+        ("10m", timedelta(minutes=10)),
+        (" 24 H ", timedelta(days=1)),
+        ("7d", timedelta(days=7)),
+        ("2w", timedelta(days=14)),
+    ],
+)
+def test_durations_as_people_write_them(written: str, expected: timedelta) -> None:
+    assert parse_duration(written) == expected
+
+
+@pytest.mark.parametrize("written", ["", "10", "m", "-1h", "1.5h", "1h30m", "soon", "1y", "9999999d"])
+def test_an_unreadable_duration_is_refused(written: str) -> None:
+    with pytest.raises(UsageError, match="is not a duration"):
+        parse_duration(written)

@@ -21,15 +21,6 @@ def notes(fake_encoder, write_notes) -> Path:
     )
 
 
-@pytest.fixture
-def stdin(monkeypatch):
-    def give(data: str | bytes) -> None:
-        raw = data.encode() if isinstance(data, str) else data
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(raw), encoding="utf-8", errors="surrogateescape"))
-
-    return give
-
-
 def hits_of(run, *arguments) -> list[dict]:
     done = run("rerank", *arguments, "--json")
     assert (done.code, done.err) == (0, "")
@@ -236,10 +227,8 @@ def test_an_explanation_names_the_words_that_met(run, notes):
     assert "█" not in run("rerank", "turmeric lentils", notes / "cooking/dal.md").out
 
 
-def test_a_pipe_gets_no_colours_and_a_terminal_does(run, notes, monkeypatch):
-    plain = run("rerank", "lentils", notes / "cooking/dal.md").out
-    assert "\x1b" not in plain
-    monkeypatch.setattr("notesearch.cli.rerank_command.uses_colour", lambda stream: True)
+def test_a_terminal_gets_colours(run, notes, terminals):
+    terminals.add("stdout")
     assert "\x1b[1;33mLentils\x1b[0m" in run("rerank", "lentils", notes / "cooking/dal.md").out
 
 
@@ -389,25 +378,10 @@ def test_ctrl_c_exits_with_130_without_a_traceback(run, notes, fake_encoder):
     assert "Traceback" not in done.err
 
 
-def test_progress_is_shown_on_a_terminal_unless_it_is_to_be_quiet(run, notes, monkeypatch):
-    shown = []
-
-    class Bar:
-        def __init__(self, what, *, shown, unit):
-            self.wanted = (what, shown, unit)
-
-        def __enter__(self):
-            return lambda done, total: shown.append((*self.wanted, done, total))
-
-        def __exit__(self, *_):
-            pass
-
-    monkeypatch.setattr("notesearch.cli.rerank_command.progress_bar", Bar)
-    monkeypatch.setattr("notesearch.cli.rerank_command.is_terminal", lambda stream: stream is sys.stderr)
-    assert run("rerank", "salt", *(notes / name for name in NAMES)).code == 0
-    assert shown == [("Reading", True, "passages", 3, 3)]
-    assert run("rerank", "salt", notes / "cap.md", "--quiet").code == 0
-    assert shown[1:] == [("Reading", False, "passages", 1, 1)]
+def test_progress_is_shown_on_a_terminal_unless_it_is_to_be_quiet(run, notes, terminals):
+    terminals.add("stderr")
+    assert "Reading passages" in run("rerank", "salt", notes / "cap.md").err
+    assert run("rerank", "salt", notes / "cap.md", "--quiet").err == ""
 
 
 def test_a_stdout_that_cannot_be_written_is_an_error(run, notes, monkeypatch):

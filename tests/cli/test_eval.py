@@ -60,12 +60,12 @@ def test_the_table_has_a_row_for_each_stage_and_grade(run, fake_encoder, write_n
     lines = done.out.splitlines()
     assert lines[0].split() == "nDCG@10 95 % interval recall@10 @100 MRR@10 hit@1 ms/query".split()
     names = ["lexical", "dense", "hybrid", "hybrid + maxsim"]
-    shown = [line[:16].strip() for line in lines[1:13]]
-    assert shown == [row for name in names for row in (name, "exact (1)", "paraphrase (1)")]
-    assert lines[2].split() == ["exact", "(1)", *["1.000"] * 5]
-    assert lines[3].split() == ["paraphrase", "(1)", *["0.000"] * 5]
+    shown = [line[:15].strip() for line in lines[1:13]]
+    assert shown == [row for name in names for row in (name, "1 exact", "1 paraphrase")]
+    assert lines[2].split() == ["1", "exact", *["1.000"] * 5]
+    assert lines[3].split() == ["1", "paraphrase", *["0.000"] * 5]
     assert lines[14].split() == "against nDCG@10 95 % interval p better same worse".split()
-    assert [line[:16].strip() for line in lines[15:18]] == names[1:]
+    assert [line[:15].strip() for line in lines[15:18]] == names[1:]
     assert "scores highest, nDCG@10" in lines[19]
 
 
@@ -85,7 +85,7 @@ def test_what_is_printed_fits_the_terminal(run, fake_encoder, write_notes, monke
     assert max(map(columns_of, done.out.splitlines())) <= columns
     assert "Hurt most by" in done.out and "now first: b.md" in done.out
     assert "\x1b" not in done.out
-    assert f"({1:,})" in done.out.splitlines()[2]
+    assert done.out.splitlines()[2].startswith("  1 a very long")
 
 
 def test_every_nth_query_can_be_taken(run, fake_encoder, beir):

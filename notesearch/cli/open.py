@@ -9,7 +9,7 @@ import typer
 
 from notesearch.cli.editors import command_for, obsidian_uri, opener, require_file, run
 from notesearch.cli.last_search import recall_search
-from notesearch.cli.options import Quiet, Verbose
+from notesearch.cli.options import MessageOptions
 from notesearch.cli.places import read_places
 from notesearch.cli.terminal import harmless, write
 from notesearch.errors import UsageError
@@ -22,8 +22,8 @@ def open_note(
     ] = "1",
     obsidian: Annotated[bool, typer.Option("--obsidian", help="Open the note in Obsidian.")] = False,
     only_print: Annotated[bool, typer.Option("--print", help="Print the command instead of running it.")] = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
+    *,
+    messages: MessageOptions,
 ) -> None:
     """Open a note in your editor, at the line.
 
@@ -38,10 +38,10 @@ def open_note(
     if obsidian:
         require_file(place.path)
         uri, program = obsidian_uri(place.path), opener()
-        command = [program, uri] if program else None
-        if command is None:
+        if program is None:
             write([f"{uri}\n"])
             return
+        command = [program, uri]
     else:
         command = command_for(place)
     if only_print:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from notesearch.cli.options import CollectionName, IndexDir, Quiet, Verbose
+from notesearch.cli.options import IndexOptions, MessageOptions
 from notesearch.cli.terminal import harmless, json_text, write
 
 if TYPE_CHECKING:
@@ -20,12 +20,11 @@ _OF_COLLECTIONS = ("folders", "tags", "not_tags", "path")
 def config(
     only_path: Annotated[bool, typer.Option("--path", help="Print the path of the settings file.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
-    collection: CollectionName = None,
-    index_dir: IndexDir = None,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
+    *,
+    index: IndexOptions,
+    messages: MessageOptions,
 ) -> None:
-    """Show the settings that are in force, and where each comes from.
+    """Show the settings in force, and where each comes from.
 
     A flag comes before an environment variable, that before the collection, that before the rest of the settings file.
 
@@ -38,14 +37,14 @@ def config(
     if only_path:
         write([f"{config_file()}\n"])
         return
-    settings = resolve_settings(collection, {"index_dir": index_dir} if index_dir else {})
-    if collection is None:
+    settings = resolve_settings(index.collection, {"index_dir": index.index_dir} if index.index_dir else {})
+    if index.collection is None:
         settings = {name: setting for name, setting in settings.items() if name not in _OF_COLLECTIONS}
     names = collection_names()
     if as_json:
         values = {
             "file": str(config_file()),
-            "collection": collection,
+            "collection": index.collection,
             "collections": list(names),
             "settings": {name: _as_json(setting) for name, setting in settings.items()},
         }

@@ -6,12 +6,12 @@ import os
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
-from notesearch.cli.options import CollectionName, IndexDir, Quiet, Verbose
-from notesearch.cli.terminal import warn, warn_of_skipped
+from notesearch.cli.options import IndexOptions, MessageOptions
+from notesearch.cli.terminal import warn
 from notesearch.errors import IndexMissing, OtherIndexVersion, UsageError
 from notesearch.records import IndexReport, Skipped
 from notesearch.settings import Settings
@@ -22,20 +22,15 @@ _WAIT_FOR_OTHERS_S = 600.0
 
 def watch(
     folders: Annotated[
-        Optional[list[Path]],  # noqa: UP045 - typer reads it
-        typer.Argument(
-            metavar="[FOLDER]…",
-            help="Folders of notes; with none, those of the index or the collection.",
-            show_default=False,
-        ),
+        list[Path] | None,
+        typer.Argument(metavar="[FOLDER]…", help="Folders of notes; with none, those of the index or the collection."),
     ] = None,
-    collection: CollectionName = None,
-    index_dir: IndexDir = None,
     nice: Annotated[bool, typer.Option("--nice", help="Leave the processor to other programs first.")] = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
+    *,
+    index: IndexOptions,
+    messages: MessageOptions,
 ) -> None:
-    """Keep the index in step with folders of notes for as long as this runs.
+    """Keep the index in step while notes change.
 
     Begins as `notesearch index` does, then waits; a note is found a second or two after it was saved. Ends with Ctrl-C.
 
@@ -49,9 +44,8 @@ def watch(
         ) from error
     from notesearch.library.index import sync_index
     from notesearch.library.watch import Watch, file_changes
-    from notesearch.settings import load_settings
 
-    settings = load_settings(collection=collection, index_dir=index_dir)
+    settings = index.settings()
     if nice:
         os.nice(_NICENESS)
     watched = _folders_to_watch(settings, folders or [Path(folder) for folder in settings.folders or ()])
@@ -60,13 +54,13 @@ def watch(
     def sync(changed: Sequence[Path]) -> None:
         report = sync_index(settings, changed, wait_s=_WAIT_FOR_OTHERS_S)
         # What cannot be read is said once, not after each change of another note.
-        left_out = [entry for entry in report.skipped if not (quiet and entry.by_rule)]
-        warn_of_skipped([entry for entry in left_out if entry not in told], everything=verbose)
+        left_out = [entry for entry in report.skipped if not (messages.quiet and entry.by_rule)]
+        messages.tell_of_skipped([entry for entry in left_out if entry not in told])
         told.update(left_out)
-        if not quiet and (done := _summary(report)):
+        if not messages.quiet and (done := _summary(report)):
             _tell(done)
 
-    if not quiet:
+    if not messages.quiet:
         _tell(f"watching {', '.join(map(str, watched))}")
     Watch(watched, settings.index_dir, sync, _tell, file_changes).run()
 
@@ -110,12 +104,7 @@ def _covered_folders(settings: Settings) -> list[Path]:
 
 
 def _summary(report: IndexReport) -> str:
-    counts = {
-        "added": report.added,
-        "updated": report.updated,
-        "moved": report.renamed,
-        "removed": report.removed,
-    }
+    counts = {"added": report.added, "updated": report.updated, "moved": report.renamed, "removed": report.removed}
     changes = [f"{count:,} {verb}" for verb, count in counts.items() if count]
     return f"{', '.join(changes)}; {report.notes:,} notes, {report.seconds:.1f} s" if changes else ""
 

@@ -9,7 +9,7 @@ import pytest
 
 UNWINDING = """
 import sys, tempfile, threading
-from notesearch.cli.signals import ending_at_sigterm
+from notesearch.cli.process import ending_at_sigterm
 
 with ending_at_sigterm(), tempfile.TemporaryDirectory(dir=sys.argv[1]) as directory:
     print(directory, flush=True)
@@ -18,7 +18,7 @@ with ending_at_sigterm(), tempfile.TemporaryDirectory(dir=sys.argv[1]) as direct
 # Python's own handlers cannot run before a call into C is over; this one would take hours.
 IN_C = """
 import hashlib
-from notesearch.cli.signals import ending_at_sigterm
+from notesearch.cli.process import ending_at_sigterm
 
 with ending_at_sigterm():
     print("in C", flush=True)
@@ -48,7 +48,7 @@ def test_a_long_call_into_c_does_not_hold_it_up() -> None:
 
 
 def test_afterwards_the_signal_does_what_it_did_before() -> None:
-    from notesearch.cli.signals import ending_at_sigterm
+    from notesearch.cli.process import ending_at_sigterm
 
     before = signal.getsignal(signal.SIGTERM)
     with ending_at_sigterm():

@@ -13,14 +13,8 @@ def editor(monkeypatch):
     monkeypatch.setenv("EDITOR", "vim")
 
 
-@pytest.fixture
-def at_a_terminal(monkeypatch):
-    """Makes commands take stdout for a terminal, from the next one on."""
-    for command in ("search", "similar", "rerank"):
-        monkeypatch.setattr(f"notesearch.cli.{command}_command.is_terminal", lambda stream: True)
-
-
-def test_a_hit_of_the_last_search(run, indexed, at_a_terminal):
+def test_a_hit_of_the_last_search(run, indexed, terminals):
+    terminals.add("stdout")
     run("search", "flour lentils salt", "--limit", "3")
     paths = run("search", "flour lentils salt", "--limit", "3", "--files").out.splitlines()
     for number, path in enumerate(paths, start=1):
@@ -31,7 +25,8 @@ def test_a_hit_of_the_last_search(run, indexed, at_a_terminal):
 
 
 @pytest.mark.parametrize("arguments", [["similar", "cooking/dal.md"], ["rerank", "flour", "cooking/white bread.md"]])
-def test_a_hit_of_whatever_has_printed_hits_last(run, indexed, at_a_terminal, monkeypatch, arguments):
+def test_a_hit_of_whatever_has_printed_hits_last(run, indexed, terminals, monkeypatch, arguments):
+    terminals.add("stdout")
     monkeypatch.chdir(indexed)
     run("search", "consistency")
     assert run("open", "--print").out.endswith("/cap.md\n")
@@ -39,7 +34,8 @@ def test_a_hit_of_whatever_has_printed_hits_last(run, indexed, at_a_terminal, mo
     assert run("open", "--print").out.endswith("/cooking/white bread.md'\n")
 
 
-def test_a_number_that_was_not_among_them(run, indexed, at_a_terminal):
+def test_a_number_that_was_not_among_them(run, indexed, terminals):
+    terminals.add("stdout")
     run("search", "salt", "--limit", "2")
     for number in ("0", "3"):
         done = run("open", number, "--print")
@@ -47,7 +43,8 @@ def test_a_number_that_was_not_among_them(run, indexed, at_a_terminal):
         assert f"has no hit {number}" in done.err and "from 1 to 2" in done.err
 
 
-def test_a_search_that_found_nothing_is_the_last_search_too(run, indexed, at_a_terminal):
+def test_a_search_that_found_nothing_is_the_last_search_too(run, indexed, terminals):
+    terminals.add("stdout")
     run("search", "salt")
     run("search", "--mode", "lexical", "blockchain")
     done = run("open", "1")
@@ -61,7 +58,8 @@ def test_searches_of_scripts_are_not_remembered(run, indexed, monkeypatch):
     assert done.code == 2 and "no search in this terminal is remembered" in done.err
 
 
-def test_batches_are_not_remembered(run, indexed, at_a_terminal, tmp_path):
+def test_batches_are_not_remembered(run, indexed, terminals, tmp_path):
+    terminals.add("stdout")
     (tmp_path / "queries.jsonl").write_text('{"_id": "1", "text": "salt"}\n')
     assert run("search", "--queries", tmp_path / "queries.jsonl").code == 0
     assert run("open", "1").code == 2
@@ -87,7 +85,8 @@ def test_a_folder_is_no_note(run, indexed):
     assert f"{indexed} is a folder" in done.err
 
 
-def test_a_hit_that_is_gone_since(run, indexed, at_a_terminal):
+def test_a_hit_that_is_gone_since(run, indexed, terminals):
+    terminals.add("stdout")
     run("search", "lentils turmeric", "--limit", "1")
     (indexed / "cooking" / "dal.md").unlink()
     done = run("open", "1")
@@ -165,7 +164,8 @@ class TestObsidian:
         done = run("open", indexed / "cap.md", "--obsidian", "--print")
         assert done.out == f"{opener} '{uri.strip()}'\n"
 
-    def test_a_note_that_is_gone(self, run, indexed, programs, at_a_terminal):
+    def test_a_note_that_is_gone(self, run, indexed, programs, terminals):
+        terminals.add("stdout")
         run("search", "lentils turmeric", "--limit", "1")
         (indexed / "cooking" / "dal.md").unlink()
         assert run("open", "1", "--obsidian").code == 2
