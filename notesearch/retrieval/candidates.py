@@ -12,7 +12,7 @@ from notesearch.encoders import ScoreScale
 from notesearch.retrieval.dense import DenseScores
 from notesearch.retrieval.fusion import fuse
 from notesearch.retrieval.lexical import NOTHING_MATCHED, LexicalScores
-from notesearch.storage import IndexReader
+from notesearch.storage import Reader
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -69,7 +69,7 @@ def propose_lexical(
 
 
 def propose_dense(
-    reader: IndexReader,
+    reader: Reader,
     dense: DenseScores,
     scale: ScoreScale,
     wanted: int,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from notesearch.records import Filters
-from notesearch.storage import IndexReader
+from notesearch.storage import Reader
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,7 +50,7 @@ class Scan(Protocol):
         ...
 
 
-def open_scan(reader: IndexReader) -> Scan:
+def open_scan(reader: Reader) -> Scan:
     """The scan for an index: by the graph, where the reader has it loaded."""
     graph = reader.graph()
     if graph is None:
@@ -107,7 +107,7 @@ class ExactScan:
         chunk_ids: The chunks that there are, int64 `(n,)`, ascending.
     """
 
-    def __init__(self, reader: IndexReader) -> None:
+    def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self._pairs = reader.vectors()
         ids = np.concatenate([ids for ids, _ in self._pairs] or [np.empty(0, dtype=np.int64)])
@@ -170,7 +170,7 @@ class GraphScan:
         graph: Its vector file, loaded by hnswlib.
     """
 
-    def __init__(self, reader: IndexReader, graph: Any) -> None:
+    def __init__(self, reader: Reader, graph: Any) -> None:
         self._reader = reader
         self._graph = graph
         self._exact = ExactScan(reader)

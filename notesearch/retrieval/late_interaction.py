@@ -18,7 +18,7 @@ from notesearch.retrieval.dense import DenseScores
 from notesearch.retrieval.fusion import BACKGROUND_PASSAGES, Background, late_contributions
 from notesearch.retrieval.lexical import note_frequencies
 from notesearch.retrieval.passages import ChosenPassage, Match
-from notesearch.storage import IndexReader, StoredChunk, StoredNote
+from notesearch.storage import Reader, StoredChunk, StoredNote
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -84,7 +84,7 @@ class LateQuery:
         return scores
 
 
-def weigh_by_index(query: EncodedQuery, reader: IndexReader) -> LateQuery:
+def weigh_by_index(query: EncodedQuery, reader: Reader) -> LateQuery:
     """Makes a query ready for late interaction with the notes of an index."""
     frequencies = note_frequencies(reader, [word.word for word in query.words])
     return LateQuery.of(query, frequencies, reader.count_notes())
@@ -212,7 +212,7 @@ class LateStage:
         codes: Token codes by chunk, of those that were scored.
     """
 
-    reader: IndexReader
+    reader: Reader
     encoder: Encoder
     text: str
     query: LateQuery

@@ -13,7 +13,7 @@ from notesearch.records import Evidence, Hit
 from notesearch.retrieval.candidates import Candidate
 from notesearch.retrieval.lexical import telling_words
 from notesearch.retrieval.query import Query
-from notesearch.storage import IndexReader, StoredChunk, StoredNote
+from notesearch.storage import Reader, StoredChunk, StoredNote
 from notesearch.words import distinct_words, find_some_words
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ class ChosenPassage:
 
 
 def choose_passages(
-    reader: IndexReader,
+    reader: Reader,
     query: Query,
     ranked: Sequence[Candidate],
     required: NDArray[np.int64] | None,

@@ -19,7 +19,7 @@ from notesearch.retrieval.late_interaction import POOL_NOTES, LateStage, rerank_
 from notesearch.retrieval.lexical import NOTHING_MATCHED, LexicalScores, chunks_with_phrases, match_lexical
 from notesearch.retrieval.passages import ChosenPassage, Match, choose_passages, show_passages
 from notesearch.retrieval.query import Query, parse_query
-from notesearch.storage import IndexReader, StoredChunk, StoredNote
+from notesearch.storage import Reader, StoredChunk, StoredNote
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -65,9 +65,7 @@ class Searcher:
         concepts: The owner's links between ideas, if there are any.
     """
 
-    def __init__(
-        self, reader: IndexReader, open_encoder: Callable[[], Encoder], concepts: Concepts | None = None
-    ) -> None:
+    def __init__(self, reader: Reader, open_encoder: Callable[[], Encoder], concepts: Concepts | None = None) -> None:
         self._reader = reader
         self._open_encoder = open_encoder
         self._concepts = concepts

@@ -16,7 +16,7 @@ from notesearch.settings import Settings
 from notesearch.status_api.why import Answer, has_changed, why
 from notesearch.storage import Fingerprint
 from notesearch.storage.survey import IndexSurvey, StoredFile, writer_is_at_work
-from notesearch.storage.vector_file import vector_file
+from notesearch.storage.vectors import vector_file
 
 __all__ = ["Answer", "FolderStatus", "Status", "find_stale", "take_stock", "why"]
 

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from notesearch.storage.database import database_file, open_for_reading, translated_errors
-from notesearch.storage.reader import Fingerprint, StoredChunk, read_fingerprint, read_vector_file_record
+from notesearch.storage.full_text import searchable_words
+from notesearch.storage.index_reader import read_fingerprint, read_vector_file_record
+from notesearch.storage.reader import Fingerprint, StoredChunk
 from notesearch.storage.schema import create_schema
-from notesearch.storage.vector_file import is_sound, map_vectors, vector_file
-from notesearch.storage.vectors import pack, unpack
-from notesearch.storage.words import searchable_words
+from notesearch.storage.vectors import is_sound, map_vectors, pack, unpack, vector_file
 
 PassageHash = Callable[[str, str, str], bytes]
 """Gives the hash of what is encoded of a chunk: of its note's title, its heading path, its text."""

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from notesearch.errors import IndexDamaged
 from notesearch.storage.database import database_file, open_for_writing, translated_errors
-from notesearch.storage.reader import Fingerprint, read_fingerprint
-from notesearch.storage.vector_file import vector_file
+from notesearch.storage.index_reader import read_fingerprint
+from notesearch.storage.reader import Fingerprint
+from notesearch.storage.vectors import vector_file
 
 # A note's path as it stands in a page, whatever stands around it.
 _NOTE_PATH = re.compile(rb"/[^\x00-\x1f]{1,300}?\.(?:md|markdown|txt|org|rst|pdf|docx|html?|epub)", re.IGNORECASE)

@@ -16,7 +16,7 @@ from notesearch.storage.database import (
     open_for_reading,
     translated_errors,
 )
-from notesearch.storage.reader import read_fingerprint, read_synced
+from notesearch.storage.index_reader import read_fingerprint, read_synced
 
 # What holds the text of notes, and what stands beside it, by the part that a person would call it.
 _PARTS = {

@@ -5,7 +5,7 @@ import pytest
 
 from notesearch.records import Filters
 from notesearch.retrieval.dense import ExactScan, ExactScores, GraphScan, GraphScores, open_scan
-from notesearch.storage.vector_file import build_vector_file, load_graph, map_vectors
+from notesearch.storage.vectors import build_vector_file, load_graph, map_vectors
 
 DIM = 32
 COUNT = 4000

@@ -12,7 +12,7 @@ import pytest
 from notesearch.errors import IndexBusy, IndexMissing
 from notesearch.records import Link
 from notesearch.storage.check import DatabaseCheck, Expected, has_tables, words_are_sound
-from notesearch.storage.words import searchable_words
+from notesearch.storage.full_text import searchable_words
 from notesearch.storage.writer import IndexWriter
 
 from .building import DIM, FINGERPRINT, as_nobody, encoded_note, note_id, remove, write

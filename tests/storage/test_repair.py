@@ -6,8 +6,8 @@ import pytest
 
 from notesearch.storage import IndexReader
 from notesearch.storage.check import DatabaseCheck, Expected, words_are_sound
+from notesearch.storage.full_text import searchable_words
 from notesearch.storage.repair import forget_vector_file, rebuild_words, remove_rows, salvage
-from notesearch.storage.words import searchable_words
 from notesearch.storage.writer import IndexWriter
 
 from .building import DIM, FINGERPRINT, FOLDER, encoded_note, found, rows, write
