@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 from urllib.parse import quote
 
-from notesearch.documents import is_document, kind_of
 from notesearch.errors import NoteUnreadable, SettingsError
+from notesearch.file_kinds import is_document, kind_of
 from notesearch.records import Place
 
 _PLUS_LINE = "emacs emacsclient ex gedit gvim joe kak micro mvim nano nvim pico vi view vim xemacs".split()

@@ -13,7 +13,7 @@ from typing import Any
 
 from notesearch.cli.explanation import explanation, shade
 from notesearch.cli.terminal import harmless, json_text, paint, wrapped
-from notesearch.documents import is_document
+from notesearch.file_kinds import is_document
 from notesearch.records import Hit
 
 _TSV_COLUMNS = ("rank", "score", "path", "start_line", "end_line", "title", "heading", "snippet")

@@ -16,8 +16,8 @@ from notesearch.cli.durations import parse_duration
 from notesearch.cli.options import CollectionName, IndexDir, Quiet, Verbose
 from notesearch.cli.progress import progress_bar
 from notesearch.cli.terminal import counted, is_terminal, json_text, warn, warn_of_skipped, write
-from notesearch.documents import HOW_TO_READ
 from notesearch.errors import NOTES_UNREAD, UsageError
+from notesearch.file_kinds import HOW_TO_READ
 from notesearch.records import IndexReport
 
 _NICENESS = 10

@@ -1,10 +1,10 @@
-"""Lexical retrieval: BM25 over the full text, phrases, and the words that tell most."""
+"""Lexical retrieval: BM25 over whole notes, phrases, and which words are the same."""
 
 from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -18,50 +18,16 @@ from notesearch.storage.full_text import K1, idf
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-
-# A stem begins as its word does, so only words that begin like a word of the query need to be stemmed.
-_BEGINNING_CHARS = 2
-
-
-def note_frequencies(reader: Reader, words: Iterable[str]) -> dict[str, int]:
-    """In how many notes each word occurs, in whatever form.
-
-    A word that is several terms (a pair of characters) is at most as frequent as the rarest of them.
-    """
-    stems = reader.stems(words)
-    frequencies = reader.note_frequencies(term for terms in stems.values() for term in terms)
-    return {word: min((frequencies.get(term, 0) for term in terms), default=0) for word, terms in stems.items()}
-
-
-def telling_words(reader: Reader, query_words: Iterable[str], words: Set[str]) -> dict[str, str]:
-    """Finds the words that have the same stem as a word of the query.
-
-    Returns:
-        The words found, each with the word of the query that it stands for.
-    """
-    asked = list(dict.fromkeys(query_words))
-    beginnings = {_beginning(word) for word in asked}
-    stems = reader.stems([*asked, *(word for word in words if _beginning(word) in beginnings)])
-    by_stem = {stems[word]: word for word in reversed(asked)}
-    return {word: by_stem[stem] for word, stem in stems.items() if stem and stem in by_stem}
-
-
-def _beginning(word: str) -> str:
-    """The first letters of a word, as the full-text index sees them: without diacritics."""
-    if word.isascii():
-        return word[:_BEGINNING_CHARS]
-    bare = "".join(char for char in unicodedata.normalize("NFD", word) if not unicodedata.combining(char))
-    return bare[:_BEGINNING_CHARS]
-
-
-# Lexical retrieval: BM25 over whole notes, by FTS5.
-
 # How much two neighbouring words of a query count where they are found near each other, beside the words themselves.
 _PAIR_WEIGHT = 0.25
 # The most that BM25 gives a word, as a multiple of its IDF.
 _SATURATION = K1 + 1
+# Many more notes are scored than a search proposes: those that the dense side proposes should have their words counted.
+_MOST_NOTES = 5_000
 # A phrase that more notes hold than this is no phrase to search by.
 _MOST_PHRASE_MATCHES = 2_000
+# A stem begins as its word does, so only words that begin like a word of the query need to be stemmed.
+_BEGINNING_CHARS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,26 +44,41 @@ class LexicalScores:
     notes: dict[int, float]
     coverage: float
 
-    def only(self, note_ids: Set[int]) -> LexicalScores:
-        """The same scores for some of the notes only."""
-        return replace(self, notes={note: score for note, score in self.notes.items() if note in note_ids})
+    def best(self, limit: int) -> list[int]:
+        """Ids of the notes that match best, best first; equally good ones by id."""
+        note_ids = np.fromiter(self.notes.keys(), dtype=np.int64, count=len(self.notes))
+        scores = np.fromiter(self.notes.values(), dtype=np.float64, count=len(self.notes))
+        best: list[int] = note_ids[np.lexsort((note_ids, -scores))[:limit]].tolist()
+        return best
 
 
 NOTHING_MATCHED = LexicalScores({}, 0.0)
 
 
-def match_lexical(reader: Reader, query: Query, limit: int, filters: Filters) -> LexicalScores:
-    """Finds the notes that match a query best by its words, and by its words near each other."""
+def match_lexical(
+    reader: Reader, query: Query, filters: Filters, required: NDArray[np.int64] | None = None
+) -> LexicalScores:
+    """Finds the notes that match a query best by its words, and by its words near each other.
+
+    Args:
+        reader: The index.
+        query: The query.
+        filters: Which notes may be found.
+        required: Ids of the chunks that hold the query's phrases, see `chunks_with_phrases`; `None` without phrases.
+    """
     if not query.words:
         return NOTHING_MATCHED
-    scores = dict(reader.match(WordQuery(query.words, required=query.phrases), limit, filters))
+    scores = dict(reader.match(WordQuery(query.words, required=query.phrases), _MOST_NOTES, filters))
     if not scores:
         return NOTHING_MATCHED
     coverage = max(scores.values()) / _most_attainable(reader, query)
     # A sequential dependence model (Metzler and Croft, 2005).
     if pairs := tuple((first, second) for first, second in pairwise(query.words) if first != second):
-        for note_id, score in reader.match(WordQuery(pairs=pairs, required=query.phrases), limit, filters):
+        for note_id, score in reader.match(WordQuery(pairs=pairs, required=query.phrases), _MOST_NOTES, filters):
             scores[note_id] = scores.get(note_id, 0.0) + _PAIR_WEIGHT * score
+    if required is not None:  # the full-text index knows the stems of a phrase's words, not their letters
+        admitted = set(reader.notes_of_chunks(required.tolist()).values())
+        scores = {note_id: score for note_id, score in scores.items() if note_id in admitted}
     return LexicalScores(scores, min(coverage, 1.0))
 
 
@@ -140,3 +121,34 @@ def _most_attainable(reader: Reader, query: Query) -> float:
 
 def _comparable(texts: Iterable[str]) -> str:
     return " ".join(" ".join(texts).casefold().split())
+
+
+def note_frequencies(reader: Reader, words: Iterable[str]) -> dict[str, int]:
+    """In how many notes each word occurs, in whatever form.
+
+    A word that is several terms (a pair of characters) is at most as frequent as the rarest of them.
+    """
+    stems = reader.stems(words)
+    frequencies = reader.note_frequencies(term for terms in stems.values() for term in terms)
+    return {word: min((frequencies.get(term, 0) for term in terms), default=0) for word, terms in stems.items()}
+
+
+def telling_words(reader: Reader, query_words: Iterable[str], words: Set[str]) -> dict[str, str]:
+    """Finds the words that have the same stem as a word of the query.
+
+    Returns:
+        The words found, each with the word of the query that it stands for.
+    """
+    asked = list(dict.fromkeys(query_words))
+    beginnings = {_beginning(word) for word in asked}
+    stems = reader.stems([*asked, *(word for word in words if _beginning(word) in beginnings)])
+    by_stem = {stems[word]: word for word in reversed(asked)}
+    return {word: by_stem[stem] for word, stem in stems.items() if stem and stem in by_stem}
+
+
+def _beginning(word: str) -> str:
+    """The first letters of a word, as the full-text index sees them: without diacritics."""
+    if word.isascii():
+        return word[:_BEGINNING_CHARS]
+    bare = "".join(char for char in unicodedata.normalize("NFD", word) if not unicodedata.combining(char))
+    return bare[:_BEGINNING_CHARS]

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from notesearch.records import Filters
-from notesearch.storage import database
+from notesearch.storage import WordQuery, database
 from notesearch.storage import index_reader as reader_module
 from notesearch.storage.index_reader import Fingerprint, IndexReader
 from notesearch.storage.warm_reader import WarmReader

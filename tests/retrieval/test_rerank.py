@@ -11,8 +11,8 @@ from fake_encoder import LONG_AGO_S
 from notesearch.errors import UsageError
 from notesearch.indexing import chunking_for
 from notesearch.records import Chunking, Place, Skipped
-from notesearch.retrieval.fusion import LATE_WEIGHT
-from notesearch.retrieval.late_interaction import POOL_NOTES
+from notesearch.retrieval.late_interaction import LATE_WEIGHT
+from notesearch.retrieval.passages import POOL_NOTES
 from notesearch.retrieval.rerank import Reranker
 from notesearch.storage import IndexReader
 
