@@ -140,9 +140,7 @@ class IndexReader:
         """See `vectors` and `map_vectors`."""
         record = self._vector_file_record()
         mapped = record and map_vectors(vector_file(self._index_dir), record, self.fingerprint.dim, verify=verify)
-        with self._errors():
-            last_mapped = record.last_chunk_id if record and mapped else 0
-            stored = read_vectors(self._connection, last_mapped, self.fingerprint.dim)
+        stored = self._stored_vectors(record.last_chunk_id if record and mapped else 0)
         return [pair for pair in (mapped, stored) if pair and len(pair[0])]
 
     def dead_chunks(self) -> NDArray[np.int64]:
@@ -218,6 +216,10 @@ class IndexReader:
     def _vector_file_record(self) -> VectorFileRecord | None:
         with self._errors():
             return read_vector_file_record(self._connection)
+
+    def _stored_vectors(self, after_chunk_id: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        with self._errors():
+            return read_vectors(self._connection, after_chunk_id, self.fingerprint.dim)
 
     def _ids(self, sql: str, parameters: Sequence[Any] = ()) -> NDArray[np.int64]:
         return np.array([row[0] for row in self._query(sql, parameters)], dtype=np.int64)

@@ -4,7 +4,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notesearch.retrieval.dense import ExactScan, ExactScores, GraphScan, GraphScores, open_scan
-from notesearch.storage.index_reader import read_vectors
 from notesearch.storage.vectors import build_vector_file, load_graph, map_vectors
 
 DIM = 6
@@ -89,7 +88,7 @@ def test_the_scan_of_a_vector_file_that_lags_behind_is_the_scan_of_sqlite(make_r
     query = fake_encoder.encode_query("raft paxos thing").vector
     found = ExactScan(changed).score(query)
 
-    ids, vectors = read_vectors(changed._connection, 0, changed.fingerprint.dim)
+    ids, vectors = changed._stored_vectors(0)
     assert found.chunk_ids.tolist() == ids.tolist()
     np.testing.assert_allclose(found.cosines, vectors @ query, atol=1e-3)
 
