@@ -14,7 +14,7 @@ import numpy as np
 from notesearch.encoders import absolute_name, models
 from notesearch.errors import IndexMissing, NoteUnreadable, UsageError
 from notesearch.indexing import chunking_for
-from notesearch.records import Skipped
+from notesearch.records import Skipped, TestSplit
 from notesearch.settings import DEFAULT_MODEL, Settings
 from notesearch.storage import IndexReader
 from notesearch.tagging.classifier import (
@@ -37,7 +37,7 @@ from notesearch.tagging.labels import (
     sample_examples,
 )
 from notesearch.tagging.report import Report, make_report, write_report
-from notesearch.tagging.selection import Progress, TestSplit, Trained, train
+from notesearch.tagging.selection import Progress, Trained, train
 from notesearch.tagging.tuned import Tuning, slow_learners
 
 # Two to learn from, and one to see whether it was learnt.

@@ -6,10 +6,11 @@ import operator
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from notesearch.records import TestSplit
 from notesearch.tagging.calibration import (
     Bin,
     Calibration,
@@ -284,7 +285,6 @@ def _winner(entries: Sequence[Entry], arena: _Arena) -> Entry:
 
 # From labelled notes to a classifier: contest, test on notes held out, and learning from all of them.
 
-TestSplit = Literal["random", "time"]
 
 _FOLDS = 5
 # One in so many notes is held out to test on.

@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from notesearch.records import TestSplit
 from notesearch.tagging.calibration import Bin, LabelMeasures
 from notesearch.tagging.estimators import Heads, Material, fast_learners
 from notesearch.tagging.features import Content
 from notesearch.tagging.labels import Labelled, choose_labels
-from notesearch.tagging.selection import TestSplit, Trained, train
+from notesearch.tagging.selection import Trained, train
 
 pytest_plugins = ["tagging_fixtures"]
 pytestmark = pytest.mark.usefixtures("one_thread")
