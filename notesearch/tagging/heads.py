@@ -1,7 +1,8 @@
-"""What was learnt, as arrays: scores of notes with numpy alone."""
+"""The trained weights, which score notes with numpy alone."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,22 +14,21 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Scores = NDArray[np.float32]
-    Vectors = NDArray[np.float32]
 
-# How fast the say of a neighbour falls with its distance: by e for so much cosine.
-_CLOSENESS = 0.1
+# A neighbour's vote shrinks by a factor of e for each 0.1 that its cosine is below that of the nearest.
+_TEMPERATURE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Heads:
-    """Linear classifiers, one a label, or nearest neighbours; the parts that take part add up.
+    """Linear classifiers, one a label, whose parts add up; or the number of nearest neighbours that vote.
 
     Attributes:
         bias: float32 `(labels,)`.
-        terms: Over TF-IDF, float32 `(terms, labels)`.
-        vectors: Over a note's embedding, float32 `(dim, labels)`.
-        tuned: Over its embedding by the fine-tuned encoder, float32 `(dim, labels)`.
-        neighbours: How many of the closest examples vote; 0 for none.
+        terms: Weights of TF-IDF, float32 `(terms, labels)`.
+        vectors: Weights of a note's embedding, float32 `(dim, labels)`.
+        tuned: Weights of its embedding by the fine-tuned encoder, float32 `(dim, labels)`.
+        neighbours: How many of the nearest examples vote; 0 for a linear classifier.
     """
 
     bias: Scores
@@ -39,7 +39,7 @@ class Heads:
 
 
 def neighbour_scores(cosines: Scores, targets: NDArray[np.bool_], count: int) -> Scores:
-    """The share of each label among the closest examples, the closer ones counting more.
+    """The share of each label among the nearest examples, weighted by a softmax of their cosines.
 
     Args:
         cosines: Of notes with examples, `(n, examples)`.
@@ -50,16 +50,16 @@ def neighbour_scores(cosines: Scores, targets: NDArray[np.bool_], count: int) ->
         float32 `(n, labels)`, from 0 to 1.
     """
     count = min(count, cosines.shape[1])
-    closest = np.argpartition(-cosines, count - 1, axis=1)[:, :count]
-    near = np.take_along_axis(cosines, closest, axis=1)
-    say = np.exp((near - near.max(axis=1, keepdims=True)) / np.float32(_CLOSENESS))
-    votes: Scores = np.einsum("nk,nkl->nl", say, targets[closest].astype(np.float32), dtype=np.float32)
-    votes /= say.sum(axis=1, keepdims=True)
+    nearest = np.argpartition(-cosines, count - 1, axis=1)[:, :count]
+    near = np.take_along_axis(cosines, nearest, axis=1)
+    weights = np.exp((near - near.max(axis=1, keepdims=True)) / np.float32(_TEMPERATURE))
+    votes: Scores = np.einsum("nk,nkl->nl", weights, targets[nearest].astype(np.float32), dtype=np.float32)
+    votes /= weights.sum(axis=1, keepdims=True)
     return votes
 
 
-def term_scores(weights: NDArray[np.float32], texts: list[WeighedTerms]) -> Scores:
-    """What the terms of texts say for each label, float32 `(texts, labels)`."""
+def term_scores(weights: NDArray[np.float32], texts: Sequence[WeighedTerms]) -> Scores:
+    """What the terms of texts add to the score of each label, float32 `(texts, labels)`."""
     scores = np.zeros((len(texts), weights.shape[1]), dtype=np.float32)
     for row, text in enumerate(texts):
         scores[row] = text.weights @ weights[text.places]

@@ -1,4 +1,4 @@
-"""How good suggestions are: precision, recall, F1, calibration error, confusions."""
+"""Measures of suggestions: precision, recall, F1, calibration error, confusions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MOST_CONFUSIONS = 10
 
 @dataclass(frozen=True, slots=True)
 class LabelMeasures:
-    """How well one label is suggested.
+    """How good the suggestions of one label are.
 
     Attributes:
         label: The label.
@@ -41,11 +41,11 @@ class LabelMeasures:
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """Suggestions of like probability.
+    """The scores between two bounds.
 
     Attributes:
-        probability: Their mean probability.
-        right: The share of them that is right.
+        probability: Their mean.
+        right: The share of them whose note has the label.
         count: How many there are.
     """
 
@@ -57,7 +57,7 @@ class Bin:
 def f1_scores(targets: Chosen, chosen: Chosen) -> tuple[float, float]:
     """Micro- and macro-F1 of suggestions `(n, labels)`.
 
-    A label that is neither on any of the notes nor suggested for any says nothing, and does not count in the mean.
+    A label that is neither on any of the notes nor suggested for any does not count in the mean.
     """
     right, both = (targets & chosen).sum(axis=0), targets.sum(axis=0) + chosen.sum(axis=0)
     counted = both > 0
@@ -85,7 +85,7 @@ def measure_labels(
 
 
 def calibration_bins(probabilities: NDArray[np.float32], targets: Chosen) -> tuple[Bin, ...]:
-    """Groups all probabilities, of each note and label, by tenths, and says how many of each group are right."""
+    """Groups the probabilities of all notes and labels by tenths."""
     flat, right = probabilities.ravel(), targets.ravel()
     places = np.minimum((flat * _BINS).astype(int), _BINS - 1)
     groups = [(flat[places == place], right[places == place]) for place in range(_BINS)]
@@ -93,7 +93,7 @@ def calibration_bins(probabilities: NDArray[np.float32], targets: Chosen) -> tup
 
 
 def calibration_error(bins: Sequence[Bin]) -> float:
-    """Expected calibration error (Naeini et al. 2015) over all but the lowest tenth, where nearly all labels are."""
+    """Expected calibration error (Naeini et al. 2015) over all but the lowest tenth, which nearly all probabilities are in."""
     shown = [entry for entry in bins if entry.probability >= 1 / _BINS]
     total = sum(entry.count for entry in shown)
     return sum(abs(entry.probability - entry.right) * entry.count for entry in shown) / max(1, total)

@@ -1,7 +1,7 @@
-"""Linear classifiers by least squares, from kernels: one solve for all labels, and nothing to iterate.
+"""Ridge regression on kernels: one solve for all labels.
 
 On notes, least squares on 0/1 targets with TF-IDF and embeddings side by side ranks labels better than logistic
-regression does and costs a fiftieth (docs/decisions/0007-tagging.md).
+regression and takes a fiftieth of its time (docs/decisions/0007-tagging.md).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# Rows of a kernel computed at once, so that no sparse product of the whole is ever in memory.
+# Rows of a kernel computed at once, so that the sparse product of all rows is never in memory.
 _BLOCK_ROWS = 512
 
 
@@ -29,13 +29,13 @@ def kernel_of(matrix: Any) -> NDArray[np.float32]:
     return kernel
 
 
-def solve_ridge(kernel: NDArray[np.float32], targets: NDArray[np.bool_], strength: float) -> NDArray[np.float32]:
+def solve_ridge(kernel: NDArray[np.float32], targets: NDArray[np.bool_], regularisation: float) -> NDArray[np.float32]:
     """Fits kernel ridge regression to 0/1 targets.
 
     Args:
-        kernel: Inner products of the examples, `(n, n)`; a constant feature of 1 is added, which is the bias.
+        kernel: Inner products of the examples, `(n, n)`; a constant feature of 1, the bias, is added.
         targets: `(n, labels)`.
-        strength: How much fitting counts against small weights, > 0: the inverse of the usual λ.
+        regularisation: The usual λ, > 0.
 
     Returns:
         Dual weights, float32 `(n, labels)`: scores of new texts are `(their kernel with the examples + 1) @ weights`.
@@ -43,7 +43,7 @@ def solve_ridge(kernel: NDArray[np.float32], targets: NDArray[np.bool_], strengt
     from scipy import linalg
 
     system = kernel + np.float32(1)
-    system[np.diag_indices_from(system)] += np.float32(1 / strength)
+    system[np.diag_indices_from(system)] += np.float32(regularisation)
     factor = linalg.cho_factor(system, lower=True, overwrite_a=True, check_finite=False)
     weights: NDArray[np.float32] = linalg.cho_solve(factor, targets.astype(np.float32), check_finite=False)
     return weights

@@ -1,4 +1,4 @@
-"""Words and pairs of words as features: TF-IDF, with numpy alone when notes are tagged."""
+"""Words and pairs of words as features: their TF-IDF weights. Tagging needs numpy alone for them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # A term of one note says nothing about another.
 _LEAST_NOTES = 2
-# The rest are pairs of words that occur in few notes.
+# Terms beyond these are pairs of words that occur in few notes.
 _MOST_TERMS = 200_000
 
 
@@ -44,7 +44,7 @@ class WeighedTerms:
 
 
 class Vocabulary:
-    """The terms that count, and how telling each is.
+    """The terms that are features, and their inverse document frequencies.
 
     The weight of a term is (1 + ln tf) · (1 + ln((1 + N) / (1 + df))), scaled so that a text's weights have length 1
     (Salton & Buckley, 1988, with the smoothing of scikit-learn).
@@ -60,7 +60,7 @@ class Vocabulary:
         self._places = {term: place for place, term in enumerate(self.terms)}
 
     @classmethod
-    def learn(cls, texts: Sequence[Counter[str]]) -> Vocabulary:
+    def of(cls, texts: Sequence[Counter[str]]) -> Vocabulary:
         """Takes the terms of at least two of the texts, the most frequent ones where there are too many."""
         frequencies = Counter(term for counts in texts for term in counts)
         kept = [term for term, _ in frequencies.most_common(_MOST_TERMS) if frequencies[term] >= _LEAST_NOTES]
@@ -79,7 +79,7 @@ class Vocabulary:
 
 
 def term_matrix(texts: Iterable[WeighedTerms], terms: int) -> Any:
-    """Puts texts together: a scipy CSR matrix, float32 `(texts, terms)`."""
+    """The weights of texts as a scipy CSR matrix, float32 `(texts, terms)`."""
     from scipy import sparse
 
     rows = list(texts)

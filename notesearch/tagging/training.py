@@ -1,4 +1,4 @@
-"""From labelled notes to a classifier: contest, test on notes held out, and learning from all of them."""
+"""From labelled notes to a classifier: model selection, a test on notes held out, and a last fit to all notes."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from notesearch.tagging.calibration import Calibration, choose
-from notesearch.tagging.contest import Contest, Entry, Progress, cross_validate, hold_contest
+from notesearch.tagging.contest import CrossValidation, Progress, Selection, cross_validate, select
 from notesearch.tagging.folds import assign_folds
 from notesearch.tagging.heads import Heads
 from notesearch.tagging.labels import Examples
-from notesearch.tagging.learners import Learner, Material
+from notesearch.tagging.learners import Estimator, Features
 from notesearch.tagging.measures import (
     Bin,
     LabelMeasures,
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
 TestSplit = Literal["random", "time"]
 
 _FOLDS = 5
-# One in so many notes is held out to test on.
+# One in so many notes is held out for the test.
 _TEST_SHARE = 5
 
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """How good the winner is on notes that nothing was learnt from, chosen by or fitted to.
+    """The quality on notes that took no part in training, model selection or calibration.
 
     Attributes:
         split: How they were chosen: at random, or the newest.
@@ -49,10 +49,10 @@ class HeldOut:
         precision: The share of suggestions that are right.
         recall: The share of labels that are suggested.
         untagged: The share of notes that no label is suggested for.
-        calibration_error: See `measures.calibration_error`.
+        calibration_error: See `calibration_error`.
         labels: Each label by itself.
-        bins: See `measures.calibration_bins`.
-        confusions: See `measures.find_confusions`.
+        bins: See `calibration_bins`.
+        confusions: See `find_confusions`.
     """
 
     split: TestSplit
@@ -70,13 +70,13 @@ class HeldOut:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A classifier just trained.
+    """The result of training.
 
     Attributes:
-        heads: What was learnt from all examples.
-        calibration: What its scores mean.
+        heads: Fitted to all examples.
+        calibration: Of their scores.
         thresholds: From which probability on each label is suggested, float32 `(labels,)`.
-        contest: How it was chosen.
+        selection: How the estimator was chosen.
         held_out: How good it is.
         seconds: Wall-clock time.
     """
@@ -84,38 +84,38 @@ class Trained:
     heads: Heads
     calibration: Calibration
     thresholds: NDArray[np.float32]
-    contest: Contest
+    selection: Selection
     held_out: HeldOut
     seconds: float
 
 
 def train(
-    learners: Sequence[Learner], material: Material, *, test_split: TestSplit, seed: int, progress: Progress
+    estimators: Sequence[Estimator], features: Features, *, test_split: TestSplit, seed: int, progress: Progress
 ) -> Trained:
-    """Chooses among learners by cross-validation, tests the best, and lets it learn from all examples.
+    """Chooses an estimator by cross-validation, tests it, and fits it to all examples.
 
     Args:
-        learners: Those that compete, fast ones first.
-        material: What to learn from.
-        test_split: Whether the notes to test on are chosen at random or are the newest.
-        seed: Of all that is random.
+        estimators: The candidates, fast ones first.
+        features: Of the examples.
+        test_split: Whether the notes of the test are chosen at random or are the newest.
+        seed: Of all random numbers.
         progress: Told what is being done.
 
     Raises:
-        KeyboardInterrupt: The user wanted to stop before any learner was done.
+        KeyboardInterrupt: The user wanted to stop before the first estimator was done.
     """
     started = time.monotonic()
-    targets = material.targets
+    targets = features.targets
     every = np.arange(len(targets))
-    test = _test_rows(material.examples, test_split, seed)
+    test = _test_rows(features.examples, test_split, seed)
     rest = np.setdiff1d(every, test)
-    contest = hold_contest(learners, material, rest, _folds(targets[rest], seed), progress)
-    winner = contest.winner
-    held_out = _test(winner, material, rest, test, test_split)
-    heads = winner.learner.learn(every)
-    # The notes held out have done their duty: now they count, too.
-    final = winner if winner.learner.slow else cross_validate(winner.learner, material, every, _folds(targets, seed))
-    return Trained(heads, final.calibration, final.thresholds, contest, held_out, time.monotonic() - started)
+    selection = select(estimators, features, rest, _folds(targets[rest], seed), progress)
+    best = selection.best
+    held_out = _test(best, features, rest, test, test_split)
+    heads = best.estimator.fit(every)
+    if not best.estimator.slow:  # the test is over, so calibration may use the notes held out
+        best = cross_validate(best.estimator, features, every, _folds(targets, seed))
+    return Trained(heads, best.calibration, best.thresholds, selection, held_out, time.monotonic() - started)
 
 
 def _folds(targets: NDArray[np.bool_], seed: int) -> NDArray[np.int64]:
@@ -130,11 +130,11 @@ def _test_rows(examples: Examples, split: TestSplit, seed: int) -> Rows:
     return np.array(sorted(newest[: max(1, len(dates) // _TEST_SHARE)]), dtype=np.int64)
 
 
-def _test(winner: Entry, material: Material, rest: Rows, test: Rows, split: TestSplit) -> HeldOut:
-    examples, targets = material.examples, material.targets[test]
-    scores = winner.learner.score(rest, test)
-    probabilities = winner.calibration.probabilities(scores, material.hints[test] * winner.learner.hinted)
-    chosen = choose(probabilities, winner.thresholds, exclusive=examples.exclusive)
+def _test(best: CrossValidation, features: Features, rest: Rows, test: Rows, split: TestSplit) -> HeldOut:
+    examples, targets = features.examples, features.targets[test]
+    scores = best.estimator.score(rest, test)
+    probabilities = best.calibration.probabilities(scores, features.names[test] * best.estimator.uses_names)
+    chosen = choose(probabilities, best.thresholds, exclusive=examples.exclusive)
     micro, macro = f1_scores(targets, chosen)
     right = int((targets & chosen).sum())
     bins = calibration_bins(probabilities, targets)
@@ -147,7 +147,7 @@ def _test(winner: Entry, material: Material, rest: Rows, test: Rows, split: Test
         recall=right / max(1, int(targets.sum())),
         untagged=float((~chosen.any(axis=1)).mean()),
         calibration_error=calibration_error(bins),
-        labels=measure_labels(examples.labels, targets, chosen, winner.thresholds),
+        labels=measure_labels(examples.labels, targets, chosen, best.thresholds),
         bins=bins,
         confusions=find_confusions(examples.labels, targets, chosen),
     )
