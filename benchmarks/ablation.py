@@ -20,10 +20,11 @@ from unittest.mock import patch
 import numpy as np
 from numpy.typing import NDArray
 
-from notesearch import passages
-from notesearch.api import Index, sync_index
 from notesearch.evaluation import Collection, read_collection, write_corpus_as_notes
 from notesearch.evaluation.measures import ndcg
+from notesearch.library.index import sync_index
+from notesearch.library.search import Index
+from notesearch.notes import chunks as passages
 from notesearch.retrieval import feedback, fusion, lexical, pipeline, query, reranking
 from notesearch.retrieval.late_interaction import LateQuery
 from notesearch.settings import Settings

@@ -21,10 +21,10 @@ from pathlib import Path
 import numpy as np
 from measuring import NOTESEARCH, run_command
 
-from notesearch.duplicates_api import find_duplicates
 from notesearch.encoders import prepare
+from notesearch.library.similar import find_duplicates
 from notesearch.notes import chunk_note, find_notes, parse_note, read_note
-from notesearch.notes.files import NoteFile
+from notesearch.notes.walk import NoteFile
 from notesearch.records import Chunking
 from notesearch.settings import DEFAULT_MODEL
 from notesearch.storage import Fingerprint

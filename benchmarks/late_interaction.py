@@ -26,7 +26,7 @@ _CANDIDATES = 200
 _COLD = """
 import sys, time
 from pathlib import Path
-from notesearch.api import open_index
+from notesearch.library.search import open_index
 from notesearch.encoders import load_prepared, open_encoder
 from notesearch.retrieval.late_interaction import LateQuery
 

@@ -18,12 +18,12 @@ from pathlib import Path
 import numpy as np
 from measuring import NOTESEARCH, run_command
 
+from notesearch.library.similar import stored_source
 from notesearch.notes import NoteFile, find_notes, read_note
 from notesearch.notes.links import LinkResolver
 from notesearch.records import Filters, Note
 from notesearch.retrieval.passage_matching import AllPassages
 from notesearch.retrieval.similar import SourceNote, find_similar_notes
-from notesearch.similar_api import stored_source
 from notesearch.storage import IndexReader
 
 _HUGO_LINK = re.compile(r'\[[^\]\[]*\]\(\s*\{\{[<%]\s*(?:rel)?ref\s+"?([^">\s]+)"?\s*[>%]\}\}\s*\)')

@@ -22,8 +22,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import numpy as np
 from indexing.vault import contents
 
-from notesearch.api import open_index, sync_index
-from notesearch.evaluation.general import general_set
+from notesearch.evaluation.general_set import general_set
+from notesearch.library.index import sync_index
+from notesearch.library.search import open_index
 from notesearch.records import Hit
 from notesearch.settings import Settings
 from notesearch.storage import writer

@@ -17,11 +17,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from notesearch.api import Index, sync_index
 from notesearch.encoders import Encoder, load_prepared, max_similarities, open_encoder, token_codes
 from notesearch.evaluation import Collection, read_collection, write_corpus_as_notes
 from notesearch.evaluation.measures import ndcg
-from notesearch.passages import passage_text
+from notesearch.library.index import sync_index
+from notesearch.library.search import Index
+from notesearch.notes.chunks import passage_text
 from notesearch.retrieval.late_interaction import LateQuery
 from notesearch.settings import Settings
 from notesearch.storage import IndexReader
@@ -130,7 +131,7 @@ def _token_vectors(encoder: Encoder, passage: str) -> Vectors:
 
 def _without_evidence() -> Callable[[], None]:
     """Leaves out what reads the codes for people; returns what brings it back."""
-    from notesearch.retrieval.reranking import LateStage
+    from notesearch.retrieval.late_interaction import LateStage
 
     kept = LateStage.find_evidence
     LateStage.find_evidence = lambda *_: ((), [])  # type: ignore[method-assign, assignment]

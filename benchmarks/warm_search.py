@@ -26,16 +26,16 @@ from threadpoolctl import threadpool_limits
 
 from notesearch.encoders import Encoder
 from notesearch.encoders.token_codes import coded_words
-from notesearch.passages import passage_text
+from notesearch.library.warm import WarmIndex
+from notesearch.notes.chunks import passage_text
 from notesearch.records import Filters
 from notesearch.retrieval import pipeline
-from notesearch.retrieval.graph_scan import GraphScan
-from notesearch.retrieval.reranking import LateStage
+from notesearch.retrieval.dense import GraphScan
+from notesearch.retrieval.late_interaction import LateStage
 from notesearch.settings import Settings
 from notesearch.storage import IndexReader
 from notesearch.storage.vector_file import build_vector_file, load_graph
 from notesearch.storage.writer import IndexWriter
-from notesearch.warm import WarmIndex
 from notesearch.words import find_runs
 
 _BYTES_A_WORD = 32

@@ -20,8 +20,8 @@ from pathlib import Path
 
 from measuring import NOTESEARCH, run_command
 
+from notesearch.library.warm import WarmIndex
 from notesearch.settings import Settings
-from notesearch.warm import WarmIndex
 
 _LOOK_EVERY_S = 0.02
 _LONGEST_S = 60.0

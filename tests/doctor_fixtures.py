@@ -11,7 +11,7 @@ from notesearch.encoders import PreparedModel
 @pytest.fixture
 def fake_models(fake_encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch) -> FakeEncoder:
     """Goes with `fake_encoder`: the model that comes with notesearch is a fake one, and prepared."""
-    from notesearch.api import prepare  # the fake one
+    from notesearch.library.search import prepare
 
     def load_prepared(fingerprint: str, *, thoroughly: bool = False) -> PreparedModel | None:
         model = prepare("all-MiniLM-L6-v2")

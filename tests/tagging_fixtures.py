@@ -13,13 +13,13 @@ import pytest
 from fake_encoder import LONG_AGO_S
 from threadpoolctl import threadpool_limits
 
-import notesearch.api
-from notesearch.api import sync_index
+import notesearch.library.search
 from notesearch.encoders import fine_tuning, training
+from notesearch.library.index import sync_index
+from notesearch.library.tag import TagRun, suggest_tags
+from notesearch.library.train import TrainingOptions, train_classifier
 from notesearch.settings import Settings
 from notesearch.tagging.report import Report
-from notesearch.tagging_api import TagRun, suggest_tags
-from notesearch.training_api import TrainingOptions, train_classifier
 
 _DIMENSIONS = 1024
 _TINY = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
@@ -118,11 +118,16 @@ def tagging_encoder(fake_encoder, one_thread, monkeypatch):
         return replace(model, config=replace(model.config, dim=_DIMENSIONS))
 
     fake_encoder.config = replace(fake_encoder.config, dim=_DIMENSIONS)
-    places = ("notesearch.api", "notesearch.tagging.opening", "notesearch.training_api", "notesearch.tagging_api")
+    places = (
+        "notesearch.library.search",
+        "notesearch.tagging.features",
+        "notesearch.library.train",
+        "notesearch.library.tag",
+    )
     for place in places:
         monkeypatch.setattr(f"{place}.prepare", prepare)
-    monkeypatch.setattr("notesearch.tagging.opening.load_prepared", lambda fingerprint: None)
-    monkeypatch.setattr("notesearch.tagging.opening.open_encoder", lambda prepared: fake_encoder)
+    monkeypatch.setattr("notesearch.tagging.features.load_prepared", lambda fingerprint: None)
+    monkeypatch.setattr("notesearch.tagging.features.open_encoder", lambda prepared: fake_encoder)
     return fake_encoder
 
 

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 import notesearch
-from notesearch import Hit, Index, api, open_index
-from notesearch.api import forget_folder, sync_index
+from notesearch import Hit, Index, open_index
 from notesearch.cli import main
 from notesearch.errors import FolderUnreadable, IndexMismatch, IndexMissing, StoreError, UsageError
 from notesearch.indexing import chunking_for
+from notesearch.library import search as api
+from notesearch.library.index import forget_folder, sync_index
 from notesearch.settings import Settings
 
 NOTES = {
@@ -136,8 +137,8 @@ def test_an_open_index_sees_one_state(index_dir, folder):
 
 
 def test_a_model_that_has_changed_under_its_name_is_noticed(index_dir, monkeypatch, other_model):
-    monkeypatch.setattr("notesearch.api.load_prepared", lambda fingerprint: None)
-    monkeypatch.setattr("notesearch.api.prepare", lambda name: other_model)
+    monkeypatch.setattr("notesearch.library.search.load_prepared", lambda fingerprint: None)
+    monkeypatch.setattr("notesearch.library.search.prepare", lambda name: other_model)
     with open_index(index_dir) as index:
         assert index.search("lentils", mode="lexical")
         with pytest.raises(IndexMismatch, match="no longer") as caught:

@@ -9,15 +9,11 @@ import numpy as np
 import pytest
 from fake_encoder import FakeEncoder, make_fake_model
 
-from notesearch.api import open_index, sync_index
-from notesearch.collections_api import (
-    CollectionHit,
-    folders_no_longer_named,
-    open_collections,
-    sync_collection,
-)
 from notesearch.encoders import ScoreScale
 from notesearch.errors import FolderUnreadable, IndexMissing, SettingsError, UsageError
+from notesearch.library.collections import CollectionHit, folders_no_longer_named, open_collections, sync_collection
+from notesearch.library.index import sync_index
+from notesearch.library.search import open_index
 from notesearch.settings import Settings, config_file, load_settings
 
 WORDS = "quorum raft lease clock commit ledger replica shard paxos gossip vector merge split leader vote".split()
@@ -237,7 +233,9 @@ class TestOtherModels:
         monkeypatch.setattr(
             "notesearch.indexing.batches.open_fastest_encoder", lambda model, *_, **__: encoders[model.config.name]
         )
-        monkeypatch.setattr("notesearch.api.open_encoder", lambda model, token_model="": encoders[model.config.name])
+        monkeypatch.setattr(
+            "notesearch.library.search.open_encoder", lambda model, token_model="": encoders[model.config.name]
+        )
         for name in ("low", "high", "again"):
             sync_collection(load_settings(collection=name))
 

@@ -2,9 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from notesearch.api import open_index, sync_index
-from notesearch.concepts_api import list_concepts, suggest_concepts
 from notesearch.errors import IndexMissing, SettingsError
+from notesearch.library.concepts import list_concepts, suggest_concepts
+from notesearch.library.index import sync_index
+from notesearch.library.search import open_index
 from notesearch.settings import Settings
 
 # Far apart in names, joined by links.
@@ -18,9 +19,9 @@ LINKED = {
 
 @pytest.fixture
 def settings(tmp_path, fake_encoder, monkeypatch) -> Settings:
-    monkeypatch.setattr("notesearch.concepts_api.load_prepared", lambda fingerprint: None)
-    monkeypatch.setattr("notesearch.concepts_api.prepare", lambda name: None)
-    monkeypatch.setattr("notesearch.concepts_api.open_encoder", lambda model: fake_encoder)
+    monkeypatch.setattr("notesearch.library.concepts.load_prepared", lambda fingerprint: None)
+    monkeypatch.setattr("notesearch.library.concepts.prepare", lambda name: None)
+    monkeypatch.setattr("notesearch.library.concepts.open_encoder", lambda model: fake_encoder)
     return Settings(tmp_path / "index")
 
 

@@ -16,16 +16,16 @@ from indexing.vault import contents
 from storage.building import as_nobody
 
 import notesearch
-from notesearch.api import sync_index
 from notesearch.doctor_api import Check, examine, repair
 from notesearch.errors import IndexBusy, IndexMissing, StoreError
-from notesearch.notes.tag_edit import FileEdit
+from notesearch.library.index import sync_index
 from notesearch.private import working_folder
 from notesearch.settings import Settings, cache_dir
 from notesearch.storage.lock import acquire_lock
 from notesearch.storage.words import searchable_words
-from notesearch.tagging.journal_file import Entry, JournalWriter
 from notesearch.tuning.accepted import Accepted, add_accepted
+from notesearch.writeback.journal import Entry, JournalWriter
+from notesearch.writeback.plan import FileEdit
 
 NOTES = {
     "cap.md": "---\ntags: [databases]\ndate: 2024-02-10\n---\n# CAP theorem\n\nConsistency or availability.",
@@ -303,7 +303,7 @@ def test_where_indexing_again_fails_the_command_for_it_is_told(settings, folder,
     def fail(name):
         raise StoreError("no model today", "Try tomorrow.")
 
-    monkeypatch.setattr("notesearch.api.prepare", fail)
+    monkeypatch.setattr("notesearch.library.search.prepare", fail)
     done = repair(settings)
     assert "no model today. Try tomorrow." in done[-2]
     assert done[-1].endswith("notesearch index --model all-MiniLM-L6-v2")

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from notesearch.api import sync_index
-from notesearch.duplicates_api import find_duplicates
 from notesearch.errors import IndexMissing, UsageError
+from notesearch.library.index import sync_index
+from notesearch.library.similar import find_duplicates
 from notesearch.settings import Settings
 
 SHARED = " ".join(f"word{number}" for number in range(40))

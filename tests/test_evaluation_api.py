@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from notesearch.api import sync_index
 from notesearch.errors import FolderUnreadable, IndexMissing, ModelError, UsageError
 from notesearch.evaluation import read_collection
-from notesearch.evaluation_api import EvaluationOptions, evaluate, score_stages
+from notesearch.library.evaluate import EvaluationOptions, evaluate, score_stages
+from notesearch.library.index import sync_index
 from notesearch.settings import DEFAULT_MODEL, Settings
 from notesearch.storage import IndexReader
 

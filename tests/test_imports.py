@@ -83,7 +83,7 @@ def test_index_of_one_changed_note_needs_no_torch(sample, tmp_path):
     ("statement", "absent"),
     [
         ("import notesearch", {"numpy", "sqlite3", "typer", "platformdirs"}),
-        ("import notesearch.cli", {"numpy", "sqlite3", "rich", "notesearch.api"}),
+        ("import notesearch.cli", {"numpy", "sqlite3", "rich", "notesearch.library.search"}),
         ("from notesearch import Hit", {"numpy", "sqlite3"}),
         ("from notesearch import open_index", {"torch", "transformers", "onnxruntime", "huggingface_hub", "typer"}),
     ],

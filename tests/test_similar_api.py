@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from notesearch.api import sync_index
 from notesearch.errors import IndexMismatch, IndexMissing, NoteUnreadable, UsageError
+from notesearch.library.index import sync_index
+from notesearch.library.similar import find_similar
 from notesearch.settings import Settings
-from notesearch.similar_api import find_similar
 
 NOTES = {
     "cap.md": "---\ntags: [databases]\n---\n# CAP\n\nConsistency, partition, availability.",
@@ -141,7 +141,7 @@ def test_filters_reach_the_index(folder):
 
 
 def test_an_index_of_another_model_encodes_nothing(folder, monkeypatch, other_model):
-    monkeypatch.setattr("notesearch.api.prepare", lambda name: other_model)
+    monkeypatch.setattr("notesearch.library.search.prepare", lambda name: other_model)
     assert find(folder, folder / "cap.md")
     with pytest.raises(IndexMismatch):
         find(folder, None, text="Flour")

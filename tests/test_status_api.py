@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from storage.building import as_nobody
 
-from notesearch.api import sync_index
 from notesearch.errors import IndexMissing, UsageError
+from notesearch.library.index import sync_index
 from notesearch.settings import Settings
 from notesearch.status_api import find_stale, take_stock, why
 from notesearch.storage.lock import acquire_lock

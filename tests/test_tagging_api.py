@@ -11,9 +11,9 @@ import pytest
 from tagging_fixtures import WORDS, Vault, note_about, tagged, text_about, write_labels
 
 from notesearch.errors import ModelError, UsageError
+from notesearch.library.tag import TagRun, diff_tags, journal_dir, remember, suggest_tags, undo_tags, write_tags
 from notesearch.notes import parse_note
 from notesearch.records import Skipped
-from notesearch.tagging_api import TagRun, diff_tags, journal_dir, remember, suggest_tags, undo_tags, write_tags
 
 pytest_plugins = ["tagging_fixtures"]
 
@@ -187,7 +187,7 @@ def test_an_index_made_with_another_model_leaves_a_classifier_its_own_encoder(tr
 
 def test_a_classifier_whose_encoder_has_other_weights_now(trained, other_model, monkeypatch) -> None:
     trained.index(model="another")
-    monkeypatch.setattr("notesearch.tagging.opening.prepare", lambda name: other_model)
+    monkeypatch.setattr("notesearch.tagging.features.prepare", lambda name: other_model)
     with pytest.raises(ModelError, match="no longer the one") as caught:
         trained.suggest()
     assert "train-classifier" in caught.value.hint
@@ -198,7 +198,7 @@ def test_a_classifier_whose_encoder_is_gone(trained, monkeypatch) -> None:
         raise ModelError(f"unknown model {name!r}")
 
     trained.index(model="another")
-    monkeypatch.setattr("notesearch.tagging.opening.prepare", gone)
+    monkeypatch.setattr("notesearch.tagging.features.prepare", gone)
     with pytest.raises(ModelError, match="unknown model"):
         trained.suggest()
 

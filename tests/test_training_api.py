@@ -11,12 +11,12 @@ from tagging_fixtures import WORDS, bytes_below, note_about, tagged, text_about,
 
 import notesearch.encoders
 from notesearch.errors import ModelError, UsageError
+from notesearch.library.tag import remember
+from notesearch.library.train import TrainingOptions, report_file, train_classifier
 from notesearch.notes.metadata import unique_tags
 from notesearch.settings import Settings
 from notesearch.tagging.classifier import load_classifier
 from notesearch.tagging.labels import read_label_file
-from notesearch.tagging_api import remember
-from notesearch.training_api import TrainingOptions, report_file, train_classifier
 
 pytest_plugins = ["tagging_fixtures"]
 
@@ -209,7 +209,7 @@ SUGGEST = """
 import sys
 from pathlib import Path
 from notesearch.settings import Settings
-from notesearch.tagging_api import suggest_tags
+from notesearch.library.tag import suggest_tags
 run = suggest_tags(Settings(Path(sys.argv[1])), [Path(path) for path in sys.argv[2:]])
 print(run.basis, *(entry.suggested for entry in run.suggestions))
 assert not {"torch", "transformers", "scipy", "sklearn", "onnx"} & set(sys.modules), "too much was imported"
@@ -268,7 +268,7 @@ def test_a_classifier_that_cannot_be_written_leaves_what_there_was(trained, monk
         raise OSError(28, "No space left on device")
 
     before = bytes_below(trained.classifiers)
-    monkeypatch.setattr("notesearch.training_api.write_report", full)
+    monkeypatch.setattr("notesearch.library.train.write_report", full)
     with pytest.raises(ModelError, match="No space left"):
         trained.train("neighbours")
     assert bytes_below(trained.classifiers) == before
@@ -363,7 +363,7 @@ def test_without_an_index_nothing_is_made(empty_vault, labels_from) -> None:
 
 
 def test_an_unknown_base_model(vault, monkeypatch) -> None:
-    monkeypatch.setattr("notesearch.training_api.prepare", notesearch.encoders.prepare)
+    monkeypatch.setattr("notesearch.library.train.prepare", notesearch.encoders.prepare)
     with pytest.raises(ModelError, match="unknown model '/no/such model'"):
         vault.train(base="/no/such model")
     assert not vault.classifiers.exists()

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from notesearch import api, open_index
-from notesearch.api import sync_index
+from notesearch import open_index
 from notesearch.errors import IndexDamaged, IndexMissing, ModelError, NoteUnreadable, SettingsError, UsageError
+from notesearch.library import search as api
+from notesearch.library.index import sync_index
+from notesearch.library.warm import WarmIndex
 from notesearch.settings import Settings
-from notesearch.warm import WarmIndex
 
 NOTES = {f"{number}.md": f"# Note {number}\n\nraft and {word}\n" for number, word in enumerate(["kale", "leek", "yam"])}
 QUERIES = ["raft", "kale", "leek raft", '"raft and yam"', "nothing"]
@@ -106,7 +107,7 @@ def test_a_search_under_way_sees_one_state(warm, settings, folder):
 def test_nothing_is_loaded_twice_as_long_as_nothing_changes(warm, settings, folder, monkeypatch):
     opened = []
     monkeypatch.setattr(
-        "notesearch.warm.open_encoder_of", lambda reader: opened.append(reader) or api.open_encoder_of(reader)
+        "notesearch.library.warm.open_encoder_of", lambda reader: opened.append(reader) or api.open_encoder_of(reader)
     )
     with warm.reading() as (first, _):
         first.search("kale")
@@ -177,7 +178,7 @@ def test_a_model_that_could_not_be_loaded_is_tried_again(warm, monkeypatch):
         raise ModelError("not fetched yet")
 
     with monkeypatch.context() as patched:
-        patched.setattr("notesearch.warm.open_encoder_of", fail)
+        patched.setattr("notesearch.library.warm.open_encoder_of", fail)
         with pytest.raises(ModelError):
             search(warm, "kale")
     assert search(warm, "kale")

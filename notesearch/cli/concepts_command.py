@@ -14,7 +14,7 @@ from notesearch.cli.options import CollectionName, ConceptsFile, IndexDir, Quiet
 from notesearch.cli.terminal import harmless, json_text, warn, width, wrapped, write
 
 if TYPE_CHECKING:
-    from notesearch.concepts_api import ConceptProposal
+    from notesearch.library.concepts import ConceptProposal
     from notesearch.retrieval.concepts import Concepts
 
 app = typer.Typer(
@@ -40,7 +40,7 @@ def list_(
 
     Example: notesearch concepts list
     """
-    from notesearch.concepts_api import list_concepts
+    from notesearch.library.concepts import list_concepts
     from notesearch.settings import config_file, load_settings
 
     found, unmentioned = list_concepts(load_settings(collection=collection, index_dir=index_dir, concepts=concepts))
@@ -68,7 +68,7 @@ def suggest(
 
     Example: notesearch concepts suggest --limit 5
     """
-    from notesearch.concepts_api import suggest_concepts
+    from notesearch.library.concepts import suggest_concepts
     from notesearch.retrieval.concepts import read_concepts
     from notesearch.settings import load_settings
 

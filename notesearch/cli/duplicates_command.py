@@ -55,7 +55,7 @@ def duplicates(
 
     Example: notesearch duplicates --threshold 0.9
     """
-    from notesearch.duplicates_api import find_duplicates
+    from notesearch.library.similar import find_duplicates
 
     found = find_duplicates(passages=passages, threshold=threshold, index_dir=index_dir, collection=collection)
     groups = found.groups[:limit] if limit else found.groups

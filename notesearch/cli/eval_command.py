@@ -101,7 +101,7 @@ def evaluate(
     """
     from notesearch.cli.eval_formats import format_evaluation
     from notesearch.evaluation.report import report_as_json, report_page
-    from notesearch.evaluation_api import EvaluationOptions, evaluate
+    from notesearch.library.evaluate import EvaluationOptions, evaluate
     from notesearch.pages import check_writable, write_page
     from notesearch.settings import load_settings
 

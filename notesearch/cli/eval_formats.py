@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from notesearch.cli.terminal import columns_of, fitted, harmless, paint, wrapped
 from notesearch.evaluation import Evaluation, Measures, StageScores
-from notesearch.evaluation.scores import HurtQuery, StageComparison
-from notesearch.evaluation.verdict import shown_p
+from notesearch.evaluation.comparison import shown_p
+from notesearch.evaluation.measures import HurtQuery, StageComparison
 
 _SCORES = (
     f"{'nDCG@10':>7} {'95 % interval':>13} {'recall@10':>9} {'@100':>5} {'MRR@10':>6} {'hit@1':>5} {'ms/query':>8}"

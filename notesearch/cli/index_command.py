@@ -92,8 +92,8 @@ def index(
 
     Example: notesearch index ~/notes
     """
-    from notesearch.api import forget_folder, sync_index
-    from notesearch.collections_api import folders_no_longer_named, sync_collection
+    from notesearch.library.collections import folders_no_longer_named, sync_collection
+    from notesearch.library.index import forget_folder, sync_index
     from notesearch.settings import load_settings
 
     settings = load_settings(

@@ -22,7 +22,7 @@ def mcp(
 
     Example: notesearch mcp --index-dir ~/work-index
     """
-    from notesearch.mcp_server import serve
+    from notesearch.mcp.server import serve
     from notesearch.settings import load_settings
 
     settings = load_settings(collection=collection, index_dir=index_dir)

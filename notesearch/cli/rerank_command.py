@@ -79,7 +79,7 @@ def rerank(
 
     Behind rg: rg -l invoice ~/docs | notesearch rerank "when is the rent due"
     """
-    from notesearch.api import rerank_places
+    from notesearch.library.search import rerank_places
 
     kind = choose_format(output, as_json, as_jsonl, as_tsv, as_vimgrep, only_files, null)
     places: list[Place] = []

@@ -44,8 +44,8 @@ from notesearch.errors import UsageError
 from notesearch.records import Place
 
 if TYPE_CHECKING:
-    from notesearch.api import Index
-    from notesearch.collections_api import Collections
+    from notesearch.library.collections import Collections
+    from notesearch.library.search import Index
 
 
 class Mode(StrEnum):
@@ -154,10 +154,10 @@ def _opened(
     index_dir: Path | None, collections: list[str], cross_encoder: str | None, concepts: Path | bool
 ) -> Index | Collections:
     if collections:
-        from notesearch.collections_api import open_collections
+        from notesearch.library.collections import open_collections
 
         return open_collections(collections, index_dir=index_dir, cross_encoder=cross_encoder, concepts=concepts)
-    from notesearch.api import open_index
+    from notesearch.library.search import open_index
 
     return open_index(index_dir, cross_encoder=cross_encoder, concepts=concepts)
 

@@ -82,7 +82,7 @@ def similar(
     Example: notesearch similar --unlinked ~/notes/cap-theorem.md
     """
     gc.disable()  # the command is over before garbage matters
-    from notesearch.similar_api import find_similar
+    from notesearch.library.similar import find_similar
 
     kind = choose_format(output, as_json, as_jsonl, as_tsv, as_vimgrep, files, null)
     options: dict[str, Any] = {

@@ -18,9 +18,9 @@ from notesearch.errors import UsageError
 from notesearch.records import Place, Skipped, Suggestions
 
 if TYPE_CHECKING:
+    from notesearch.library.tag import TagRun
     from notesearch.settings import Settings
-    from notesearch.tagging.journal import WriteReport
-    from notesearch.tagging_api import TagRun
+    from notesearch.writeback.apply import WriteReport
 
 _BASIS = {
     "classifier": "",
@@ -74,8 +74,8 @@ def tag(
 
     Write them: notesearch tag --apply, and back: notesearch tag --undo
     """
+    from notesearch.library.tag import suggest_tags, undo_tags
     from notesearch.settings import load_settings
-    from notesearch.tagging_api import suggest_tags, undo_tags
 
     settings = load_settings(collection=collection, index_dir=index_dir)
     _check_combination(paths or [], apply=apply, dry_run=dry_run, interactive=interactive, undo=undo)
@@ -154,7 +154,7 @@ def _new_tags(suggestions: tuple[Suggestions, ...]) -> dict[str, tuple[str, ...]
 
 def _show_changes(run: TagRun) -> bool:
     """Prints what would be written; says whether anything would be refused."""
-    from notesearch.tagging_api import diff_tags
+    from notesearch.library.tag import diff_tags
 
     refused: list[Skipped] = []
     for_people = is_terminal(sys.stdout)
@@ -167,7 +167,7 @@ def _show_changes(run: TagRun) -> bool:
 
 def _ask_and_write(settings: Settings, run: TagRun, *, quiet: bool) -> bool:
     from notesearch.cli.tag_dialogue import ask_about
-    from notesearch.tagging_api import remember
+    from notesearch.library.tag import remember
 
     accepted, rejected = ask_about([entry for entry in run.suggestions if entry.new_tags])
     refused = _write_tags(settings, run, accepted, quiet=quiet)
@@ -177,7 +177,7 @@ def _ask_and_write(settings: Settings, run: TagRun, *, quiet: bool) -> bool:
 
 def _write_tags(settings: Settings, run: TagRun, tags: dict[str, tuple[str, ...]], *, quiet: bool) -> bool:
     """Writes tags and says what was done; says whether any note was refused."""
-    from notesearch.tagging_api import write_tags
+    from notesearch.library.tag import write_tags
 
     if not tags:
         if not quiet:

@@ -75,9 +75,9 @@ def train_classifier(
 
     From folders: notesearch train-classifier --labels-from folder
     """
+    from notesearch.library.train import TrainingOptions, report_file, train_classifier
     from notesearch.settings import load_settings
     from notesearch.tagging.report import report_as_json
-    from notesearch.training_api import TrainingOptions, report_file, train_classifier
 
     settings = load_settings(collection=collection, index_dir=index_dir)
     options = TrainingOptions(

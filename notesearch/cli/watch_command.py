@@ -47,9 +47,9 @@ def watch(
         raise UsageError(
             "notesearch watch needs the package watchfiles", "Install it: pip install 'notesearch[watch]'"
         ) from error
-    from notesearch.api import sync_index
+    from notesearch.library.index import sync_index
+    from notesearch.library.watch import Watch, file_changes
     from notesearch.settings import load_settings
-    from notesearch.watching import Watch, file_changes
 
     settings = load_settings(collection=collection, index_dir=index_dir)
     if nice:
@@ -78,7 +78,7 @@ def _folders_to_watch(settings: Settings, named: Sequence[Path]) -> list[Path]:
         FolderUnreadable: One is a file; or it cannot be read, and the index does not have it either.
         UsageError: None was named, and the index covers none.
     """
-    from notesearch.api import sync_index
+    from notesearch.library.index import sync_index
     from notesearch.notes import find_notes
 
     try:

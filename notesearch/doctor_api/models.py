@@ -12,7 +12,7 @@ from notesearch.doctor_api.checks import REPAIR, Check
 from notesearch.encoders import PreparedModel, find_model, load_prepared, open_encoder, read_encoder_config
 from notesearch.encoders.token_model import token_model_fingerprint
 from notesearch.errors import ModelError
-from notesearch.passages import passage_text
+from notesearch.notes.chunks import passage_text
 from notesearch.settings import DEFAULT_MODEL
 from notesearch.storage import Fingerprint
 from notesearch.storage.check import DatabaseCheck

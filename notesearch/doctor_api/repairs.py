@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from notesearch.api import sync_index
 from notesearch.doctor_api.database import DatabaseState, look_at_database
 from notesearch.doctor_api.models import prepared_is_unsound
 from notesearch.doctor_api.place import UNFINISHED, leftovers, make_private, public_paths, remove_leftover
 from notesearch.encoders import forget_prepared
 from notesearch.errors import NotesearchError, StoreError
+from notesearch.library.index import sync_index
 from notesearch.private import working_folder
 from notesearch.settings import Settings
 from notesearch.storage import Fingerprint

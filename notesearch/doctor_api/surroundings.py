@@ -15,11 +15,11 @@ from notesearch.doctor_api.checks import Check
 from notesearch.encoders.onnx_forward import available_cores
 from notesearch.encoders.opening import cpu_flags
 from notesearch.errors import StoreError
+from notesearch.library.tag import journal_dir
 from notesearch.settings import Settings
 from notesearch.storage.survey import IndexSurvey
-from notesearch.tagging.journal_file import opened_journal
-from notesearch.tagging_api import journal_dir
 from notesearch.tuning.accepted import accepted_file, read_accepted
+from notesearch.writeback.journal import opened_journal
 
 _PACKAGES = ("numpy", "onnxruntime", "hnswlib", "tokenizers")
 

@@ -1,9 +1,17 @@
 """How good a ranking is: collections with judgements, measures, comparisons, reports."""
 
-from notesearch.evaluation.collection import Collection, read_collection, read_run_for, write_corpus_as_notes
+from notesearch.evaluation.collections import Collection, read_collection, read_run_for, write_corpus_as_notes
 from notesearch.evaluation.comparison import Comparison, bootstrap_interval, compare
-from notesearch.evaluation.measures import Measures, QueryMeasures, measure_queries, measure_run
-from notesearch.evaluation.scores import Evaluation, StageScores, score_run, sum_up
+from notesearch.evaluation.measures import (
+    Evaluation,
+    Measures,
+    QueryMeasures,
+    StageScores,
+    measure_queries,
+    measure_run,
+    score_run,
+    sum_up,
+)
 
 __all__ = [
     "Collection",

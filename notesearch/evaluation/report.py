@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from notesearch.evaluation.scores import Evaluation, StageComparison, StageScores
-from notesearch.evaluation.verdict import shown_p
+from notesearch.evaluation.comparison import shown_p
+from notesearch.evaluation.measures import Evaluation, StageComparison, StageScores
 from notesearch.pages import render_page
 
 _DECIMALS = 4

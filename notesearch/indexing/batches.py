@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from notesearch.encoders import Encoder, PreparedModel, open_fastest_encoder
 from notesearch.notes import NO_TEXT, NoteFile, chunk_note, reader_version
-from notesearch.passages import passage_text
+from notesearch.notes.chunks import passage_text
 from notesearch.records import Chunk, Chunking, Note
 from notesearch.storage.vectors import pack
 from notesearch.storage.writer import IndexWriter

@@ -7,7 +7,7 @@ from dataclasses import replace
 from notesearch.encoders import EncoderConfig
 from notesearch.encoders.token_model import token_model_fingerprint
 from notesearch.errors import IndexMismatch
-from notesearch.passages import PASSAGES_VERSION
+from notesearch.notes.chunks import PASSAGES_VERSION
 from notesearch.records import Chunking
 from notesearch.storage import Fingerprint
 

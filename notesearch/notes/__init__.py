@@ -1,12 +1,10 @@
 """Files to notes and chunks: walking a folder, decoding, front matter, structure, cutting."""
 
+from notesearch.evaluation.known_items import ItemKind, KnownItem, find_known_items, without_items
 from notesearch.notes.chunks import NO_TEXT, chunk_note
-from notesearch.notes.files import NOTE_SUFFIXES, READ_SUFFIXES, NoteFile, find_notes, most_bytes
-from notesearch.notes.front_matter import FrontMatter, parse_front_matter
-from notesearch.notes.known_items import ItemKind, KnownItem, find_known_items, without_items
 from notesearch.notes.links import LinkResolver
-from notesearch.notes.masking import without_tags
-from notesearch.notes.metadata import unique_tags
+from notesearch.notes.markdown import without_tags
+from notesearch.notes.metadata import FrontMatter, parse_front_matter, unique_tags
 from notesearch.notes.read import (
     lines_are_of_file,
     note_from_bytes,
@@ -15,6 +13,7 @@ from notesearch.notes.read import (
     read_note,
     reader_version,
 )
+from notesearch.notes.walk import NOTE_SUFFIXES, READ_SUFFIXES, NoteFile, find_notes, most_bytes
 
 __all__ = [
     "NOTE_SUFFIXES",

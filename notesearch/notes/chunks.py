@@ -1,16 +1,153 @@
-"""Cut a note into chunks: at headings, else between blocks, else within a block."""
+"""A note cut into chunks, and the passage that is encoded for each."""
 
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from notesearch.notes.lines import LineTable
-from notesearch.notes.sentences import TokenIndex, cut_code, cut_prose
+from notesearch.notes.structure import LineTable
 from notesearch.records import Block, Chunk, Chunking, Note
+
+# Raise this when notes are cut, or passages put together, in another way than before.
+PASSAGES_VERSION = 1
+# Longer titles and heading paths would swamp the text that they stand before.
+_MOST_TITLE_CHARS = 120
+
+_WORD = re.compile(r"\w+")
+
+
+def passage_text(title: str, heading: str, text: str) -> str:
+    """The text to encode for a chunk: title, heading path and the chunk's own text, which comes last, each on its line.
+
+    A title that is only a number or a date, as in `2025-01-04.md`, says nothing and is left out; so is a title or
+    heading with which the chunk itself begins.
+
+    Args:
+        title: The note's.
+        heading: The chunk's heading path.
+        text: The chunk's.
+    """
+    lines: list[str] = []
+    if any(char.isalpha() for char in title) and not _begins_with(text, title):
+        lines.append(title[:_MOST_TITLE_CHARS])
+    above, _, last = heading.rpartition(" > ")
+    if shown := above if _begins_with(text, last) else heading:
+        lines.append(shown[-_MOST_TITLE_CHARS:])
+    return "\n".join([*lines, text])
+
+
+def _begins_with(text: str, title: str) -> bool:
+    words = _WORD.findall(title.casefold())
+    # Markup may stand between the words.
+    beginning = text[: 2 * len(title) + 40].casefold()
+    return _WORD.findall(beginning)[: len(words)] == words
+
+
+# Places at which a block that is too long may be cut.
+
+# The start of a list item, a table row or a quoted line.
+_ITEM_BREAK = re.compile(r"(?:\r\n|\r|\n)(?=[ \t]*(?:[-*+>|]|\d{1,9}[.)])[ \t]*\S)")
+# The end of a sentence (not of a number: `1. item`), with a closing quote or bracket; in Chinese and Japanese no space
+# follows.
+_SENTENCE_BREAK = re.compile(
+    r"(?<=[^\d\s][.!?…])\s+"
+    r"|(?<=[.!?…][\"'”’»)\]*_])\s+"
+    r"|(?<=[。！？])(?![。！？」』”’）\s])"
+    r"|(?<=[。！？][」』”’）])(?=\S)"
+)
+_LINE_BREAK = re.compile(r"\r\n|\r|\n")
+
+# A tokenizer reads a word of any length, or a run of spaces, as one token or none.
+_MAX_TOKEN_CHARS = 64
+
+
+class TokenIndex:
+    """Where the tokens of a text start, to count those of any span of it."""
+
+    __slots__ = ("starts",)
+
+    def __init__(self, starts: Sequence[int], offset: int, end: int) -> None:
+        """Build the index.
+
+        Args:
+            starts: Ascending offsets of the tokens.
+            offset: What to add to them.
+            end: One past the last character of the text.
+        """
+        self.starts = array("q")
+        last = offset
+        for start in (*(start + offset for start in starts), end):
+            if start - last > _MAX_TOKEN_CHARS:
+                self.starts.extend(range(last + _MAX_TOKEN_CHARS, start, _MAX_TOKEN_CHARS))
+            if start < end:
+                self.starts.append(start)
+            last = start
+
+    def before(self, offset: int) -> int:
+        """How many tokens start before an offset."""
+        return bisect_left(self.starts, offset)
+
+
+def cut_prose(text: str, start: int, end: int, limit_tokens: int, tokens: TokenIndex) -> Iterator[tuple[int, int]]:
+    """Spans of at most so many tokens: list items and table rows, else sentences, cut further where too long."""
+    return _cut(text, start, end, limit_tokens, tokens, (_ITEM_BREAK, _SENTENCE_BREAK))
+
+
+def cut_code(text: str, start: int, end: int, limit_tokens: int, tokens: TokenIndex) -> Iterator[tuple[int, int]]:
+    """Spans of at most so many tokens: lines, cut further where they are too long."""
+    return _cut(text, start, end, limit_tokens, tokens, (_LINE_BREAK,))
+
+
+def _cut(
+    text: str, start: int, end: int, limit_tokens: int, tokens: TokenIndex, breaks: tuple[re.Pattern[str], ...]
+) -> Iterator[tuple[int, int]]:
+    if not breaks:
+        yield from _windows(text, start, end, limit_tokens, tokens)
+        return
+    position = start
+    for stop, following in [*(match.span() for match in breaks[0].finditer(text, start, end)), (end, end)]:
+        if tokens.before(stop) - tokens.before(position) <= limit_tokens:
+            yield from _trimmed(text, position, stop)
+        else:
+            yield from _cut(text, position, stop, limit_tokens, tokens, breaks[1:])
+        position = following
+
+
+def _windows(text: str, start: int, end: int, limit_tokens: int, tokens: TokenIndex) -> Iterator[tuple[int, int]]:
+    while True:
+        following = tokens.before(start) + limit_tokens
+        if following >= len(tokens.starts) or tokens.starts[following] >= end:
+            break
+        # Several tokens may start at one character.
+        reach = max(tokens.starts[following], start + 1)
+        stop = _last_gap(text, start, reach)
+        yield from _trimmed(text, start, stop)
+        start = stop
+        while start < end and text[start].isspace():
+            start += 1
+    yield from _trimmed(text, start, end)
+
+
+def _last_gap(text: str, start: int, end: int) -> int:
+    """Where to cut a span that goes on after `end`: at a line's end in its second half, at a space, else at `end`."""
+    line_end = max(text.rfind("\n", start, end), text.rfind("\r", start, end))
+    if line_end > (start + end) // 2:
+        return line_end
+    space = max(text.rfind(gap, start, end) for gap in " \t\n\r\u3000")
+    return space if space > start else end
+
+
+def _trimmed(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    stripped = text[start:end].rstrip()
+    if stripped.strip():
+        yield start, start + len(stripped)
+
+
+# Cut a note into chunks: at headings, else between blocks, else within a block.
 
 _NOT_A_LINE_END = re.compile(r"[^\r\n]")
 

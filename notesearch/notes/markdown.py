@@ -1,17 +1,201 @@
-"""Blocks of a Markdown note."""
+"""Markdown: blocks, links and hashtags, and a text without its tags."""
 
 from __future__ import annotations
 
+import html
+import re
+from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
-from notesearch.notes.inline import heading_words
-from notesearch.notes.lines import LineTable
-from notesearch.notes.structure import LineRange
+from notesearch.documents import DOCUMENT_SUFFIXES
+from notesearch.notes.structure import MAX_TITLE_CHARS, LineRange, LineTable, one_line
+from notesearch.notes.walk import NOTE_SUFFIXES
+from notesearch.records import Link
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
+
+
+_MAX_TAG_CHARS = 100
+# The longest path there is, each byte written as %41.
+_MAX_TARGET_CHARS = 3 * 4096
+_PLACEHOLDER = 0x100000
+# Neither a space, before which a hashtag might begin, nor a character of one.
+_HIDDEN = "\0"
+
+# Every pattern here must take linear time on any text: notes can hold megabytes in one line. (A repeated group that may
+# not be given back, `++`, takes no memory for each time either.)
+_BACKTICKS = re.compile(r"(?<!`)(`+)(?!`)")
+_WIKI_LINK = re.compile(r"\[\[([^\[\]\r\n]+)\]\]")
+_RELATIVE_LINK = re.compile(r"(?<!!)\[([^\[\]]*)\]\([ \t]*(?:<([^<>\r\n]*)>|((?:[^\s()<]++|\([^\s()]*+\))++))")
+# A title, and the end; it stops where the next link may begin, or many unclosed ones would all look to the end.
+_LINK_REST = re.compile(r"[^)\[]*\)")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}:")
+# Where a `#` is part of an address or an attribute: link targets, reference definitions, bare addresses, HTML tags.
+_NO_HASHTAG = re.compile(r"\[\[[^\[\]\r\n]+\]\]|\]\([^)\r\n]*\)?|\]:[ \t]*\S+|://\S+|<[A-Za-z/!][^<>]*>")
+# Everything but spaces, control characters and punctuation other than `/`, `-` and `_`, in ASCII and beyond.
+_HASHTAG = re.compile(
+    r"(?<![^\s(\[（])#([^\s\x00-,.:-@\[-^`{-\xa9\xab-\xb4\xb6-\xb9\xbb-\xbf×÷"
+    r"\u2010-\u2027\u2030-\u205e\u3001-\u3003\u3008-\u3020\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65]+)"
+)
+_COLOUR = re.compile(r"(?=[a-f]*[0-9]|([a-f])\1*$)(?:[0-9a-f]{3,4}|[0-9a-f]{6}|[0-9a-f]{8})", re.IGNORECASE)
+
+_HEADING_LINK = re.compile(r"!?\[([^\[\]]*)\](?:\((?:[^()]|\([^()]*\))*\)|\[[^\[\]]*\])")
+_HEADING_WIKI_LINK = re.compile(r"!?\[\[(?:[^\[\]|]*\|)?([^\[\]|]*)\]\]")
+_TAG_OR_SHORTCODE = re.compile(r"</?[A-Za-z][^<>]*>|\{\{[<%][^{}]*\}\}")
+_ATTRIBUTES = re.compile(r"\{[#.:][^{}]*\}$")
+# Emphasis is looked for from each of these to the next; a heading with more has no such words in it.
+_EMPHASIS_MARK = re.compile(r"[*_~=]")
+_MOST_EMPHASIS_MARKS = 32
+_EMPHASIS = re.compile(r"(\*{1,3}|~~|==|(?<!\w)_{1,3})(?=[^\s*~=_])([^*~=]*?[^\s*~=_])\1(?!\w)")
+_MARKUP = re.compile(r"[\\\[`<{&*_~=]")
+_ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
+
+
+def hide_code(text: str) -> str:
+    """Put NULs in place of the code spans of a block, so that offsets stay."""
+    return _hide(text, code_spans(text))
+
+
+def code_spans(text: str) -> Iterator[tuple[int, int]]:
+    """Start and end of each code span of a block: as many backticks at its end as at its start."""
+    if "`" not in text:
+        return
+    runs = [match.span() for match in _BACKTICKS.finditer(text)]
+    runs_by_length: defaultdict[int, list[int]] = defaultdict(list)
+    for start, end in runs:
+        runs_by_length[end - start].append(start)
+    position = 0
+    for start, end in runs:
+        if start < position or _is_escaped(text, start):
+            continue
+        closers = runs_by_length[end - start]
+        following = bisect_right(closers, start)
+        if following < len(closers):
+            position = closers[following] + end - start
+            yield start, position
+
+
+def hashtags(text: str) -> Iterator[str]:
+    """The hashtags of a block whose code is hidden: at least one letter, no colour, no part of an address."""
+    return (tag for _, tag in _find_hashtags(text))
+
+
+def hide_hashtags(text: str, visible: str) -> str:
+    """Put spaces in place of the hashtags of a block.
+
+    Args:
+        text: The block.
+        visible: The block with its code hidden.
+    """
+    parts: list[str] = []
+    position = 0
+    for start, tag in _find_hashtags(visible):
+        end = start + 1 + len(tag)
+        parts += [text[position:start], " " * (end - start)]
+        position = end
+    return "".join(parts) + text[position:]
+
+
+def _find_hashtags(text: str) -> Iterator[tuple[int, str]]:
+    """Where each hashtag begins, and its words."""
+    if _HASHTAG.search(text) is None:
+        return
+    visible = _hide(text, (match.span() for match in _NO_HASHTAG.finditer(text)))
+    for match in _HASHTAG.finditer(visible):
+        tag = match[1].rstrip("/-_")
+        is_word = tag[:1] not in ("/", "-", "_") and len(tag) <= _MAX_TAG_CHARS and any(char.isalpha() for char in tag)
+        if is_word and not _COLOUR.fullmatch(tag):
+            yield match.start(), tag
+
+
+def note_links(text: str, visible: str, offset: int = 0) -> list[Link]:
+    """The links to other notes in a block, in order.
+
+    Args:
+        text: The block.
+        visible: The block with its code hidden.
+        offset: Of the block in the note's text.
+    """
+    found: list[Link] = []
+    if "[[" in visible:
+        for match in _WIKI_LINK.finditer(visible):
+            # Within a table the separator is written `\|`.
+            target, _, alias = text[slice(*match.span(1))].replace("\\|", "|").partition("|")
+            name = target.partition("#")[0].strip()
+            if name:
+                start, end = match.span()
+                found.append(Link(name, _words(alias) or name, "wiki", offset + start, offset + end))
+    if "](" in visible:
+        for match in _RELATIVE_LINK.finditer(visible):
+            target = relative_target(match[2] or match[3] or "")
+            if target:
+                anchor = _words(text[slice(*match.span(1))])
+                rest = _LINK_REST.match(visible, match.end())
+                start, end = match.start(), (rest or match).end()
+                found.append(Link(target, anchor or target, "relative", offset + start, offset + end))
+    return sorted(found, key=lambda link: link.start)
+
+
+def relative_target(written: str) -> str:
+    """The path that a link leads to, or an empty string where it leads to no other note."""
+    if len(written) > _MAX_TARGET_CHARS or _SCHEME.match(written) or written.startswith("/") or _HIDDEN in written:
+        return ""
+    target = unquote(written.partition("#")[0].partition("?")[0])
+    return target if target.lower().endswith(NOTE_SUFFIXES + DOCUMENT_SUFFIXES) else ""
+
+
+def heading_words(markdown: str) -> str:
+    """The words of a heading without markup; what stands in a code span is kept as it is."""
+    source = markdown[: 4 * MAX_TITLE_CHARS]
+    if not _MARKUP.search(source):
+        return one_line(source)
+    parts: list[str] = []
+    # Code is set aside under characters of the last private use area, so that emphasis may span it.
+    codes: list[str] = []
+    position = 0
+    for start, end in code_spans(source):
+        parts += [source[position:start], chr(_PLACEHOLDER + len(codes))]
+        codes.append(source[start:end].strip("`").strip())
+        position = end
+    words = "".join(parts) + source[position:]
+    words = _ESCAPE.sub(lambda match: f"&#{ord(match[1])};", words)
+    words = _HEADING_WIKI_LINK.sub(r"\1", words)
+    words = _HEADING_LINK.sub(r"\1", _HEADING_LINK.sub(r"\1", words))
+    words = _ATTRIBUTES.sub("", _TAG_OR_SHORTCODE.sub("", words))
+    if len(_EMPHASIS_MARK.findall(words)) <= _MOST_EMPHASIS_MARKS:
+        words = _EMPHASIS.sub(r"\2", _EMPHASIS.sub(r"\2", words))
+    words = html.unescape(words)
+    for index, code in enumerate(codes):
+        words = words.replace(chr(_PLACEHOLDER + index), code)
+    return one_line(words)
+
+
+def _hide(text: str, spans: Iterator[tuple[int, int]]) -> str:
+    parts: list[str] = []
+    position = 0
+    for start, end in spans:
+        parts += [text[position:start], _HIDDEN * (end - start)]
+        position = end
+    return "".join(parts) + text[position:] if parts else text
+
+
+def _is_escaped(text: str, position: int) -> bool:
+    start = position
+    while start > 0 and text[start - 1] == "\\":
+        start -= 1
+    return (position - start) % 2 == 1
+
+
+def _words(text: str) -> str:
+    return " ".join(text.split())
+
+
+# Blocks of a Markdown note.
 
 # markdown-it needs up to 60 µs a line on adversarial input; larger notes are exports and logs, for which headings,
 # fences and blank lines say enough.
@@ -103,3 +287,37 @@ def _scanned_ranges(table: LineTable, first_line: int) -> Iterator[LineRange]:
 def _without_closing(words: str) -> str:
     bare = words.rstrip("#")
     return bare.rstrip() if not bare or bare[-1] in " \t" else words
+
+
+# A note's text without the tags in it: what a tagger may learn from, or it would learn to read them off.
+
+_PARAGRAPH_END = re.compile(r"((?:\r\n?|\n)[ \t]*(?:\r\n?|\n))")
+# As in front matter, which is the text of a note that has no other; some write such a line into their text, too.
+_TAG_LINES = re.compile(r"(?mi)^(?:tags?|keywords|topics)[ \t]*[:=][^\r\n]*(?:(?:\r\n?|\n)[ \t]*-[ \t][^\r\n]*)*")
+_ORG_FILE_TAGS = re.compile(r"(?mi)^[ \t]*#\+filetags:[^\r\n]*")
+
+
+def without_tags(text: str, suffix: str) -> str:
+    """Takes hashtags and lines of tags out of a passage, and in Org notes the tags of headings.
+
+    Args:
+        text: The passage, a title or a heading.
+        suffix: Of the note's file, in lower case.
+    """
+    if suffix == ".org":
+        text = "".join(map(_without_heading_tags, text.splitlines(keepends=True)))
+        text = _ORG_FILE_TAGS.sub("", text)
+    text = _TAG_LINES.sub("", text)
+    if "#" not in text:
+        return text
+    # Code spans end with their paragraph, so a lone backtick hides nothing beyond it.
+    return "".join(hide_hashtags(part, hide_code(part)) for part in _PARAGRAPH_END.split(text))
+
+
+def _without_heading_tags(line: str) -> str:
+    words = line.rstrip()
+    start = max(words.rfind(" "), words.rfind("\t")) + 1
+    tags = words[start:]
+    if line.startswith("*") and len(tags) > 2 and tags[0] == tags[-1] == ":":
+        return words[:start].rstrip() + line[len(line.rstrip("\r\n")) :]
+    return line

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from notesearch.notes.lines import LineTable
-from notesearch.notes.structure import LineRange, one_line
+from notesearch.notes.structure import LineRange, LineTable, one_line
 
 _ADORNMENT = re.compile(r"([!-/:-@\[-`{-~])\1*+[ \t]*$")
 _CODE_DIRECTIVE = re.compile(r"[ \t]*\.\. (?:code|code-block|sourcecode|parsed-literal)::")

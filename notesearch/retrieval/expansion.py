@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from notesearch.retrieval.candidates import Candidate
+from notesearch.retrieval.late_interaction import LateStage
 from notesearch.retrieval.passages import RankChunks
 from notesearch.retrieval.query import Query
-from notesearch.retrieval.reranking import LateStage
 
 # How many notes an idea brings along at most.
 IDEA_NOTES = 10

@@ -15,12 +15,10 @@ from notesearch.retrieval.candidates import Candidate, propose_dense, propose_le
 from notesearch.retrieval.dense import DenseScores, Scan, open_scan
 from notesearch.retrieval.expansion import IDEA_NOTES, Expansion, Ranking, rank_with_expansions
 from notesearch.retrieval.fusion import fuse, lexical_weight
-from notesearch.retrieval.late_interaction import weigh_by_index
+from notesearch.retrieval.late_interaction import POOL_NOTES, LateStage, rerank_by_cross_encoder, weigh_by_index
 from notesearch.retrieval.lexical import NOTHING_MATCHED, LexicalScores, chunks_with_phrases, match_lexical
-from notesearch.retrieval.passages import ChosenPassage, choose_passages, show_passages
+from notesearch.retrieval.passages import ChosenPassage, Match, choose_passages, show_passages
 from notesearch.retrieval.query import Query, parse_query
-from notesearch.retrieval.reranking import POOL_NOTES, LateStage, rerank_by_cross_encoder
-from notesearch.retrieval.snippets import Match
 from notesearch.storage import IndexReader, StoredChunk, StoredNote
 
 if TYPE_CHECKING:

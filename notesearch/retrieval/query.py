@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from notesearch.errors import UsageError
-from notesearch.words import STOPWORDS, find_words
+from notesearch.records import Filters
+from notesearch.words import STOPWORDS, find_words, storable
 
 # A pasted document is a query too, but its later words add time rather than meaning.
 _MOST_WORDS = 128
@@ -60,3 +63,28 @@ def _phrases(text: str) -> tuple[str, ...]:
     phrases = dict.fromkeys(_PHRASE.findall(text))
     telling = {phrase.rstrip(_ENDS).strip(): None for phrase in phrases if any(find_words(phrase))}
     return tuple(telling) if len(telling) <= _MOST_PHRASES else ()
+
+
+# Filters of a search, from what somebody wrote.
+
+_MOST_PATH_CHARS = 10_000
+
+
+def make_filters(
+    tags: Sequence[str], not_tags: Sequence[str], path: str, since: datetime | None, until: datetime | None
+) -> Filters:
+    """Makes filters; what no tag or path can hold is replaced, so that it matches none.
+
+    Args:
+        tags: Tags that a note must have, all of them.
+        not_tags: Tags that a note must not have.
+        path: Glob for the note's path, absolute or below its indexed folder.
+        since: Earliest date of a note, inclusive, local time.
+        until: Latest date of a note, inclusive, local time.
+
+    Raises:
+        UsageError: The path is too long.
+    """
+    if len(path) > _MOST_PATH_CHARS:
+        raise UsageError(f"the path has {len(path):,} characters", f"Give {_MOST_PATH_CHARS:,} at most.")
+    return Filters(tuple(map(storable, tags)), tuple(map(storable, not_tags)), storable(path), since, until)

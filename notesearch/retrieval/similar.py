@@ -1,26 +1,151 @@
-"""Notes that are related to a note: by what their passages mean, and by the words that tell the note from others."""
+"""Notes like a note: by meaning and by words, with the links between them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from notesearch.records import Filters, Hit
-from notesearch.retrieval.note_links import LinkedNotes
-from notesearch.retrieval.note_words import WordWeights, match_words
+from notesearch.notes.links import LinkResolver
+from notesearch.records import Filters, Hit, LinkKind
+from notesearch.retrieval.lexical import FIELD_WEIGHTS
 from notesearch.retrieval.passage_matching import AllPassages, mutually_closest
-from notesearch.retrieval.snippets import make_snippet
-from notesearch.storage import IndexReader, StoredChunk, StoredNote
-from notesearch.words import distinct_words
+from notesearch.retrieval.passages import Match, make_snippet
+from notesearch.storage import IndexReader, StoredChunk, StoredNote, searchable_words
+from notesearch.storage.bm25 import idf
+from notesearch.words import STOPWORDS, distinct_words, find_words
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Ids = NDArray[np.int64]
     Scores = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedNotes:
+    """The notes that links join to a note.
+
+    Attributes:
+        to: Ids of those that it has links to.
+        back: Ids of those that have links to it.
+    """
+
+    to: frozenset[int]
+    back: frozenset[int]
+
+
+def find_linked_notes(
+    reader: IndexReader, path: str, note_id: int | None, written: Iterable[tuple[str, LinkKind]] | None = None
+) -> LinkedNotes:
+    """Finds the notes that links join to a note, in either direction.
+
+    Args:
+        reader: The index.
+        path: Absolute path of the note.
+        note_id: Its id; `None` for a note that the index does not know.
+        written: Targets and kinds of its links, if they are not those that the index knows.
+    """
+    links = reader.links()
+    own = [(target, kind) for source, target, kind in links if source == note_id] if written is None else list(written)
+    own_name = _rough_name(path)
+    others = [link for link in links if link[0] != note_id and (link[2] == "id" or _rough_name(link[1]) == own_name)]
+    paths = reader.paths()
+    called = reader.note_names() if any(kind == "id" for _, kind in [*own, *(link[1:] for link in others)]) else {}
+    # All notes that could be meant, and no others: a resolver for all of them takes longer than the rest of a command.
+    meant = {own_name, *(_rough_name(target) for target, _ in own)}
+    ids = {Path(known): known_id for known_id, known in paths.items() if _rough_name(known) in meant}
+    ids |= {Path(paths[known_id]): known_id for known_id in called.values()}
+    resolver = LinkResolver({*ids, Path(path)}, {name: Path(paths[known_id]) for name, known_id in called.items()})
+    to = {ids.get(found) for target, kind in own if (found := resolver.resolve(Path(path), target, kind))}
+    back = {
+        source for source, target, kind in others if resolver.resolve(Path(paths[source]), target, kind) == Path(path)
+    }
+    return LinkedNotes(frozenset(linked for linked in to if linked not in (None, note_id)), frozenset(back))
+
+
+def _rough_name(path: str) -> str:
+    """The name of a note or a link's target, such that what a link may lead to has the same one."""
+    return PurePosixPath(path).name.casefold().partition(".")[0]
+
+
+# The words that tell a note from others, the notes that have them too, and where two passages share words.
+
+# More add time, and no better notes.
+_MOST_WORDS = 25
+_MOST_NOTES = 5_000
+
+Stem = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WordWeights:
+    """How much some words tell.
+
+    Attributes:
+        stems: The words' stems, as the full-text index sees them.
+        frequencies: In how many notes each stem stands.
+        notes: How many notes there are.
+    """
+
+    stems: Mapping[str, Stem]
+    frequencies: Mapping[Stem, int]
+    notes: int
+
+    @classmethod
+    def of(cls, reader: IndexReader, words: Iterable[str]) -> WordWeights:
+        """Looks words up; stopwords tell nothing and are left out."""
+        stems = {word: stem for word, stem in reader.stems(set(words) - STOPWORDS).items() if stem}
+        counts = reader.note_frequencies(term for stem in stems.values() for term in stem)
+        # A word that is several terms is at most as frequent as the rarest of them.
+        frequencies = {stem: min(counts.get(term, 0) for term in stem) for stem in set(stems.values())}
+        return cls(stems, frequencies, reader.count_notes())
+
+    def weight(self, stem: Stem) -> float:
+        """The IDF of a stem, as BM25 reckons it."""
+        count = self.frequencies[stem]
+        return idf(self.notes, count)
+
+    def matches(self, text: str, other: str) -> list[Match]:
+        """Where words of a text stand that another text has too."""
+        others = {self.stems[word] for _, _, word in find_words(other) if word in self.stems}
+        return [
+            Match(start, end, word, 1.0, self.weight(self.stems[word]))
+            for start, end, word in find_words(text)
+            if self.stems.get(word) in others
+        ]
+
+
+def match_words(reader: IndexReader, text: str, *, is_indexed: bool) -> dict[int, float]:
+    """Finds the notes that have the most telling words of a text; note ids and BM25 scores.
+
+    Args:
+        reader: The index.
+        text: A note's title and text.
+        is_indexed: Whether the note is one of the index: words that no other note has are then passed over.
+    """
+    counts = Counter(word for _, _, word in find_words(text))
+    weights = WordWeights.of(reader, counts)
+    by_stem: dict[Stem, int] = {}
+    spelling: dict[Stem, str] = {}
+    for word, stem in weights.stems.items():
+        by_stem[stem] = by_stem.get(stem, 0) + counts[word]
+        spelling[stem] = min(word, spelling.get(stem, word))
+    known = [stem for stem in by_stem if weights.frequencies[stem] > is_indexed]
+    telling = sorted(known, key=lambda stem: (-math.log1p(by_stem[stem]) * weights.weight(stem), stem))[:_MOST_WORDS]
+    if not telling:
+        return {}
+    # What find_words finds holds nothing that could be taken for query syntax.
+    expression = " OR ".join(f'"{searchable_words(spelling[stem])}"' for stem in telling)
+    return dict(reader.match_words(expression, FIELD_WEIGHTS, _MOST_NOTES, Filters()))
+
+
+# Notes that are related to a note: by what their passages mean, and by the words that tell the note from others.
 
 LinkDirection = Literal["to", "from"]
 

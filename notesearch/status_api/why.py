@@ -14,8 +14,7 @@ from typing import Literal
 from notesearch.documents import DOCUMENT_SUFFIXES, HOW_TO_READ, has_reader, is_document, kind_of
 from notesearch.errors import UsageError
 from notesearch.notes import NOTE_SUFFIXES, most_bytes
-from notesearch.notes.files import holds_parts_of_page
-from notesearch.notes.ignore import IGNORE_FILES, IgnoreRules
+from notesearch.notes.walk import IGNORE_FILES, IgnoreRules, holds_parts_of_page
 from notesearch.settings import Settings
 from notesearch.storage.survey import IndexSurvey, NoteSurvey, StoredFile
 

@@ -10,12 +10,10 @@ import numpy as np
 
 from notesearch.encoders import find_model, forget_prepared, prepare
 from notesearch.encoders.adaptation import adapt
-from notesearch.tagging.contents import ContentReader
-from notesearch.tagging.contest import Progress, compare
-from notesearch.tagging.folds import assign_folds
-from notesearch.tagging.learners import Material, Ridge
-from notesearch.tagging.names import name_text
-from notesearch.tagging.opening import EncoderNeed
+from notesearch.tagging.estimators import Material, Ridge
+from notesearch.tagging.features import ContentReader, EncoderNeed
+from notesearch.tagging.labels import name_text
+from notesearch.tagging.selection import Progress, assign_folds, compare
 
 _EPOCHS = 1
 _FOLDS = 5

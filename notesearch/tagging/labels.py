@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from notesearch.errors import UsageError
+from notesearch.errors import NoteUnreadable, StoreError, UsageError
 from notesearch.notes import unique_tags
-from notesearch.tagging.contents import Content
-from notesearch.words import storable
+from notesearch.private import make_private_folder
+from notesearch.tagging.features import Content, ContentReader
+from notesearch.words import find_words, storable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    Vectors = NDArray[np.float32]
+
 
 _HOW_TO_GO_ON = (
     "Tag more notes, with two labels or more to tell apart; or have labels guessed by what they mean: "
@@ -184,3 +189,95 @@ def _label_row(line: str, place: str, folder: Path) -> LabelRow:
     if isinstance(path, str) and path:
         return LabelRow(clean, path=folder / path)
     raise UsageError(f"{place}: it has neither a text nor a path", _LINE)
+
+
+# What the names of labels say about notes.
+
+
+def name_text(label: str) -> str:
+    """A label as a person would say it: `content-strategy` is "content strategy"."""
+    return " ".join(label.replace("_", " ").replace("-", " ").replace("/", " ").split())
+
+
+def name_features(
+    labels: Sequence[str], name_vectors: Vectors, texts: Sequence[Counter[str]], vectors: Vectors
+) -> NDArray[np.float32]:
+    """Compares notes with the names of labels.
+
+    Args:
+        labels: The labels.
+        name_vectors: The embeddings of their names, float32 `(labels, dim)`.
+        texts: The terms of each note, see `count_terms`.
+        vectors: The embeddings of the notes, float32 `(n, dim)`.
+
+    Returns:
+        float32 `(n, labels, 2)`: the cosine of note and name, and ln(1 + occurrences of the name). A name of more than
+        two words occurs as often as the rarest of them.
+    """
+    features = np.zeros((len(texts), len(labels), 2), dtype=np.float32)
+    features[:, :, 0] = vectors @ name_vectors.T
+    names = [[word for _, _, word in find_words(name_text(label))] for label in labels]
+    terms = [[" ".join(words)] if len(words) == 2 else words for words in names]
+    for row, counts in enumerate(texts):
+        features[row, :, 1] = [min((counts[term] for term in own), default=0) for own in terms]
+    features[:, :, 1] = np.log1p(features[:, :, 1])
+    return features
+
+
+# Suggestions that the owner rejected: remembered, so that the next training learns from them too.
+
+_FILE = "rejected-tags.jsonl"
+
+
+def remember_rejections(index_dir: Path, rejected: Mapping[str, Sequence[str]]) -> None:
+    """Adds rejected tags, by the path of the note, to those remembered.
+
+    Raises:
+        StoreError: They cannot be written.
+    """
+    # The first line end closes what a killed process may have left half written.
+    lines = ["\n", *(json.dumps({"path": path, "tags": list(tags)}) + "\n" for path, tags in rejected.items() if tags)]
+    try:
+        make_private_folder(index_dir)
+        descriptor = os.open(index_dir / _FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - from a descriptor
+            file.writelines(lines)
+    except OSError as error:
+        raise StoreError(
+            f"cannot write {index_dir / _FILE}: {error.strerror or error}", "Is the disk full, or read-only?"
+        ) from error
+
+
+def read_rejections(index_dir: Path, contents: ContentReader, labelled: Container[str]) -> list[Labelled]:
+    """The notes for which tags were rejected and that no label is known of, with the tags that they have.
+
+    What a labelled note does not have, it is an example against already. A rejected suggestion makes one of a note
+    that has no label: none of the tags that were suggested, or could have been, is right for it.
+
+    Args:
+        index_dir: Where they are remembered.
+        contents: Reads the notes; those that are gone are left out.
+        labelled: The paths of the notes that labels are known of.
+    """
+    paths = []
+    try:
+        lines = (index_dir / _FILE).read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise StoreError(f"cannot read {index_dir / _FILE}: {error.strerror or error}") from error
+    for line in lines:
+        try:
+            paths.append(str(json.loads(line)["path"]))
+        except (ValueError, KeyError, TypeError, RecursionError):  # half a line, of a process that was killed
+            continue
+    found = []
+    for path in dict.fromkeys(paths):
+        if path in labelled:
+            continue
+        try:
+            content = contents.file(Path(path))
+        except NoteUnreadable:
+            continue
+        found.append(Labelled(content, content.tags))
+    return found

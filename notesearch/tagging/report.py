@@ -10,9 +10,8 @@ from typing import Any
 from notesearch.pages import render_page
 from notesearch.tagging.adapted import Adaptation
 from notesearch.tagging.classifier import REPORT_PAGE, Classifier
-from notesearch.tagging.contest import Entry
 from notesearch.tagging.labels import Examples
-from notesearch.tagging.training import HeldOut, Trained
+from notesearch.tagging.selection import Entry, HeldOut, Trained
 
 _DECIMALS = 4
 

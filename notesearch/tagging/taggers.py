@@ -14,11 +14,9 @@ from notesearch.notes import unique_tags
 from notesearch.records import Because, SimilarNote, Suggestions, TagScore
 from notesearch.tagging.calibration import choose
 from notesearch.tagging.classifier import Classifier
-from notesearch.tagging.contents import Content
-from notesearch.tagging.heads import neighbour_scores, term_scores
-from notesearch.tagging.labels import Example
-from notesearch.tagging.names import name_hints
-from notesearch.tagging.terms import WeighedTerms, count_terms
+from notesearch.tagging.estimators import neighbour_scores, term_scores
+from notesearch.tagging.features import Content, WeighedTerms, count_terms
+from notesearch.tagging.labels import Example, name_hints
 from notesearch.words import STOPWORDS
 
 if TYPE_CHECKING:

@@ -12,10 +12,8 @@ import numpy as np
 
 from notesearch.encoders import find_model, read_encoder_config
 from notesearch.encoders.fine_tuning import FineTuning
-from notesearch.tagging.contest import Progress
-from notesearch.tagging.heads import Heads
-from notesearch.tagging.learners import Learner, Material, Ridge
-from notesearch.tagging.ridge import solve_ridge
+from notesearch.tagging.estimators import Heads, Learner, Material, Ridge, solve_ridge
+from notesearch.tagging.selection import Progress
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from notesearch.errors import UsageError
-from notesearch.evaluation.lines import read_jsonl
+from notesearch.evaluation.collections import read_jsonl
 from notesearch.tuning.pairs import TextPair
 from notesearch.words import storable
 

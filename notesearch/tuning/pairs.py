@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
 
-from notesearch.notes import KnownItem, without_items
+from notesearch.evaluation.known_items import KnownItem, without_items
 from notesearch.records import Note
 
 PairSource = Literal["title", "heading", "link", "tag", "file", "accepted"]

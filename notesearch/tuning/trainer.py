@@ -12,8 +12,8 @@ import numpy as np
 from notesearch.encoders import EncoderConfig
 from notesearch.encoders.checkpoint import Checkpoint
 from notesearch.encoders.pair_tuning import Pair, PairTuning
-from notesearch.evaluation.general import GeneralSet
-from notesearch.evaluation_api import Progress
+from notesearch.evaluation.general_set import GeneralSet
+from notesearch.library.evaluate import Progress
 from notesearch.tuning.material import Material
 from notesearch.tuning.validation import ndcg_of_vectors
 

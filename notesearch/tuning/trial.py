@@ -16,10 +16,10 @@ from notesearch.encoders import (
     read_encoder_config,
 )
 from notesearch.evaluation.comparison import Comparison, compare
-from notesearch.evaluation.general import GeneralSet
-from notesearch.evaluation.own_notes import make_own_collection
-from notesearch.evaluation.scores import StageScores
-from notesearch.evaluation_api import Progress, score_stages
+from notesearch.evaluation.general_set import GeneralSet
+from notesearch.evaluation.known_items import make_own_collection
+from notesearch.evaluation.measures import StageScores
+from notesearch.library.evaluate import Progress, score_stages
 from notesearch.settings import Settings
 from notesearch.tuning.material import Material
 from notesearch.tuning.validation import ndcg_of_vectors

@@ -16,11 +16,9 @@ from notesearch.encoders import EncoderConfig, absolute_name, find_model, read_e
 from notesearch.encoders.checkpoint import Checkpoint
 from notesearch.encoders.pair_tuning import recipe
 from notesearch.errors import IndexBusy, ModelError, UsageError
-from notesearch.evaluation.general import general_set
-from notesearch.evaluation.learnt import read_learnt_from
-from notesearch.evaluation.own_notes import read_notes
-from notesearch.evaluation_api import Progress, files_of_index
-from notesearch.notes import find_known_items
+from notesearch.evaluation.general_set import general_set, read_learnt_from
+from notesearch.evaluation.known_items import find_known_items, read_notes
+from notesearch.library.evaluate import Progress, files_of_index
 from notesearch.private import make_private_folder, seal
 from notesearch.records import Skipped
 from notesearch.settings import Settings

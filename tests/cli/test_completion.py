@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from fake_encoder import FakeEncoder
 
-from notesearch.api import sync_index
+from notesearch.library.index import sync_index
 from notesearch.settings import Settings
 
 Complete = Callable[[str], list[str]]

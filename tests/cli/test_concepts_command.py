@@ -14,9 +14,9 @@ NOTES = {
 @pytest.fixture
 def linked(fake_encoder, run, write_notes, monkeypatch) -> None:
     """Three notes with links, indexed with the fake encoder."""
-    monkeypatch.setattr("notesearch.concepts_api.load_prepared", lambda fingerprint: None)
-    monkeypatch.setattr("notesearch.concepts_api.prepare", lambda name: None)
-    monkeypatch.setattr("notesearch.concepts_api.open_encoder", lambda model: fake_encoder)
+    monkeypatch.setattr("notesearch.library.concepts.load_prepared", lambda fingerprint: None)
+    monkeypatch.setattr("notesearch.library.concepts.prepare", lambda name: None)
+    monkeypatch.setattr("notesearch.library.concepts.open_encoder", lambda model: fake_encoder)
     assert run("index", write_notes(NOTES), "--quiet").code == 0
 
 

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from notesearch.cli.formats import Format, format_hits, hit_as_dict
-from notesearch.collections_api import CollectionHit
+from notesearch.library.collections import CollectionHit
 from notesearch.records import Evidence, Hit
 
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")

@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from notesearch.api import open_index
 from notesearch.evaluation import Collection, measure_run, read_collection
+from notesearch.library.search import open_index
 
 from .sample_index import SAMPLE_NOTES, SampleIndex
 

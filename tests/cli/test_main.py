@@ -63,7 +63,7 @@ def test_a_defect_is_not_hidden(run, monkeypatch):
     def fail(*_, **__):
         raise ZeroDivisionError
 
-    monkeypatch.setattr("notesearch.api.open_index", fail)
+    monkeypatch.setattr("notesearch.library.search.open_index", fail)
     with pytest.raises(ZeroDivisionError):
         run("search", "salt")
 

@@ -485,7 +485,7 @@ def test_ctrl_c_exits_with_130_without_a_traceback(run, monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("notesearch.api.open_index", interrupt)
+    monkeypatch.setattr("notesearch.library.search.open_index", interrupt)
     done = run("search", "salt")
     assert (done.code, done.out) == (130, "")
     assert "Traceback" not in done.err

@@ -13,9 +13,9 @@ from tagging_fixtures import Vault, bytes_below, note_about, tagged, text_about,
 
 from notesearch.cli.tag_formats import format_suggestions
 from notesearch.errors import StoreError
+from notesearch.library.tag import suggest_tags
 from notesearch.settings import Settings
 from notesearch.tagging.classifier import load_classifier
-from notesearch.tagging_api import suggest_tags
 
 pytest_plugins = ["tagging_fixtures"]
 
@@ -309,7 +309,7 @@ def test_a_note_that_changes_while_suggestions_are_made_is_left_alone(run, train
         note.write_text("my own words")
         return found
 
-    monkeypatch.setattr("notesearch.tagging_api.suggest_tags", suggest_and_change)
+    monkeypatch.setattr("notesearch.library.tag.suggest_tags", suggest_and_change)
     done = run("tag", option)
     assert done.code == 2 and f"refused  {note}: changed since it was read\n" in done.err
     assert note.read_text() == "my own words"
@@ -387,7 +387,7 @@ def test_what_was_accepted_is_written_even_if_rejections_cannot_be_remembered(ru
     def full(*arguments: object) -> None:
         raise StoreError("no space left")
 
-    monkeypatch.setattr("notesearch.tagging_api.remember_rejections", full)
+    monkeypatch.setattr("notesearch.library.tag.remember_rejections", full)
     trained.write({"inbox/soup.md": text_about("cooking", 3)})
     stdin("a\nr\n")
     assert run("tag", "--apply", "-i", trained.folder / "inbox").code == 2

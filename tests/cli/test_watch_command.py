@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from notesearch import open_index, watching
-from notesearch.watching import EventsLost
+from notesearch import open_index
+from notesearch.library import watch as watching
+from notesearch.library.watch import EventsLost
 
 PATIENCE_S = 60
 

@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from notesearch.api import Index, sync_index
 from notesearch.encoders import expand, max_similarities
 from notesearch.encoders.token_codes import compress
 from notesearch.encoders.token_model import TokenModel, open_token_model, token_model_fingerprint
 from notesearch.errors import IndexMismatch, ModelError
+from notesearch.library.index import sync_index
+from notesearch.library.search import Index
 from notesearch.settings import DEFAULT_MODEL, Settings
 
 LAYOUTS = ["sentence-transformers", "pylate", "old-pylate", "stanford"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from notesearch.errors import ModelError
-from notesearch.evaluation.learnt import find_learnt, path_digest, read_learnt_from
+from notesearch.evaluation.general_set import find_learnt, path_digest, read_learnt_from
 from notesearch.notes import parse_note
 
 PATHS = [Path("/v/a.md"), Path("/v/\udcff.md"), Path("/v/b.md")]

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from ir_measures import RR, R, Success, nDCG
 
 from notesearch.evaluation import Measures, measure_queries, measure_run
+from notesearch.evaluation.collections import read_run
 from notesearch.evaluation.measures import ndcg, recall, reciprocal_rank
-from notesearch.evaluation.trec import read_run
 
 
 def test_ndcg_by_hand():

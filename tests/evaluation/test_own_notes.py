@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from notesearch.errors import UsageError
-from notesearch.evaluation.own_notes import choose_items, make_own_collection, read_notes
+from notesearch.evaluation.known_items import choose_items, make_own_collection, read_notes
 from notesearch.notes import NoteFile, find_notes, note_from_bytes
 from notesearch.records import Skipped
 

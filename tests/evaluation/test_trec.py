@@ -1,7 +1,7 @@
 import pytest
 
 from notesearch.errors import UsageError
-from notesearch.evaluation.trec import read_qrels, read_run, read_topics
+from notesearch.evaluation.collections import read_qrels, read_run, read_topics
 
 
 @pytest.fixture

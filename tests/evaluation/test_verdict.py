@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from notesearch.evaluation.verdict import give_verdict, shown_p
+from notesearch.evaluation.comparison import give_verdict, shown_p
 
 LOW, HIGH = np.full(20, 0.25), np.full(20, 0.75)
 

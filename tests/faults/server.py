@@ -27,7 +27,7 @@ import notesearch.cli
 
 # What the commands import as they go along.
 for name in (
-    *("notesearch.api", "notesearch.tagging_api", "notesearch.training_api", "notesearch.tuning.tune"),
+    *("notesearch.library.search", "notesearch.library.tag", "notesearch.library.train", "notesearch.tuning.tune"),
     *("notesearch.tagging.report", "notesearch.indexing", "notesearch.storage.writer", "notesearch.cli.progress"),
     *("hnswlib", "filelock", "scipy.sparse", "scipy.optimize", "scipy.stats", "jinja2", "safetensors.numpy", "yaml"),
     *sys.argv[1:],
@@ -119,7 +119,12 @@ def use_fakes() -> None:
             "read_encoder_config": lambda name, source: make_fake_model(name).config,
         },
     }
-    for module in ("notesearch.api", "notesearch.tagging.opening", "notesearch.tagging_api", "notesearch.training_api"):
+    for module in (
+        "notesearch.library.search",
+        "notesearch.tagging.features",
+        "notesearch.library.tag",
+        "notesearch.library.train",
+    ):
         replacements[module] = {
             "prepare": make_fake_model,
             "load_prepared": lambda fingerprint: None,

@@ -4,7 +4,7 @@ from datetime import datetime
 from pathlib import Path
 
 from notesearch.notes import parse_front_matter, parse_note
-from notesearch.notes.front_matter import MAX_DEPTH
+from notesearch.notes.metadata import MAX_DEPTH
 
 _MODIFIED = datetime(2024, 1, 2)
 

@@ -5,16 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from notesearch.errors import NoteUnreadable
-from notesearch.notes import (
-    NoteFile,
-    chunk_note,
-    find_known_items,
-    note_from_bytes,
-    parse_front_matter,
-    without_items,
-    without_tags,
-)
-from notesearch.passages import passage_text
+from notesearch.evaluation.known_items import find_known_items, without_items
+from notesearch.notes import NoteFile, chunk_note, note_from_bytes, parse_front_matter, without_tags
+from notesearch.notes.chunks import passage_text
 from notesearch.records import Chunk, Chunking, Note
 
 SUFFIXES = (".md", ".org", ".rst", ".txt")

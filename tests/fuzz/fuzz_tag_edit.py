@@ -5,9 +5,9 @@ from pathlib import Path
 
 from notesearch.errors import NoteNotWritable
 from notesearch.notes import parse_front_matter, parse_note, unique_tags
-from notesearch.notes.decode import decode
-from notesearch.notes.tag_edit import plan_tag_edit
+from notesearch.notes.read import decode
 from notesearch.records import Note
+from notesearch.writeback.plan import plan_tag_edit
 
 SUFFIXES = (".md", ".org", ".rst", ".txt")
 _MODIFIED = datetime(2024, 1, 2)

@@ -15,9 +15,10 @@ from datetime import datetime
 from pathlib import Path
 
 from notesearch.errors import NoteNotWritable
-from notesearch.notes import chunk_note, find_known_items, parse_note, without_items, without_tags
-from notesearch.notes.tag_edit import plan_tag_edit
+from notesearch.evaluation.known_items import find_known_items, without_items
+from notesearch.notes import chunk_note, parse_note, without_tags
 from notesearch.records import Chunking
+from notesearch.writeback.plan import plan_tag_edit
 
 MakeText = Callable[[int], str]
 _WORD = re.compile(r"\w+|[^\w\s]")

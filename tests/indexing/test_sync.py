@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from notesearch import open_index
-from notesearch.api import forget_folder, sync_index
 from notesearch.encoders import PreparedModel, load_prepared
 from notesearch.errors import FolderUnreadable, IndexMismatch, IndexMissing, StoreError, UsageError
 from notesearch.indexing import Synchronizer, batches, sync
+from notesearch.library.index import forget_folder, sync_index
 from notesearch.notes import NoteFile
 from notesearch.records import Chunking, IndexReport, Skipped
 from notesearch.settings import Settings

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notesearch.notes import chunk_note, parse_note
-from notesearch.passages import passage_text
+from notesearch.notes.chunks import passage_text
 from notesearch.records import Chunk, Chunking, Note
 
 WORD = re.compile(r"\w+|[^\w\s]")

@@ -3,7 +3,7 @@ import codecs
 import pytest
 
 from notesearch.errors import NoteUnreadable
-from notesearch.notes.decode import decode
+from notesearch.notes.read import decode
 
 GERMAN = "Der Bär läuft über die Straße und frißt Äpfel. Übermäßig große Flächen gehören dazu. Schöne Grüße."
 FRENCH = "L'été dernier, à la fête, le garçon a mangé une crêpe. C'était très agréable, même près de la forêt. Où ?"

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notesearch.notes import parse_front_matter
-from notesearch.notes.front_matter import FrontMatter
+from notesearch.notes.metadata import FrontMatter
 
 
 def test_yaml_with_its_spans() -> None:

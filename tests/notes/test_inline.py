@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notesearch.notes.inline import hashtags, heading_words, hide_code, note_links
+from notesearch.notes.markdown import hashtags, heading_words, hide_code, note_links
 from notesearch.records import Link
 
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notesearch.notes import find_known_items, parse_note, without_items
+from notesearch.evaluation.known_items import find_known_items, without_items
+from notesearch.notes import parse_note
 
 FIVE_WORDS = "one two three four five."
 

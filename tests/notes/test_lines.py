@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notesearch.notes.lines import LineTable
+from notesearch.notes.structure import LineTable
 
 TEXT = st.text(alphabet="ab\r\n\u2028\f\x0b\x85", max_size=40)
 

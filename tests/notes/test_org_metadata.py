@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from notesearch.notes import LinkResolver, chunk_note, parse_note
-from notesearch.notes.tag_edit import plan_tag_edit
 from notesearch.records import Chunking, Link, Note
+from notesearch.writeback.plan import plan_tag_edit
 
 ROAM = """\
 :PROPERTIES:

@@ -7,7 +7,7 @@ import pytest
 
 from notesearch.errors import NoteNotWritable
 from notesearch.notes import NoteFile, find_notes
-from notesearch.notes.replace import replace_file
+from notesearch.writeback.replace import replace_file
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from notesearch.errors import NoteNotWritable
 from notesearch.notes import parse_front_matter, parse_note
-from notesearch.notes.decode import decode
 from notesearch.notes.metadata import unique_tags
-from notesearch.notes.tag_edit import plan_tag_edit
+from notesearch.notes.read import decode
+from notesearch.writeback.plan import plan_tag_edit
 
 MODIFIED = datetime(2024, 1, 2)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from notesearch.api import sync_index
+from notesearch.library.index import sync_index
 from notesearch.retrieval import Searcher
 from notesearch.settings import Settings
 from notesearch.storage import IndexReader

@@ -1,7 +1,7 @@
 import random
 from pathlib import Path
 
-from notesearch.retrieval.duplicate_passages import find_duplicate_passages
+from notesearch.retrieval.duplicates import find_duplicate_passages
 
 VOCABULARY = [f"word{number}" for number in range(3000)]
 

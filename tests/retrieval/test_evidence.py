@@ -6,11 +6,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from notesearch.encoders import CodedWord
-from notesearch.notes.decode import decode
+from notesearch.notes.read import decode
 from notesearch.records import Evidence, Filters
-from notesearch.retrieval.evidence import collect_evidence
-from notesearch.retrieval.late_interaction import WordMatch
-from notesearch.retrieval.snippets import Match
+from notesearch.retrieval.late_interaction import WordMatch, collect_evidence
+from notesearch.retrieval.passages import Match
 
 QUERY = "leader votes"
 PASSAGE = "Raft votes\nA leader needs votes; more votes."

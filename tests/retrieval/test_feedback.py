@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from notesearch.encoders import ScoreScale
-from notesearch.retrieval.feedback import BACKGROUND_PASSAGES, Background
+from notesearch.retrieval.fusion import BACKGROUND_PASSAGES, Background
 
 SCALE = ScoreScale(unrelated=0.0, related=1.0)
 

@@ -6,7 +6,7 @@ import pytest
 
 from notesearch.errors import UsageError
 from notesearch.records import Filters
-from notesearch.retrieval.filters import make_filters
+from notesearch.retrieval.query import make_filters
 
 
 def test_filters_say_what_was_written():

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from notesearch.records import Filters
-from notesearch.retrieval.dense import ExactScan, ExactScores, open_scan
-from notesearch.retrieval.graph_scan import GraphScan, GraphScores
+from notesearch.retrieval.dense import ExactScan, ExactScores, GraphScan, GraphScores, open_scan
 from notesearch.storage.vector_file import build_vector_file, load_graph, map_vectors
 
 DIM = 32

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from notesearch.retrieval.note_links import find_linked_notes
+from notesearch.retrieval.similar import find_linked_notes
 
 NOTES = {
     "tea.md": "See [[Coffee]] and [milk](drinks/milk.md), [[nowhere]], [[tea]].",

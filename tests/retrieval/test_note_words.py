@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from notesearch.retrieval.note_words import WordWeights, match_words
+from notesearch.retrieval.similar import WordWeights, match_words
 
 NOTES = {
     "kimchi.md": "Kimchi: cabbage, chili, salt.",

@@ -12,8 +12,8 @@ from notesearch.errors import UsageError
 from notesearch.indexing import chunking_for
 from notesearch.records import Chunking, Place, Skipped
 from notesearch.retrieval.fusion import LATE_WEIGHT
-from notesearch.retrieval.reranker import Reranker
-from notesearch.retrieval.reranking import POOL_NOTES
+from notesearch.retrieval.late_interaction import POOL_NOTES
+from notesearch.retrieval.rerank import Reranker
 from notesearch.storage import IndexReader
 
 CHUNKING = chunking_for(256)  # as the fake encoder's index is made

@@ -13,10 +13,8 @@ from notesearch.records import Filters
 from notesearch.retrieval import Searcher
 from notesearch.retrieval.candidates import Candidate, propose_dense
 from notesearch.retrieval.dense import ExactScan
-from notesearch.retrieval.feedback import BACKGROUND_PASSAGES, Background
-from notesearch.retrieval.fusion import LATE_WEIGHT
-from notesearch.retrieval.late_interaction import LateQuery, score_note
-from notesearch.retrieval.reranking import PASSAGES_A_NOTE, POOL_NOTES, LateStage
+from notesearch.retrieval.fusion import BACKGROUND_PASSAGES, LATE_WEIGHT, Background
+from notesearch.retrieval.late_interaction import PASSAGES_A_NOTE, POOL_NOTES, LateQuery, LateStage, score_note
 from notesearch.storage import IndexReader
 
 MODES = ("lexical", "dense", "hybrid")

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from notesearch.retrieval import shared_text
-from notesearch.retrieval.shared_text import MOST_SHARING, SHINGLE_WORDS, cover, find_shared_text
-from notesearch.retrieval.word_table import WordTable
+from notesearch.retrieval.shared_text import MOST_SHARING, SHINGLE_WORDS, WordTable, cover, find_shared_text
 
 
 def table_of(*notes):

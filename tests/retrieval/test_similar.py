@@ -7,10 +7,8 @@ import numpy as np
 import pytest
 
 from notesearch.records import Filters
-from notesearch.retrieval.note_links import LinkedNotes
-from notesearch.retrieval.note_words import match_words
 from notesearch.retrieval.passage_matching import AllPassages
-from notesearch.retrieval.similar import SourceNote, find_similar_notes
+from notesearch.retrieval.similar import LinkedNotes, SourceNote, find_similar_notes, match_words
 
 NOTES = {
     "cap.md": "---\ntags: [Databases, theory]\ndate: 2024-02-10\n---\n# CAP\n\nConsistency, partition, availability.",

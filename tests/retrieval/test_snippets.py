@@ -3,7 +3,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notesearch.retrieval.snippets import Match, Snippet, make_snippet
+from notesearch.retrieval.passages import Match, Snippet, make_snippet
 from notesearch.words import find_words
 
 FILLER = "Some words that say nothing about it at all. "

@@ -2,9 +2,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from notesearch.api import sync_index
+from notesearch.library.index import sync_index
 from notesearch.records import Chunking
-from notesearch.retrieval.word_table import read_text, read_word_table
+from notesearch.retrieval.shared_text import read_text, read_word_table
 from notesearch.settings import Settings
 from notesearch.storage import IndexReader
 

@@ -1,6 +1,6 @@
 import pytest
 
-from notesearch.retrieval.words import telling_words
+from notesearch.retrieval.lexical import telling_words
 from notesearch.words import distinct_words, find_words
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from notesearch.api import sync_index
 from notesearch.errors import StoreError
+from notesearch.library.index import sync_index
 from notesearch.records import IndexReport
 from notesearch.settings import Settings
 from notesearch.storage import IndexReader, schema

@@ -4,10 +4,10 @@ import pytest
 from tagging_fixtures import WORDS, text_about, write_labels
 
 from notesearch.encoders import prepare
+from notesearch.library.tag import suggest_tags
+from notesearch.library.train import TrainingOptions, train_classifier
 from notesearch.settings import Settings
 from notesearch.tagging.classifier import load_classifier
-from notesearch.tagging_api import suggest_tags
-from notesearch.training_api import TrainingOptions, train_classifier
 
 pytest_plugins = ["tagging_fixtures"]
 LABELS = {"food": "cooking", "data": "databases"}

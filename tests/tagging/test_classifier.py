@@ -14,11 +14,10 @@ import pytest
 from notesearch.errors import ModelError, UsageError
 from notesearch.tagging.calibration import Calibration
 from notesearch.tagging.classifier import Classifier, classifier_dir, classifiers_dir, load_classifier, save_classifier
-from notesearch.tagging.contents import Content
-from notesearch.tagging.heads import Heads
+from notesearch.tagging.estimators import Heads
+from notesearch.tagging.features import Content, Vocabulary
 from notesearch.tagging.labels import Example
 from notesearch.tagging.taggers import TrainedTagger
-from notesearch.tagging.terms import Vocabulary
 
 ARRAYS = ["heads.safetensors", "vocabulary.json", "examples.json"]
 FILES = ["classifier.json", *ARRAYS]

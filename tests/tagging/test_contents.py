@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from fake_encoder import LONG_AGO_S
 
-from notesearch.api import sync_index
 from notesearch.encoders import Encoder
 from notesearch.errors import NoteUnreadable
+from notesearch.library.index import sync_index
 from notesearch.records import Chunking
 from notesearch.settings import Settings
 from notesearch.storage import IndexReader
-from notesearch.tagging.contents import Content, ContentReader
+from notesearch.tagging.features import Content, ContentReader
 
 NOTES = {
     "a.md": "---\ntags: [drinks]\ndate: 2024-02-10\n---\n# Tea\n\nGreen and black.",

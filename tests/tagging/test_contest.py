@@ -6,11 +6,10 @@ import pytest
 from numpy.typing import NDArray
 
 from notesearch.tagging.calibration import Calibration
-from notesearch.tagging.contents import Content
-from notesearch.tagging.contest import Contest, hold_contest
-from notesearch.tagging.heads import Heads
+from notesearch.tagging.estimators import Heads, Material
+from notesearch.tagging.features import Content
 from notesearch.tagging.labels import Labelled, choose_labels
-from notesearch.tagging.learners import Material
+from notesearch.tagging.selection import Contest, hold_contest
 
 pytest_plugins = ["tagging_fixtures"]
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -130,7 +129,7 @@ def test_a_slow_learner_must_be_ahead_by_more_than_a_trifle(
 ) -> None:
     fast, slow = Oracle(material, wrong=(4,) * 5), Oracle(material, wrong=(3,) * 5, slow=True)
     assert held(fast, slow).winner.learner is slow
-    monkeypatch.setattr("notesearch.tagging.contest._LEAST_LEAD", 0.06)
+    monkeypatch.setattr("notesearch.tagging.selection._LEAST_LEAD", 0.06)
     assert held(fast, slow).winner.learner is fast
 
 
@@ -170,7 +169,7 @@ def test_settings_are_chosen_by_how_likely_they_make_the_labels(
     contest = hold_contest([learner], material, ROWS, FOLDS, lambda *what: told.append(what))
     assert contest.winner.learner is best
     assert told == [("oracle", done, 3) for done in range(4)]
-    monkeypatch.setattr("notesearch.tagging.contest._MOST_EXAMPLES_TO_CHOOSE_BY", 99)
+    monkeypatch.setattr("notesearch.tagging.selection._MOST_EXAMPLES_TO_CHOOSE_BY", 99)
     assert held(learner).winner.learner is learner
 
 

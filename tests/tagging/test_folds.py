@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from notesearch.tagging.folds import assign_folds
+from notesearch.tagging.selection import assign_folds
 
 FOLDS = st.integers(1, 6)
 SEEDS = st.integers(0, 2**32)

@@ -3,8 +3,8 @@ from math import exp
 import numpy as np
 import pytest
 
-from notesearch.tagging.heads import neighbour_scores, term_scores
-from notesearch.tagging.terms import WeighedTerms
+from notesearch.tagging.estimators import neighbour_scores, term_scores
+from notesearch.tagging.features import WeighedTerms
 
 TARGETS = np.array([[True, False], [True, True], [False, True]])
 

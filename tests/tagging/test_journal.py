@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from notesearch.errors import NoteNotWritable, StoreError, UsageError
 from notesearch.records import Skipped
-from notesearch.tagging.journal import TaggedNote, WriteReport, apply_tags, diff_of, undo_last
+from notesearch.writeback.apply import TaggedNote, WriteReport, apply_tags, diff_of, undo_last
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from notesearch.errors import UsageError
-from notesearch.tagging.contents import Content
+from notesearch.tagging.features import Content
 from notesearch.tagging.labels import Example, Examples, Labelled, LabelRow, choose_labels, read_label_file
 
 

@@ -2,11 +2,18 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from notesearch.tagging.contents import Content
-from notesearch.tagging.heads import Heads, term_scores
+from notesearch.tagging.estimators import (
+    Heads,
+    Learner,
+    Material,
+    MostFrequent,
+    Neighbours,
+    Ridge,
+    fast_learners,
+    term_scores,
+)
+from notesearch.tagging.features import Content, WeighedTerms, count_terms
 from notesearch.tagging.labels import Labelled, choose_labels
-from notesearch.tagging.learners import Learner, Material, MostFrequent, Neighbours, Ridge, fast_learners
-from notesearch.tagging.terms import WeighedTerms, count_terms
 
 WORDS = "tea milk salt flour consistency availability latency queue sleep school".split()
 TRAIN, TEST = np.arange(0, 24), np.arange(24, 30)

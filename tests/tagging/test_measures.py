@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from notesearch.tagging.measures import (
+from notesearch.tagging.calibration import (
     Bin,
     LabelMeasures,
     calibration_bins,

@@ -8,8 +8,8 @@ import pytest
 
 from notesearch.errors import StoreError
 from notesearch.records import Chunking
-from notesearch.tagging.contents import ContentReader
-from notesearch.tagging.rejections import read_rejections, remember_rejections
+from notesearch.tagging.features import ContentReader
+from notesearch.tagging.labels import read_rejections, remember_rejections
 
 FILE = "rejected-tags.jsonl"
 

@@ -6,17 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from notesearch.tagging.calibration import Calibration
+from notesearch.tagging.calibration import Bin, Calibration, LabelMeasures
 from notesearch.tagging.classifier import Classifier
-from notesearch.tagging.contents import Content
-from notesearch.tagging.contest import Contest, Entry
-from notesearch.tagging.heads import Heads
+from notesearch.tagging.estimators import Heads, Material, MostFrequent, Ridge
+from notesearch.tagging.features import Content, Vocabulary
 from notesearch.tagging.labels import Example, Examples
-from notesearch.tagging.learners import Material, MostFrequent, Ridge
-from notesearch.tagging.measures import Bin, LabelMeasures
 from notesearch.tagging.report import MethodResult, make_report, report_as_json, write_report
-from notesearch.tagging.terms import Vocabulary
-from notesearch.tagging.training import HeldOut, Trained
+from notesearch.tagging.selection import Contest, Entry, HeldOut, Trained
 
 EXAMPLES = Examples(
     contents=(Content("/a.md", "A", "", (), "text", ("text",)),) * 4,

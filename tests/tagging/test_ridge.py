@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from notesearch.tagging.ridge import kernel_of, solve_ridge
+from notesearch.tagging.estimators import kernel_of, solve_ridge
 
 
 def test_a_solution_by_hand() -> None:

@@ -9,12 +9,10 @@ from notesearch.errors import UsageError
 from notesearch.records import Because, SimilarNote, Suggestions, TagScore
 from notesearch.tagging.calibration import Calibration
 from notesearch.tagging.classifier import Classifier
-from notesearch.tagging.contents import Content
-from notesearch.tagging.heads import Heads
+from notesearch.tagging.estimators import Heads, Learner, Material, fast_learners
+from notesearch.tagging.features import Content, Vocabulary
 from notesearch.tagging.labels import Example, Labelled, choose_labels
-from notesearch.tagging.learners import Learner, Material, fast_learners
 from notesearch.tagging.taggers import ExampleNotes, NameTagger, NeighbourTagger, TrainedTagger, suggest
-from notesearch.tagging.terms import Vocabulary
 
 Vectors = NDArray[np.float32]
 TRAIN, TEST = np.arange(24), np.arange(24, 30)

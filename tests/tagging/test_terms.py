@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notesearch.tagging.terms import Vocabulary, count_terms, term_matrix
+from notesearch.tagging.features import Vocabulary, count_terms, term_matrix
 
 TEXTS = ("Tea, tea, milk!", "Milk tea", "tea cake")
 
@@ -33,7 +33,7 @@ def test_terms_of_one_note_alone_are_left_out(vocabulary: Vocabulary) -> None:
 
 
 def test_the_most_frequent_terms_are_kept_where_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("notesearch.tagging.terms._MOST_TERMS", 2)
+    monkeypatch.setattr("notesearch.tagging.features._MOST_TERMS", 2)
     texts = [Counter(words) for words in ("abc", "abc", "bc", "bcd", "d")]
     assert Vocabulary.learn(texts).terms == ("b", "c")
 

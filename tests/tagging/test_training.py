@@ -5,12 +5,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from notesearch.tagging.contents import Content
-from notesearch.tagging.heads import Heads
+from notesearch.tagging.calibration import Bin, LabelMeasures
+from notesearch.tagging.estimators import Heads, Material, fast_learners
+from notesearch.tagging.features import Content
 from notesearch.tagging.labels import Labelled, choose_labels
-from notesearch.tagging.learners import Material, fast_learners
-from notesearch.tagging.measures import Bin, LabelMeasures
-from notesearch.tagging.training import TestSplit, Trained, train
+from notesearch.tagging.selection import TestSplit, Trained, train
 
 pytest_plugins = ["tagging_fixtures"]
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -15,10 +15,9 @@ from notesearch.encoders import open_encoder, prepare
 from notesearch.errors import ModelError
 from notesearch.tagging.calibration import Calibration
 from notesearch.tagging.classifier import Classifier, load_classifier, save_classifier, tuned_dir
-from notesearch.tagging.contents import Content
-from notesearch.tagging.heads import Heads
+from notesearch.tagging.estimators import Heads, Learner, Material, Ridge
+from notesearch.tagging.features import Content
 from notesearch.tagging.labels import Labelled, choose_labels
-from notesearch.tagging.learners import Learner, Material, Ridge
 from notesearch.tagging.taggers import TrainedTagger
 from notesearch.tagging.tuned import FineTuned, Tuning, slow_learners
 

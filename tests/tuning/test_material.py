@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from notesearch.errors import UsageError
-from notesearch.evaluation.learnt import path_digest
-from notesearch.notes import find_known_items, parse_note
+from notesearch.evaluation.general_set import path_digest
+from notesearch.evaluation.known_items import find_known_items
+from notesearch.notes import parse_note
 from notesearch.tuning import material
 from notesearch.tuning.material import gather
 from notesearch.tuning.pairs import TextPair

@@ -1,7 +1,8 @@
 from datetime import datetime
 from pathlib import Path
 
-from notesearch.notes import find_known_items, parse_note
+from notesearch.evaluation.known_items import find_known_items
+from notesearch.notes import parse_note
 from notesearch.tuning.pairs import Answers, TextPair, count_sources, pairs_of_items, pairs_of_tags
 
 BODY = "one two three four five"

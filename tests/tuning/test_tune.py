@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from notesearch.api import sync_index
 from notesearch.encoders import pair_tuning
 from notesearch.errors import IndexBusy, ModelError, UsageError
-from notesearch.evaluation.general import GeneralSet, general_set
-from notesearch.evaluation.learnt import read_learnt_from
+from notesearch.evaluation.general_set import GeneralSet, general_set, read_learnt_from
+from notesearch.library.index import sync_index
 from notesearch.settings import Settings
 from notesearch.tuning import trainer, tune
 from notesearch.tuning.accepted import Accepted, add_accepted

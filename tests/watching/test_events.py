@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from notesearch.watching import EventsLost, events, file_changes
+from notesearch.library import watch as events
+from notesearch.library.watch import EventsLost, file_changes
 
 MOUNTS = r"""
 21 1 0:20 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
@@ -65,7 +66,7 @@ LIMITED = """
 import sys
 from pathlib import Path
 Path("/proc/sys/user/max_inotify_watches").write_text("2")
-from notesearch.watching import EventsLost, file_changes
+from notesearch.library.watch import EventsLost, file_changes
 try:
     print(next(file_changes([Path(sys.argv[1])])))
 except EventsLost as lost:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from notesearch.errors import FolderUnreadable, IndexBusy, StoreError, UsageError
-from notesearch.watching import EventsLost, Watch
+from notesearch.library.watch import EventsLost, Watch
 
 
 class Scene:

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from notesearch.library.watch import Relevance
 from notesearch.notes import NoteFile, find_notes
-from notesearch.watching.relevance import Relevance
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_a_note_may_lie_as_deep_as_a_path_can_say(root: Path) -> None:
 
 
 def test_rules_that_are_kept_are_bounded(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("notesearch.watching.relevance._MOST_FOLDERS_KEPT", 5)
+    monkeypatch.setattr("notesearch.library.watch._MOST_FOLDERS_KEPT", 5)
     put(root / ".gitignore", "x/\n")
     watched = relevance(root)
     for number in range(20):

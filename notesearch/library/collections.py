@@ -1,0 +1,254 @@
+"""notesearch as a library: the named collections of the settings file, searched together and kept in step."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from notesearch.errors import IndexMissing, UsageError
+from notesearch.library.index import sync_index
+from notesearch.library.search import Index
+from notesearch.records import Filters, Hit, IndexReport
+from notesearch.settings import Settings, load_settings
+from notesearch.storage import IndexReader
+from notesearch.storage.union import UnionReader
+
+if TYPE_CHECKING:
+    from notesearch.retrieval.concepts import ConceptLink, Concepts
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionHit(Hit):
+    """A hit of a search in collections.
+
+    Attributes:
+        collection: The collection that the note is in; of several, the one that was named first.
+    """
+
+    collection: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Collections whose vectors are of one kind, so that their notes can be ranked as those of one index.
+
+    Attributes:
+        names: Theirs.
+        reader: Their indexes.
+        index: The same, to be searched.
+    """
+
+    names: tuple[str, ...]
+    reader: UnionReader
+    index: Index
+
+
+class Collections:
+    """Collections opened for searching, as `Index` is for one index."""
+
+    def __init__(self, groups: Sequence[_Group], order: Sequence[str]) -> None:
+        self._groups = tuple(groups)
+        self._order = {name: place for place, name in enumerate(order)}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        groups = ExitStack()
+        for group in self._groups:
+            groups.push(group.index)
+        groups.__exit__(kind, error, traceback)
+
+    def close(self) -> None:
+        """Closes them."""
+        for group in self._groups:
+            group.index.close()
+
+    def search(self, query: str, *, limit: int = 10, **options: Any) -> list[CollectionHit]:
+        """Finds the notes that answer a query, in all collections.
+
+        Args:
+            query: See `Index.search`.
+            limit: The most hits, ≥ 1.
+            options: See `Index.search`. What is given takes the place of the collections' own `tags`, `not_tags` and
+                `path`.
+
+        Returns:
+            Hits, best first, one a note, even where it is in several collections.
+
+        Raises:
+            UsageError: See `Index.search`; likewise ModelError and StoreError.
+        """
+        hits: list[CollectionHit] = []
+        for group in self._groups:
+            # A note may be there once for each collection.
+            for hit in group.index.search(query, limit=limit * len(group.names), **options):
+                hits.append(CollectionHit(**_fields(hit), collection=group.names[group.reader.index_of(hit.path)]))
+        # Scores are on scales that hold for any model: see `encoders.calibration`.
+        hits.sort(key=lambda hit: -hit.score)
+        first: dict[str, CollectionHit] = {}
+        for hit in hits:
+            known = first.setdefault(hit.path, hit)
+            if self._order[hit.collection] < self._order[known.collection]:
+                first[hit.path] = replace(known, collection=hit.collection)
+        return [replace(hit, rank=rank) for rank, hit in enumerate(list(first.values())[:limit], start=1)]
+
+    def concepts_of(self, query: str) -> tuple[ConceptLink, ...]:
+        """See `Index.concepts_of`."""
+        return self._groups[0].index.concepts_of(query)
+
+
+def open_collections(
+    names: Sequence[str],
+    *,
+    index_dir: str | Path | None = None,
+    cross_encoder: str | None = None,
+    concepts: str | Path | bool = True,
+) -> Collections:
+    """Opens collections for searching.
+
+    Args:
+        names: Their names in the settings file, at least one.
+        index_dir: The index, where it is not the one that the settings name for the collection.
+        cross_encoder: See `open_index`; where collections name several, the first one's is taken.
+        concepts: See `open_index`; the links of all collections are followed.
+
+    Raises:
+        UsageError: An index was named for several collections.
+        SettingsError: There is no such collection, or something in the settings or in a file of concepts is wrong.
+        IndexMissing: A collection was never indexed.
+        StoreError: An index cannot be read.
+    """
+    distinct = list(dict.fromkeys(names))
+    if index_dir and len(distinct) > 1:
+        raise UsageError(f"one index was named for {len(distinct)} collections", "Leave out --index-dir.")
+    flags: dict[str, Any] = {
+        "index_dir": Path(index_dir) if index_dir else None,
+        "cross_encoder": cross_encoder,
+        "concepts": None if isinstance(concepts, bool) else Path(concepts),
+    }
+    settings = {name: load_settings(collection=name, **flags) for name in distinct}
+    links = _concepts_of(settings.values()) if concepts else None
+    scorer = next((own.cross_encoder for own in settings.values() if own.cross_encoder), None)
+    with ExitStack() as opened:
+        readers = {name: opened.enter_context(_open(name, own)) for name, own in settings.items()}
+        groups = []
+        for members in _grouped(readers):
+            union = UnionReader(
+                [readers[name] for name in members],
+                [Filters(own.tags, own.not_tags, own.path) for own in (settings[name] for name in members)],
+                [reader for name, reader in readers.items() if name not in members],
+            )
+            groups.append(_Group(members, union, Index(union, scorer, links)))
+        opened.pop_all()
+    return Collections(groups, distinct)
+
+
+def sync_collection(settings: Settings, *, rebuild: bool = False, **options: Any) -> IndexReport:
+    """Brings the index of a collection in step with its folders, and with those that it covers besides.
+
+    Args:
+        settings: Those of the collection.
+        rebuild: See `sync_index`.
+        options: See `sync_index`.
+
+    Returns:
+        What was done.
+
+    Raises:
+        FolderUnreadable: See `sync_index`; likewise the other errors.
+    """
+    covered = _covered(settings)
+    new = [folder for folder in _folders(settings) if not _is_in(folder, covered)]
+    if rebuild or not new or not covered:
+        return sync_index(settings, new, rebuild=rebuild, **options)
+    # Only new ones are named: of a folder that is named, and empty, the index forgets all notes.
+    added = sync_index(settings, new, **options)
+    return _sum(added, sync_index(settings, [], **options))
+
+
+def folders_no_longer_named(settings: Settings) -> list[Path]:
+    """The folders that the index of a collection covers and the settings do not name; none where they name no folder.
+
+    Raises:
+        StoreError: There is an index, and it cannot be read.
+    """
+    named = _folders(settings)
+    return [folder for folder in _covered(settings) if not _is_in(folder, named)] if named else []
+
+
+def _folders(settings: Settings) -> list[Path]:
+    return [Path(os.path.realpath(folder)) for folder in settings.folders or ()]
+
+
+def _covered(settings: Settings) -> list[Path]:
+    """The folders that an index covers; none where there is no index yet."""
+    from notesearch.storage.survey import IndexSurvey
+
+    try:
+        with closing(IndexSurvey(settings.index_dir)) as survey:
+            return [Path(folder) for folder in survey.folders()]
+    except IndexMissing:
+        return []
+
+
+def _is_in(folder: Path, others: Sequence[Path]) -> bool:
+    return any(folder.is_relative_to(other) for other in others)
+
+
+def _sum(first: IndexReport, second: IndexReport) -> IndexReport:
+    """Two runs as one; what the first did, the second found unchanged."""
+    done = first.added + first.updated + first.renamed
+    return replace(
+        second,
+        added=first.added + second.added,
+        updated=first.updated + second.updated,
+        removed=first.removed + second.removed,
+        renamed=first.renamed + second.renamed,
+        unchanged=max(0, second.unchanged - done),
+        skipped=tuple(dict.fromkeys((*first.skipped, *second.skipped))),
+        problems=tuple(dict.fromkeys((*first.problems, *second.problems))),
+        encoded=first.encoded + second.encoded,
+        seconds=first.seconds + second.seconds,
+        coded=first.coded + second.coded,
+    )
+
+
+def _open(name: str, settings: Settings) -> IndexReader:
+    try:
+        return IndexReader(settings.index_dir)
+    except IndexMissing as error:
+        folder = "" if settings.folders else " FOLDER"
+        raise IndexMissing(
+            f"the collection {name} was not indexed yet", f"Index it: notesearch index -c {name}{folder}"
+        ) from error
+
+
+def _grouped(readers: Mapping[str, IndexReader]) -> list[tuple[str, ...]]:
+    """The names of those whose vectors are of one kind, together."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for name, reader in readers.items():
+        groups.setdefault((reader.fingerprint.encoder, reader.fingerprint.token_encoder), []).append(name)
+    return [tuple(names) for names in groups.values()]
+
+
+def _concepts_of(settings: Iterable[Settings]) -> Concepts | None:
+    """The owner's links in all the files that collections name."""
+    files = list(dict.fromkeys(own.concepts for own in settings if own.concepts))
+    if not files:
+        return None
+    from notesearch.retrieval.concepts import read_concepts
+
+    first, *others = (read_concepts(file) for file in files)
+    return replace(first, links=(*first.links, *(link for other in others for link in other.links)))
+
+
+def _fields(hit: Hit) -> dict[str, Any]:
+    return {field.name: getattr(hit, field.name) for field in fields(Hit)}

@@ -1,0 +1,231 @@
+"""notesearch as a library: suggest tags for notes, write them, take them out again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from notesearch.encoders import prepare
+from notesearch.errors import IndexMissing, NoteNotWritable, NoteUnreadable, UsageError
+from notesearch.indexing import chunking_for
+from notesearch.notes import NoteFile, find_notes, read_bytes
+from notesearch.records import Skipped, Suggestions
+from notesearch.settings import DEFAULT_MODEL, Settings
+from notesearch.storage import IndexReader
+from notesearch.tagging.classifier import DEFAULT_NAME, classifier_dir, load_classifier
+from notesearch.tagging.features import Content, ContentReader, EncoderNeed, open_content_reader
+from notesearch.tagging.labels import Labelled, choose_labels, remember_rejections
+from notesearch.tagging.taggers import ExampleNotes, NameTagger, NeighbourTagger, Tagger, TrainedTagger, suggest
+from notesearch.writeback.apply import TaggedNote, WriteReport, apply_tags, diff_of, undo_last
+from notesearch.writeback.replace import check_replaceable
+
+# One note may have a tag by mistake.
+_LEAST_NOTES_OF_A_TAG = 2
+_HOW_TO_BEGIN = (
+    "Tag some notes and index them, train on folder names (train-classifier --labels-from folder), or name tags: "
+    '--labels "work, home".'
+)
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class TagRun:
+    """What `suggest_tags` found.
+
+    Attributes:
+        basis: What suggests: `classifier`, `neighbours` (the nearest tagged notes) or `names` (guesses).
+        suggestions: Of each note, by path.
+        skipped: Notes that could not be read, and why.
+        stamps: Size and modification time (ns) of each note's file when it was read.
+    """
+
+    basis: str
+    suggestions: tuple[Suggestions, ...]
+    skipped: tuple[Skipped, ...]
+    stamps: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+
+def suggest_tags(
+    settings: Settings,
+    paths: Sequence[Path] | None = None,
+    *,
+    labels: str = "",
+    classifier: str = DEFAULT_NAME,
+    min_score: float | None = None,
+    top: int | None = None,
+    progress: Progress | None = None,
+) -> TagRun:
+    """Suggests tags for notes: by a trained classifier, else by the nearest tagged notes, else by the tags' names.
+
+    Args:
+        settings: Which index.
+        paths: Notes, and folders of notes; `None` for the untagged notes of the index.
+        labels: Tags to choose from by what their names mean; others then do not count.
+        classifier: Its name.
+        min_score: From which score on to suggest, 0 to 1, instead of each tag's own threshold.
+        top: The most tags to tell of each note, ≥ 1; `None` for all that are suggested, and the next best up to five.
+        progress: Told the passages encoded so far and those to encode.
+
+    Raises:
+        UsageError: There is nothing to suggest from, or no note was named and there is no index.
+        ModelError: The classifier or its encoder cannot be used.
+        StoreError: There is an index, and it cannot be read.
+    """
+    reader: IndexReader | None = None
+    with ExitStack() as stack:
+        with suppress(IndexMissing):
+            reader = stack.enter_context(IndexReader(settings.index_dir))
+        if paths is None and reader is None:
+            raise UsageError("no notes were named, and nothing is indexed", "Name some: notesearch tag ~/notes")
+        basis, tagger, contents = _open_tagger(settings, reader, labels, classifier)
+        found, skipped = _read(contents, _files(settings, reader, paths))
+        if paths is None:  # tagged since it was indexed
+            found = [content for content in found if not content.tags]
+        vectors = contents.embed(found, progress) if found else None
+        suggestions = suggest(tagger, found, vectors, min_score=min_score, top=top) if vectors is not None else []
+    stamps = {content.path: content.stamp for content in found if content.stamp}
+    return TagRun(basis, tuple(suggestions), tuple(skipped), stamps)
+
+
+def _open_tagger(
+    settings: Settings, reader: IndexReader | None, labels: str, name: str
+) -> tuple[str, Tagger, ContentReader]:
+    """What suggests, its name, and what reads notes for it."""
+    directory = classifier_dir(settings.index_dir, name)
+    if labels:
+        need = EncoderNeed.of_index(reader) if reader else _default_need(settings)
+        contents = open_content_reader(reader, need, max_bytes=settings.max_file_bytes)
+        return "names", NameTagger(labels, contents.encoder), contents
+    if classifier := load_classifier(directory):
+        need = EncoderNeed(classifier.model, classifier.encoder, classifier.budget_tokens)
+        return (
+            "classifier",
+            TrainedTagger(classifier),
+            open_content_reader(reader, need, max_bytes=settings.max_file_bytes),
+        )
+    if name != DEFAULT_NAME:
+        raise UsageError(f"there is no classifier {name!r}", f"Train it: notesearch train-classifier --name {name}")
+    if reader is None:
+        raise UsageError("there are no tags to choose from", _HOW_TO_BEGIN)
+    contents = open_content_reader(reader, EncoderNeed.of_index(reader), max_bytes=settings.max_file_bytes)
+    return "neighbours", _neighbours(contents, reader), contents
+
+
+def _neighbours(contents: ContentReader, reader: IndexReader) -> NeighbourTagger:
+    tagged = [Labelled(content, content.tags) for content in contents.indexed(reader.note_ids(tagged=True))]
+    if not tagged:
+        raise UsageError("no note of the index has a tag, and no classifier was trained", _HOW_TO_BEGIN)
+    examples = choose_labels(tagged, _LEAST_NOTES_OF_A_TAG)
+    notes = ExampleNotes(examples.notes, contents.embed(examples.contents))
+    return NeighbourTagger(notes, examples.labels, examples.exclusive)
+
+
+def _default_need(settings: Settings) -> EncoderNeed:
+    config = prepare(settings.model or DEFAULT_MODEL).config
+    return EncoderNeed(config.name, config.fingerprint, chunking_for(config.max_tokens).budget_tokens)
+
+
+def _files(settings: Settings, reader: IndexReader | None, paths: Sequence[Path] | None) -> Iterator[Path | Skipped]:
+    """The files of the notes to tag, each once."""
+    if paths is None:
+        assert reader is not None
+        untagged = reader.notes(reader.note_ids(tagged=False)).values()
+        yield from sorted(Path(note.path) for note in untagged)
+        return
+    seen: set[Path] = set()
+    for path in paths:
+        for entry in _notes_at(settings, path):
+            if isinstance(entry, Skipped) or entry not in seen:
+                yield entry
+            if not isinstance(entry, Skipped):
+                seen.add(entry)
+
+
+def _notes_at(settings: Settings, path: Path) -> Iterable[Path | Skipped]:
+    real = Path(os.path.realpath(path))
+    if not real.is_dir():
+        return [real]
+    entries = find_notes(real, max_bytes=settings.max_file_bytes, follow_symlinks=settings.follow_symlinks)
+    return (entry.path if isinstance(entry, NoteFile) else entry for entry in entries)
+
+
+def _read(contents: ContentReader, files: Iterable[Path | Skipped]) -> tuple[list[Content], list[Skipped]]:
+    found: list[Content] = []
+    skipped: list[Skipped] = []
+    for file in files:
+        if isinstance(file, Skipped):
+            skipped.append(file)
+            continue
+        try:
+            found.append(contents.file(file))
+        except NoteUnreadable as error:
+            skipped.append(Skipped(str(file), error.message, error.for_now))
+    return found, skipped
+
+
+def journal_dir(settings: Settings) -> Path:
+    """Where the journals of written tags are."""
+    return settings.index_dir / "tag-journals"
+
+
+def write_tags(settings: Settings, run: TagRun, tags: dict[str, tuple[str, ...]]) -> WriteReport:
+    """Writes tags into notes.
+
+    Args:
+        settings: Which index; its directory keeps the journal to undo from.
+        run: What `suggest_tags` found: a note that has changed since is left alone.
+        tags: The tags of each note, by path.
+
+    Raises:
+        StoreError: The journal cannot be written.
+    """
+    refused: list[Skipped] = []
+    report = apply_tags(journal_dir(settings), _tagged_notes(run, tags, refused))
+    return WriteReport(report.written, report.unchanged, (*refused, *report.refused))
+
+
+def diff_tags(run: TagRun, tags: dict[str, tuple[str, ...]], refused: list[Skipped]) -> Iterator[str]:
+    """What `write_tags` would change: a unified diff of each note; what it would refuse is added to `refused`."""
+    for note in _tagged_notes(run, tags, refused):
+        try:
+            check_replaceable(note.path)
+            yield diff_of(note)
+        except NoteNotWritable as error:
+            refused.append(Skipped(str(note.path), error.message))
+
+
+def remember(settings: Settings, rejected: dict[str, tuple[str, ...]]) -> None:
+    """Remembers suggestions that were rejected, by the path of the note, for the next training.
+
+    Raises:
+        StoreError: They cannot be written.
+    """
+    if rejected:
+        remember_rejections(settings.index_dir, rejected)
+
+
+def undo_tags(settings: Settings) -> WriteReport:
+    """Takes out again what the last `write_tags` wrote.
+
+    Raises:
+        UsageError: There is nothing to undo.
+        StoreError: The journal cannot be read.
+    """
+    return undo_last(journal_dir(settings))
+
+
+def _tagged_notes(run: TagRun, tags: dict[str, tuple[str, ...]], refused: list[Skipped]) -> Iterator[TaggedNote]:
+    for path, own in tags.items():
+        try:
+            status = Path(path).stat()
+            if (status.st_size, status.st_mtime_ns) != run.stamps[path]:
+                raise NoteUnreadable("changed since it was read")
+            yield TaggedNote(Path(path), read_bytes(NoteFile(Path(path), status.st_size, status.st_mtime_ns)), own)
+        except NoteUnreadable as error:
+            refused.append(Skipped(path, error.message))
+        except OSError as error:
+            refused.append(Skipped(path, (error.strerror or "cannot be read").lower()))

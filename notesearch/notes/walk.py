@@ -1,0 +1,300 @@
+"""Walk a folder for notes."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+from collections import Counter, deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from notesearch.documents import DOCUMENT_SUFFIXES, MOST_DOCUMENT_BYTES, has_reader, is_document, kind_of
+from notesearch.errors import FolderUnreadable
+from notesearch.records import Skipped
+
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
+
+
+# Of texts, and with those of documents.
+NOTE_SUFFIXES = (".md", ".markdown", ".txt", ".org", ".rst")
+READ_SUFFIXES = NOTE_SUFFIXES + DOCUMENT_SUFFIXES
+# What browsers put beside a web page that they save: `Page.html`, and its pictures and frames in `Page_files`.
+_PARTS_OF_PAGE = "_files"
+
+
+@dataclass(frozen=True, slots=True)
+class NoteFile:
+    """A file that may be read as a note.
+
+    Attributes:
+        path: Absolute path.
+        size: Bytes.
+        mtime_ns: Time of the last change, nanoseconds since the epoch.
+    """
+
+    path: Path
+    size: int
+    mtime_ns: int
+
+
+def find_notes(
+    root: Path,
+    *,
+    max_bytes: int,
+    follow_symlinks: bool = False,
+    within: Path | None = None,
+    left_out: Path | None = None,
+    not_read: Counter[str] | None = None,
+) -> Iterator[NoteFile | Skipped]:
+    """Find the notes below a folder, in an order that depends on the names alone.
+
+    Hidden files, files with another suffix, and what a `.gitignore` or `.notesearchignore` excludes are left out
+    without a word; so are documents (PDF, say) that nothing is installed to read, and those that a browser saved as
+    parts of a page. Symlinks are looked at last; one is followed if it stays within the folder and leads to something
+    not found yet.
+
+    Args:
+        root: The folder.
+        max_bytes: Size above which a note is skipped; see `most_bytes`.
+        follow_symlinks: Also follow symlinks that lead out of the folder.
+        within: A folder above, whose ignore files, and those on the way, hold here too.
+        left_out: A folder below that holds no notes, whatever it holds.
+        not_read: Counts, by their kind, the documents that nothing is installed to read.
+
+    Returns:
+        The notes, and the files and folders that were skipped, with the reason.
+
+    Raises:
+        FolderUnreadable: The folder is missing, is no folder, or may not be read.
+    """
+    folder = os.path.abspath(root)  # noqa: PTH100 - Path.absolute keeps `..`
+    shown = _shown(folder)
+    if shown != folder:
+        raise FolderUnreadable(f"the name of {shown} is not valid UTF-8", "Rename the folder.")
+    try:
+        os.scandir(folder).close()
+    except FileNotFoundError as error:
+        raise FolderUnreadable(f"no such folder: {shown}", "Check the path for typing errors.") from error
+    except NotADirectoryError as error:
+        raise FolderUnreadable(f"not a folder: {shown}", "Give the folder that holds your notes.") from error
+    except PermissionError as error:
+        raise FolderUnreadable(f"may not read {shown}", "Check the folder's permissions.") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise FolderUnreadable(f"cannot read {shown}: {error}", "Check the path.") from error
+    rules = _rules_above(Path(folder), within) if within else None
+    return _Walk(folder, rules, max_bytes, follow_symlinks, left_out, Counter() if not_read is None else not_read).run()
+
+
+def most_bytes(path: str | Path, max_bytes: int) -> int:
+    """The size above which a file is not read: documents may be larger than text, since little of them is text."""
+    return max(max_bytes, MOST_DOCUMENT_BYTES) if is_document(path) else max_bytes
+
+
+def _rules_above(folder: Path, top: Path) -> IgnoreRules | None:
+    """The rules of the ignore files from `top` down to the parent of a folder; what is wrong in them is told there."""
+    rules: IgnoreRules | None = None
+    for parent in reversed(folder.parents):
+        if parent.is_relative_to(top) and any((parent / name).is_file() for name in IGNORE_FILES):
+            rules, _ = IgnoreRules.read(str(parent), rules)
+    return rules
+
+
+class _Walk:
+    """One walk through a folder: paths are plain strings here, since this runs for each file on every `index`."""
+
+    def __init__(
+        self,
+        root: str,
+        rules: IgnoreRules | None,
+        max_bytes: int,
+        follow_symlinks: bool,
+        left_out: Path | None,
+        not_read: Counter[str],
+    ) -> None:
+        self.real_root = os.path.realpath(root)
+        self.max_bytes = max_bytes
+        self.follow_symlinks = follow_symlinks
+        self.left_out = os.fspath(left_out) if left_out else None
+        self.not_read = not_read
+        self.folders: list[tuple[str, IgnoreRules | None]] = [(root, rules)]
+        self.links: deque[tuple[str, IgnoreRules | None]] = deque()
+        self.seen: set[tuple[int, int]] = set()
+
+    def run(self) -> Iterator[NoteFile | Skipped]:
+        while self.folders or self.links:
+            if self.folders:
+                yield from self._visit_folder(*self.folders.pop())
+            else:
+                yield from self._visit_link(*self.links.popleft())
+
+    def _visit_folder(self, folder: str, rules: IgnoreRules | None) -> Iterator[NoteFile | Skipped]:
+        try:
+            status = os.stat(folder)  # noqa: PTH116
+            with os.scandir(folder) as scan:
+                entries = sorted(scan, key=lambda entry: entry.name)
+        except OSError as error:
+            yield from _unreachable(folder, error)
+            return
+        self.seen.add((status.st_dev, status.st_ino))
+        if any(entry.name in IGNORE_FILES for entry in entries):
+            rules, problems = IgnoreRules.read(folder, rules)
+            yield from problems
+        suffixes = NOTE_SUFFIXES if holds_parts_of_page(folder) else READ_SUFFIXES
+        subfolders = []
+        for entry in entries:
+            name = entry.name
+            is_note = name.lower().endswith(suffixes)
+            is_link = entry.is_symlink()
+            is_folder = not is_link and entry.is_dir(follow_symlinks=False)
+            if name.startswith(".") or not (is_note or is_link or is_folder):
+                continue
+            if entry.path == self.left_out or (rules is not None and rules.excludes(entry.path, is_folder)):
+                continue
+            if not name.isascii() and _shown(name) != name:
+                yield Skipped(_shown(entry.path), "name is not valid UTF-8")
+            elif is_folder:
+                subfolders.append((entry.path, rules))
+            elif is_link:
+                self.links.append((entry.path, rules))
+            else:
+                yield from self._visit_file(entry)
+        self.folders.extend(reversed(subfolders))
+
+    def _visit_file(self, entry: os.DirEntry[str]) -> Iterator[NoteFile | Skipped]:
+        try:
+            status = entry.stat(follow_symlinks=False)
+        except OSError as error:
+            yield from _unreachable(entry.path, error)
+            return
+        self.seen.add((status.st_dev, status.st_ino))
+        yield from self._judge(entry.path, status)
+
+    def _judge(self, path: str, status: os.stat_result) -> Iterator[NoteFile | Skipped]:
+        limit = most_bytes(path, self.max_bytes)
+        if is_document(path) and not has_reader(path):
+            self.not_read[kind_of(path)] += 1
+        elif not stat.S_ISREG(status.st_mode):
+            yield Skipped(path, "special file", by_rule=True)
+        elif status.st_size > limit:
+            reason = f"too large ({status.st_size:,} bytes, the limit is {limit:,})"
+            yield Skipped(path, reason, by_rule=True)
+        elif not os.access(path, os.R_OK):
+            yield Skipped(path, "permission denied", for_now=True)
+        else:
+            yield NoteFile(Path(path), status.st_size, status.st_mtime_ns)
+
+    def _visit_link(self, path: str, rules: IgnoreRules | None) -> Iterator[NoteFile | Skipped]:
+        is_note = path.lower().endswith(READ_SUFFIXES)
+        try:
+            status = os.stat(path)  # noqa: PTH116
+        except FileNotFoundError:
+            if is_note:
+                yield Skipped(path, "broken symlink", by_rule=True)
+            return
+        except OSError as error:
+            if is_note:
+                yield from _unreachable(path, error)
+            return
+        is_folder = stat.S_ISDIR(status.st_mode)
+        if not (is_folder or is_note):
+            return
+        target = os.path.realpath(path)
+        if not self.follow_symlinks and not _is_within(target, self.real_root):
+            yield Skipped(path, "symlink out of the folder", by_rule=True)
+        elif (status.st_dev, status.st_ino) in self.seen:
+            loops = is_folder and _is_within(os.path.realpath(os.path.dirname(path)), target)  # noqa: PTH120
+            yield Skipped(path, "symlink loop" if loops else "symlink to something already found", by_rule=True)
+        elif is_folder:
+            if rules is None or not rules.excludes(path, True):
+                self.folders.append((path, rules))
+        else:
+            self.seen.add((status.st_dev, status.st_ino))
+            yield from self._judge(path, status)
+
+
+def holds_parts_of_page(folder: str) -> bool:
+    """Whether a folder is what a browser has saved beside a web page."""
+    page = folder.removesuffix(_PARTS_OF_PAGE)
+    return page != folder and any(os.path.isfile(page + suffix) for suffix in (".html", ".htm"))  # noqa: PTH113
+
+
+def _is_within(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
+
+
+def _unreachable(path: str, error: OSError) -> Iterator[Skipped]:
+    if isinstance(error, PermissionError):
+        yield Skipped(path, "permission denied", for_now=True)
+    elif isinstance(error, FileNotFoundError):
+        return  # deleted since the folder was listed
+    elif error.errno == errno.ELOOP:
+        yield Skipped(path, "symlink loop", by_rule=True)
+    else:
+        yield Skipped(path, (error.strerror or "cannot be read").lower(), for_now=True)
+
+
+def _shown(path: str) -> str:
+    """A path as text that can be stored and printed."""
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
+# Which files and folders their owner wants left out: `.gitignore` and `.notesearchignore`.
+
+# The later file of a folder overrules the earlier one.
+IGNORE_FILES = (".gitignore", ".notesearchignore")
+
+
+class IgnoreRules:
+    """The ignore files of one folder, on top of those of the folders above it."""
+
+    def __init__(self, folder: str, spec: GitIgnoreSpec, above: IgnoreRules | None) -> None:
+        self._prefix_length = len(folder.rstrip(os.sep)) + 1
+        self._spec = spec
+        self._above = above
+
+    @classmethod
+    def read(cls, folder: str, above: IgnoreRules | None) -> tuple[IgnoreRules, list[Skipped]]:
+        """Read the ignore files of a folder.
+
+        Args:
+            folder: A folder that has at least one.
+            above: The rules in force in the folder above.
+
+        Returns:
+            The rules in force in the folder, and what could not be read.
+        """
+        from pathspec import GitIgnoreSpec
+
+        lines: list[str] = []
+        problems: list[Skipped] = []
+        for name in IGNORE_FILES:
+            path = Path(folder, name)
+            try:
+                found = path.read_bytes().decode("utf-8-sig", "surrogateescape").splitlines() if path.is_file() else []
+            except OSError as error:
+                problems.append(Skipped(str(path), (error.strerror or "cannot be read").lower()))
+                continue
+            for line in found:
+                try:
+                    GitIgnoreSpec.from_lines([line])
+                except (ValueError, re.error):
+                    problems.append(Skipped(str(path), f"not a valid pattern: {line}", by_rule=True))
+                else:
+                    lines.append(line)
+        return cls(folder, GitIgnoreSpec.from_lines(lines), above), problems
+
+    def excludes(self, path: str, is_folder: bool) -> bool:
+        """Whether a file or folder below is to be left out; the closest ignore file that mentions it decides."""
+        rules: IgnoreRules | None = self
+        while rules is not None:
+            relative = path[rules._prefix_length :].replace(os.sep, "/")
+            decision = rules._spec.check_file(relative + "/" if is_folder else relative).include
+            if decision is not None:
+                return decision
+            rules = rules._above
+        return False

@@ -1,0 +1,294 @@
+"""Places that other programs found, scored by meaning: with the index where it knows them, without it elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from notesearch.encoders import EncodedQuery, Encoder
+from notesearch.errors import NoteUnreadable
+from notesearch.notes import NO_TEXT, NoteFile, chunk_note, lines_are_of_file, most_bytes, read_note
+from notesearch.notes.chunks import passage_text
+from notesearch.notes.structure import LineTable
+from notesearch.records import Chunking, Evidence, Hit, Place, Skipped
+from notesearch.retrieval.candidates import Candidate, continue_below
+from notesearch.retrieval.fusion import late_contributions
+from notesearch.retrieval.late_interaction import (
+    PASSAGES_A_NOTE,
+    POOL_NOTES,
+    LateQuery,
+    find_passage_evidence,
+    rerank_by_cross_encoder,
+    score_note,
+    weigh_by_index,
+)
+from notesearch.retrieval.lexical import telling_words
+from notesearch.retrieval.passages import ChosenPassage, FindEvidence, Match, show_passages
+from notesearch.retrieval.query import Query, parse_query
+from notesearch.storage import IndexReader, StoredChunk, StoredNote
+from notesearch.words import distinct_words
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from notesearch.encoders.cross_encoder import CrossEncoder
+
+    Vectors = NDArray[np.float32]
+
+
+Method = Literal["maxsim", "dense", "cross-encoder"]
+
+# Passages encoded together, between two reports of progress.
+_BATCH_PASSAGES = 256
+
+
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """What becomes one hit: a note, or a passage in which lines were found.
+
+    Attributes:
+        note: The note.
+        chunks: Its passages, or the one (several, where one line is cut into them); those that the index does not know
+            have ids below 0.
+        lines: First and last of the lines that were found.
+    """
+
+    note: StoredNote
+    chunks: tuple[StoredChunk, ...]
+    lines: tuple[int, int] | None = None
+
+
+class Reranker:
+    """Scores places.
+
+    Args:
+        reader: The index, if there is one: what it knows need not be encoded again.
+        encoder: The index's encoder, or any.
+        chunking: How the index's notes are cut.
+        max_bytes: Larger files are not read.
+        progress: Told the passages encoded so far, and those to encode.
+    """
+
+    def __init__(
+        self,
+        reader: IndexReader | None,
+        encoder: Encoder,
+        *,
+        chunking: Chunking,
+        max_bytes: int,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        self._reader = reader
+        self._encoder = encoder
+        self._chunking = chunking
+        self._max_bytes = max_bytes
+        self._progress = progress or (lambda done, total: None)
+        self._new_ids = count(-1, -1)
+        self._vectors: dict[int, Vectors] = {}
+        self._codes: dict[int, bytes] = {}
+
+    def rerank(
+        self,
+        typed: str,
+        places: Sequence[Place],
+        *,
+        method: Method,
+        limit: int,
+        cross_encoder: CrossEncoder | None = None,
+    ) -> tuple[list[Hit], list[Skipped]]:
+        """Ranks places by how well they answer a query.
+
+        Args:
+            typed: The query.
+            places: Notes, or lines in notes; lines of one passage become one hit.
+            method: `maxsim` (embeddings and late interaction), `dense` (embeddings alone), or `cross-encoder`, which
+                scores the best of `maxsim` again.
+            limit: The most hits, ≥ 1.
+            cross_encoder: The cross-encoder, for `cross-encoder`.
+
+        Returns:
+            Hits, best first, and what could not be read.
+
+        Raises:
+            UsageError: The query is empty.
+        """
+        query = parse_query(typed)
+        units, skipped = self._read(places)
+        self._encode(units)
+        encoded = self._encoder.encode_query(query.text)
+        late_query = self._weighted(encoded, units) if method != "dense" else None
+        chosen = sorted(
+            (self._choose(unit, encoded, late_query) for unit in units), key=lambda passage: -passage.found.score
+        )
+        if cross_encoder:
+            pool = max(POOL_NOTES, limit)
+            first = rerank_by_cross_encoder(cross_encoder, query.text, chosen[:pool])
+            below = continue_below([passage.found for passage in first], [passage.found for passage in chosen[pool:]])
+            chosen = [
+                replace(passage, found=found) for passage, found in zip([*first, *chosen[pool:]], below, strict=True)
+            ]
+        shown = self._with_telling_words(query, chosen[:limit])
+        evidence = self._evidence_finder(query.text, late_query, shown) if late_query else None
+        lines = {chunk.id: unit.lines for unit in units if unit.lines for chunk in unit.chunks}
+        shown = [replace(passage, chunk=_from_lines(passage.chunk, lines.get(passage.chunk.id))) for passage in shown]
+        return show_passages(shown, evidence), skipped
+
+    def _read(self, places: Sequence[Place]) -> tuple[list[_Unit], list[Skipped]]:
+        """Finds the passages that places are in."""
+        by_path: dict[Path, list[Place]] = {}
+        for place in places:
+            by_path.setdefault(place.path, []).append(place)
+        units: list[_Unit] = []
+        skipped: list[Skipped] = []
+        for path, own in by_path.items():
+            try:
+                if not _is_utf8(path):
+                    raise NoteUnreadable("name is not valid UTF-8")
+                note, chunks = self._stored(path) or self._read_file(path)
+            except NoteUnreadable as error:
+                skipped.append(Skipped(str(path), error.message, error.for_now))
+                continue
+            # Another program that found a line in a document, a web page say, counts other lines.
+            lines = [place.line for place in own if place.line is not None and lines_are_of_file(path)]
+            if len(lines) < len(own):
+                units.append(_Unit(note, chunks))
+                continue
+            lines_of_chunks: dict[tuple[StoredChunk, ...], list[int]] = {}
+            for line in lines:
+                lines_of_chunks.setdefault(_chunks_at(chunks, line), []).append(line)
+            units += [
+                _Unit(note, own_chunks, _span(own_chunks, found)) for own_chunks, found in lines_of_chunks.items()
+            ]
+        return units, skipped
+
+    def _stored(self, path: Path) -> tuple[StoredNote, tuple[StoredChunk, ...]] | None:
+        """The note as the index knows it, if it does, and if its file is still the same."""
+        if self._reader is None:
+            return None
+        try:
+            status = path.stat()
+        except OSError:
+            return None
+        note_id = self._reader.unchanged_note(str(path), status.st_size, status.st_mtime_ns)
+        if note_id is None:
+            return None
+        chunks = tuple(self._reader.chunks_of_notes([note_id]))
+        ids = [chunk.id for chunk in chunks]
+        self._codes |= self._reader.token_codes(ids)
+        self._vectors |= self._reader.vectors_of_chunks(ids)
+        return self._reader.notes([note_id])[note_id], chunks
+
+    def _read_file(self, path: Path) -> tuple[StoredNote, tuple[StoredChunk, ...]]:
+        """Reads a note and cuts it as `index` would.
+
+        Raises:
+            NoteUnreadable: It cannot be read.
+        """
+        try:
+            status = path.stat()
+        except OSError as error:
+            raise NoteUnreadable((error.strerror or "cannot be read").lower()) from error
+        if path.is_dir():
+            raise NoteUnreadable("a folder; name the files in it")
+        if status.st_size > (limit := most_bytes(path, self._max_bytes)):
+            raise NoteUnreadable(f"larger than {limit:,} bytes")
+        note = read_note(NoteFile(path, status.st_size, status.st_mtime_ns))
+        chunks = chunk_note(note, self._encoder.token_starts, self._chunking) or (NO_TEXT,)
+        return StoredNote.of(note, 0), tuple(StoredChunk.of(chunk, next(self._new_ids), 0) for chunk in chunks)
+
+    def _encode(self, units: Sequence[_Unit]) -> None:
+        """Encodes what the index does not know."""
+        unknown = {
+            chunk.id: passage_text(unit.note.title, chunk.heading, chunk.text)
+            for unit in units
+            for chunk in unit.chunks
+            if chunk.id not in self._codes
+        }
+        ids = list(unknown)
+        for first in range(0, len(ids), _BATCH_PASSAGES):
+            batch = ids[first : first + _BATCH_PASSAGES]
+            encoded = self._encoder.encode_passages([unknown[chunk_id] for chunk_id in batch])
+            self._codes |= zip(batch, encoded.codes, strict=True)
+            self._vectors |= zip(batch, encoded.vectors, strict=True)
+            self._progress(first + len(batch), len(ids))
+
+    def _weighted(self, encoded: EncodedQuery, units: Sequence[_Unit]) -> LateQuery:
+        """Weights the query's words by how rare they are in the index, or else among the passages."""
+        if self._reader is not None:
+            return weigh_by_index(encoded, self._reader)
+        # With the single characters, which are the words of an unspaced script.
+        passages = [distinct_words(chunk.text) | set(chunk.text) for unit in units for chunk in unit.chunks]
+        frequencies = {word.word: sum(word.word in held for held in passages) for word in encoded.words}
+        return LateQuery.of(encoded, frequencies, len(passages))
+
+    def _choose(self, unit: _Unit, encoded: EncodedQuery, late_query: LateQuery | None) -> ChosenPassage:
+        """Scores a unit, and chooses the passage to show."""
+        cosines = np.stack([self._vectors[chunk.id] for chunk in unit.chunks]) @ encoded.vector
+        similarity = self._encoder.scale.similarity(cosines)
+        closest = np.argsort(-cosines, kind="stable")[:PASSAGES_A_NOTE]
+        closeness = float(similarity.max())
+        found = Candidate(0, closeness, {"dense": float(cosines.max())}, {"dense": closeness})
+        best = int(closest[0])
+        if late_query:
+            late = late_query.score([self._codes[unit.chunks[row].id] for row in closest])
+            added = late_contributions(late, self._encoder.late_scale)
+            best = int(closest[int((similarity[closest] + added).argmax())])
+            found = found.with_part("late", score_note(late.tolist()), score_note(added.tolist()))
+        others = 0 if unit.lines else len(unit.chunks) - 1
+        return ChosenPassage(found, unit.note, unit.chunks[best], others, {})
+
+    def _evidence_finder(self, text: str, late_query: LateQuery, chosen: Sequence[ChosenPassage]) -> FindEvidence:
+        """See `passages.FindEvidence`; a chunk may be shown only from some line on."""
+        whole = {passage.chunk.id: passage.chunk for passage in chosen}
+
+        def find_evidence(note: StoredNote, chunk: StoredChunk) -> tuple[tuple[Evidence, ...], list[Match]]:
+            evidence, matches = find_passage_evidence(
+                late_query, text, self._encoder, note, whole[chunk.id], self._codes[chunk.id]
+            )
+            above = chunk.start - whole[chunk.id].start
+            shown = (match for match in matches if match.start >= above)
+            return evidence, [replace(match, start=match.start - above, end=match.end - above) for match in shown]
+
+        return find_evidence
+
+    def _with_telling_words(self, query: Query, chosen: Sequence[ChosenPassage]) -> list[ChosenPassage]:
+        words = set().union(*(distinct_words(passage.chunk.text) for passage in chosen))
+        if self._reader is not None:
+            telling = telling_words(self._reader, query.words, words)
+        else:
+            telling = {word: word for word in words & set(query.words)}
+        return [replace(passage, telling=telling) for passage in chosen]
+
+
+def _is_utf8(path: Path) -> bool:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _chunks_at(chunks: Sequence[StoredChunk], line: int) -> tuple[StoredChunk, ...]:
+    """The chunks that a line is in, of which there may be several; the closest one, for a line that is in none."""
+    holders = tuple(chunk for chunk in chunks if chunk.start_line <= line <= chunk.end_line)
+    return holders or (min(chunks, key=lambda chunk: max(chunk.start_line - line, line - chunk.end_line)),)
+
+
+def _span(chunks: Sequence[StoredChunk], lines: Sequence[int]) -> tuple[int, int]:
+    """First and last of some lines; those in no chunk (in the front matter, say) count only if there are no others."""
+    inside = [line for line in lines if any(chunk.start_line <= line <= chunk.end_line for chunk in chunks)]
+    return min(inside or lines), max(inside or lines)
+
+
+def _from_lines(chunk: StoredChunk, lines: tuple[int, int] | None) -> StoredChunk:
+    """The part of a chunk that begins with the first of the lines that were found in it."""
+    if lines is None or not chunk.start_line <= lines[0] <= lines[1] <= chunk.end_line:
+        return chunk
+    offset = LineTable(chunk.text).starts[lines[0] - chunk.start_line]
+    text = chunk.text[offset:]
+    return replace(chunk, start=chunk.start + offset, start_line=lines[0], end_line=lines[1], text=text)

@@ -1,0 +1,333 @@
+"""What a tagger sees of a note: its words, and the embedding of a few of its passages."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from notesearch.encoders import Encoder, load_prepared, open_encoder, prepare
+from notesearch.errors import ModelError, NoteUnreadable
+from notesearch.notes import NO_TEXT, NoteFile, chunk_note, most_bytes, parse_note, read_note, without_tags
+from notesearch.notes.chunks import PASSAGES_VERSION, passage_text
+from notesearch.records import Chunk, Chunking, Note
+from notesearch.storage import IndexReader, StoredChunk
+from notesearch.words import find_words
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Vectors = NDArray[np.float32]
+
+
+# More of them say little more about what a note is about, and encoding is what tagging spends its time on.
+_MOST_PASSAGES = 2
+_BATCH_PASSAGES = 256
+# A name for what has no file; its suffix counts.
+_TEXT = "text.md"
+_MOST_TITLE_CHARS = 60
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A note as a tagger sees it.
+
+    Attributes:
+        path: Absolute path; empty for a text that is in no file.
+        title: The note's title.
+        date: ISO 8601.
+        tags: The note's tags.
+        text: Title and text, without the tags in it.
+        passages: Those of its passages that are encoded, spread over the note.
+        vectors: Their embeddings, float32 `(len(passages), dim)`, where the index has them.
+        stamp: Size and modification time (ns) of the file when it was read, where it was.
+    """
+
+    path: str
+    title: str
+    date: str
+    tags: tuple[str, ...]
+    text: str
+    passages: tuple[str, ...]
+    vectors: Vectors | None = None
+    stamp: tuple[int, int] | None = None
+
+
+class ContentReader:
+    """Reads notes for a tagger.
+
+    Args:
+        reader: The index, if there is one.
+        open_encoder: Opens the encoder, where something has to be cut or encoded.
+        chunking: How notes are cut.
+        max_bytes: Larger files are not read.
+        reuse_vectors: Whether the embeddings in the index are of this encoder.
+    """
+
+    def __init__(
+        self,
+        reader: IndexReader | None,
+        open_encoder: Callable[[], Encoder],
+        *,
+        chunking: Chunking,
+        max_bytes: int,
+        reuse_vectors: bool,
+    ) -> None:
+        self._reader = reader
+        self._open_encoder = open_encoder
+        self._encoder: Encoder | None = None
+        self._chunking = chunking
+        self._max_bytes = max_bytes
+        self._reuse_vectors = reuse_vectors
+
+    def indexed(self, note_ids: Sequence[int]) -> list[Content]:
+        """Reads notes from the index, in the order of their paths."""
+        if self._reader is None or not note_ids:
+            return []
+        chunks: dict[int, list[StoredChunk]] = {}
+        for chunk in self._reader.chunks_of_notes(note_ids):
+            chunks.setdefault(chunk.note_id, []).append(chunk)
+        notes = sorted(self._reader.notes(note_ids).values(), key=lambda note: note.path)
+        found = []
+        for note in notes:
+            own = chunks[note.id]
+            chosen = _spread(len(own))
+            content = _content(note.path, note.title, note.date, note.tags, own)
+            # Tags within a text are not to be learnt from, but they are in the index's embeddings.
+            as_indexed = tuple(passage_text(note.title, own[place].heading, own[place].text) for place in chosen)
+            if self._reuse_vectors and content.passages == as_indexed:
+                vectors = self._reader.vectors_of_chunks([own[place].id for place in chosen])
+                content = replace(content, vectors=np.stack([vectors[own[place].id] for place in chosen]))
+            found.append(content)
+        return found
+
+    def file(self, path: Path) -> Content:
+        """Reads a note from its file, or from the index where that knows it as it is.
+
+        Raises:
+            NoteUnreadable: It cannot be read; the message is a short reason.
+        """
+        try:
+            status = path.stat()
+        except OSError as error:
+            raise NoteUnreadable((error.strerror or "cannot be read").lower()) from error
+        except ValueError as error:  # a NUL, or what no file system can encode
+            raise NoteUnreadable("no such file") from error
+        note_id = self._reader.unchanged_note(str(path), status.st_size, status.st_mtime_ns) if self._reader else None
+        if note_id is not None:
+            return replace(self.indexed([note_id])[0], stamp=(status.st_size, status.st_mtime_ns))
+        if status.st_size > (limit := most_bytes(path, self._max_bytes)):
+            raise NoteUnreadable(f"larger than {limit:,} bytes")
+        note = read_note(NoteFile(path, status.st_size, status.st_mtime_ns))
+        return replace(self._cut(note), stamp=(status.st_size, status.st_mtime_ns))
+
+    def text(self, text: str) -> Content:
+        """Takes a text that is in no file for a note in Markdown."""
+        note = parse_note(Path(_TEXT), text, datetime.fromtimestamp(0))
+        title = note.title if note.title_source != "file_name" else ""
+        return replace(self._cut(replace(note, title=title)), path="", date="", title=title or _beginning(text))
+
+    def embed(self, contents: Sequence[Content], progress: Progress | None = None) -> Vectors:
+        """Embeds notes: the mean of their passages' embeddings, float32 `(n, dim)`, each row of length 1."""
+        unknown = sorted({passage for content in contents if content.vectors is None for passage in content.passages})
+        encoded: dict[str, Vectors] = {}
+        for first in range(0, len(unknown), _BATCH_PASSAGES):
+            batch = unknown[first : first + _BATCH_PASSAGES]
+            encoded |= zip(batch, self.encoder.encode_passages(batch).vectors, strict=True)
+            if progress:
+                progress(first + len(batch), len(unknown))
+        means = [
+            (np.stack([encoded[p] for p in content.passages]) if content.vectors is None else content.vectors).mean(0)
+            for content in contents
+        ]
+        vectors: Vectors = np.stack(means).astype(np.float32)
+        vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.float32(1e-12))
+        return vectors
+
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder, opened when it is first asked for."""
+        if self._encoder is None:
+            self._encoder = self._open_encoder()
+        return self._encoder
+
+    def _cut(self, note: Note) -> Content:
+        chunks = chunk_note(note, self.encoder.token_starts, self._chunking) or (NO_TEXT,)
+        return _content(str(note.path), note.title, note.date.isoformat(timespec="seconds"), note.tags, chunks)
+
+
+def _content(path: str, title: str, date: str, tags: tuple[str, ...], chunks: Sequence[Chunk | StoredChunk]) -> Content:
+    suffix = _suffix(path)
+    texts = [without_tags(chunk.text, suffix) for chunk in chunks]
+    shown_title = without_tags(title, suffix)
+    passages = tuple(
+        passage_text(shown_title, without_tags(chunks[place].heading, suffix), texts[place])
+        for place in _spread(len(chunks))
+    )
+    return Content(path, title, date, tags, passage_text(shown_title, "", "\n\n".join(texts)), passages)
+
+
+def _suffix(path: str) -> str:
+    return PurePath(path).suffix.lower()
+
+
+def _spread(count: int) -> list[int]:
+    """Which of so many passages are encoded: the first, and others at equal distances."""
+    wanted = min(count, _MOST_PASSAGES)
+    return [place * count // wanted for place in range(wanted)]
+
+
+def _beginning(text: str) -> str:
+    """The first words of a text, in the place of a title."""
+    words = " ".join(text[: 4 * _MOST_TITLE_CHARS].split())
+    return words if len(words) <= _MOST_TITLE_CHARS else words[:_MOST_TITLE_CHARS] + "…"
+
+
+# Words and pairs of words as features: their TF-IDF weights. Tagging needs numpy alone for them.
+
+# A term of one note says nothing about another.
+_LEAST_NOTES = 2
+# Terms beyond these are pairs of words that occur in few notes.
+_MOST_TERMS = 200_000
+
+
+def count_terms(text: str) -> Counter[str]:
+    """Counts the words of a text, in lower case, and the pairs of adjoining words, with a space between."""
+    words = [word for _, _, word in find_words(text)]
+    counts = Counter(words)
+    counts.update(f"{first} {second}" for first, second in pairwise(words))
+    return counts
+
+
+@dataclass(frozen=True, slots=True)
+class WeighedTerms:
+    """The terms of a text that a vocabulary knows.
+
+    Attributes:
+        places: Where they are in the vocabulary, int64 `(n,)`.
+        weights: TF-IDF, float32 `(n,)`, of length 1 (empty for a text without known terms).
+    """
+
+    places: NDArray[np.int64]
+    weights: NDArray[np.float32]
+
+
+class Vocabulary:
+    """The terms that are features, and their inverse document frequencies.
+
+    The weight of a term is (1 + ln tf) · (1 + ln((1 + N) / (1 + df))), scaled so that a text's weights have length 1
+    (Salton & Buckley, 1988, with the smoothing of scikit-learn).
+
+    Attributes:
+        terms: The terms, sorted.
+        idf: Inverse document frequencies, float32 `(len(terms),)`.
+    """
+
+    def __init__(self, terms: Sequence[str], idf: NDArray[np.float32]) -> None:
+        self.terms = tuple(terms)
+        self.idf = idf
+        self._places = {term: place for place, term in enumerate(self.terms)}
+
+    @classmethod
+    def of(cls, texts: Sequence[Counter[str]]) -> Vocabulary:
+        """Takes the terms of at least two of the texts, the most frequent ones where there are too many."""
+        frequencies = Counter(term for counts in texts for term in counts)
+        kept = [term for term, _ in frequencies.most_common(_MOST_TERMS) if frequencies[term] >= _LEAST_NOTES]
+        terms = sorted(kept)
+        idf = [1 + math.log((1 + len(texts)) / (1 + frequencies[term])) for term in terms]
+        return cls(terms, np.array(idf, dtype=np.float32))
+
+    def weigh(self, counts: Counter[str]) -> WeighedTerms:
+        """Weighs the terms of a text."""
+        known = [(place, count) for term, count in counts.items() if (place := self._places.get(term)) is not None]
+        places = np.array([place for place, _ in known], dtype=np.int64)
+        frequencies = np.array([count for _, count in known], dtype=np.float32)
+        weights = (1 + np.log(np.maximum(frequencies, 1))) * self.idf[places]
+        length = float(np.linalg.norm(weights))
+        return WeighedTerms(places, weights / np.float32(length or 1))
+
+
+def term_matrix(texts: Iterable[WeighedTerms], terms: int) -> Any:
+    """The weights of texts as a scipy CSR matrix, float32 `(texts, terms)`."""
+    from scipy import sparse
+
+    rows = list(texts)
+    ends = np.cumsum([0, *(len(row.places) for row in rows)])
+    places = np.concatenate([np.empty(0, dtype=np.int64), *(row.places for row in rows)])
+    weights = np.concatenate([np.empty(0, dtype=np.float32), *(row.weights for row in rows)])
+    return sparse.csr_matrix((weights, places, ends), shape=(len(rows), terms))
+
+
+# Opening what reads notes for a tagger, with the encoder that it was made with.
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderNeed:
+    """The encoder that a tagger needs.
+
+    Attributes:
+        model: As the user named it.
+        fingerprint: Of its weights and use.
+        budget_tokens: How notes are cut for it.
+    """
+
+    model: str
+    fingerprint: str
+    budget_tokens: int
+
+    @classmethod
+    def of_index(cls, reader: IndexReader) -> EncoderNeed:
+        """That of an index."""
+        made_with = reader.fingerprint
+        return cls(made_with.model, made_with.encoder, made_with.budget_tokens)
+
+
+def open_content_reader(
+    reader: IndexReader | None,
+    need: EncoderNeed,
+    *,
+    max_bytes: int,
+) -> ContentReader:
+    """Opens a reader of notes; the encoder is opened once something has to be encoded.
+
+    Args:
+        reader: The index, if there is one.
+        need: The encoder.
+        max_bytes: Larger files are not read.
+    """
+    reuse = (
+        reader is not None
+        and EncoderNeed.of_index(reader).fingerprint == need.fingerprint
+        and (reader.fingerprint.budget_tokens, reader.fingerprint.passages) == (need.budget_tokens, PASSAGES_VERSION)
+    )
+    return ContentReader(
+        reader,
+        lambda: open_needed_encoder(need),
+        chunking=Chunking(need.budget_tokens),
+        max_bytes=max_bytes,
+        reuse_vectors=reuse,
+    )
+
+
+def open_needed_encoder(need: EncoderNeed) -> Encoder:
+    """Opens an encoder by its fingerprint.
+
+    Raises:
+        ModelError: The model that goes by its name has other weights now, or is gone.
+    """
+    prepared = load_prepared(need.fingerprint) or prepare(need.model)
+    if prepared.config.fingerprint != need.fingerprint:
+        raise ModelError(
+            f"the model {need.model} is no longer the one that was used here",
+            "Make the index anew (notesearch index --rebuild), and then the classifier (notesearch train-classifier).",
+        )
+    return open_encoder(prepared)

@@ -1,0 +1,245 @@
+"""Write tags into notes with a way back.
+
+Before a note is replaced, a line in a journal says what is about to change in it: where, which bytes go, which bytes
+come, and the hash of the file before and after. So whatever happens, each note holds its old or its new bytes, and the
+journal knows the way from the one to the other. One run has one journal; the name of one that was undone ends in
+`.undone`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+
+from notesearch.errors import NoteNotWritable, NoteUnreadable, StoreError, UsageError
+from notesearch.notes import NoteFile, read_bytes
+from notesearch.notes.read import decode
+from notesearch.notes.structure import LineTable
+from notesearch.records import Skipped
+from notesearch.writeback.journal import (
+    Entry,
+    JournalWriter,
+    discard_journal,
+    mark_as_undone,
+    newest_journal,
+    opened_journal,
+)
+from notesearch.writeback.plan import plan_tag_edit
+from notesearch.writeback.replace import new_temporary_name, remove_leftover, replace_file
+
+_CONTEXT_LINES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class TaggedNote:
+    """A note and the tags to write into it.
+
+    Attributes:
+        path: The file.
+        data: What it held when the tags were suggested.
+        tags: The tags.
+    """
+
+    path: Path
+    data: bytes
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WriteReport:
+    """What a run of writing or undoing did. Paths are absolute, as text that can be stored and printed.
+
+    Attributes:
+        written: Files that were replaced.
+        unchanged: Files that were as wanted already.
+        refused: Files that were left alone, and why; `for_now` where undoing again may put them back.
+    """
+
+    written: tuple[str, ...]
+    unchanged: tuple[str, ...]
+    refused: tuple[Skipped, ...]
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """A report in the making."""
+
+    written: list[str] = field(default_factory=list)
+    unchanged: list[str] = field(default_factory=list)
+    refused: list[Skipped] = field(default_factory=list)
+
+    def report(self) -> WriteReport:
+        return WriteReport(tuple(self.written), tuple(self.unchanged), tuple(self.refused))
+
+
+def apply_tags(directory: Path, notes: Iterable[TaggedNote]) -> WriteReport:
+    """Write tags into notes; what cannot be written is left alone and reported.
+
+    Args:
+        directory: Where the journals are; created, private to its owner, once there is something to write there.
+        notes: The notes.
+
+    Returns:
+        What was done.
+
+    Raises:
+        StoreError: The journal cannot be written. What was done until then can be undone.
+    """
+    _clear_leftovers(directory)
+    outcome = _Outcome()
+    with JournalWriter(directory) as journal:
+        for note in notes:
+            shown = _shown(os.fspath(note.path))
+            try:
+                is_written = _apply(journal, note)
+            except NoteNotWritable as error:
+                outcome.refused.append(Skipped(shown, error.message))
+            else:
+                (outcome.written if is_written else outcome.unchanged).append(shown)
+    return outcome.report()
+
+
+def _clear_leftovers(directory: Path) -> None:
+    """Remove what the last run left beside notes, if it was killed; those before it were looked after by that run."""
+    path = newest_journal(directory)
+    if path is None:
+        return
+    # Where a living process uses the journal, nothing is left; that one is damaged is for `undo_last` to say.
+    with suppress(StoreError), opened_journal(path) as entries:
+        for entry in entries:
+            remove_leftover(Path(entry.path), entry.temporary_name)
+
+
+def _apply(journal: JournalWriter, note: TaggedNote) -> bool:
+    """Write the tags into a note; False where it has them."""
+    edit = plan_tag_edit(note.path, note.data, note.tags)
+    if edit is None:
+        return False
+    new = edit.applied_to(note.data)
+    path = os.path.abspath(note.path)  # noqa: PTH100 - Path.absolute keeps `..`
+    entry = Entry(path, edit, _hash(note.data), _hash(new), new_temporary_name())
+    journal.write(entry)
+    try:
+        replace_file(note.path, note.data, new, entry.temporary_name)
+    except NoteNotWritable:
+        journal.take_back()
+        raise
+    return True
+
+
+def undo_last(directory: Path) -> WriteReport:
+    """Put back the notes that the last run of writing tags changed.
+
+    A note that was changed after that is left alone. The run is done with then, unless a note that still holds exactly
+    what was written could not be replaced: then the next call takes up the same run.
+
+    Args:
+        directory: Where the journals are.
+
+    Returns:
+        What was done.
+
+    Raises:
+        UsageError: There is nothing to undo.
+        StoreError: The journal cannot be read, or another process is writing it.
+    """
+    outcome = _Outcome()
+    while path := newest_journal(directory):
+        with opened_journal(path) as entries:
+            if not entries:
+                discard_journal(path)
+                continue
+            for entry in reversed(entries):
+                _undo(entry, outcome)
+            if not any(skipped.for_now for skipped in outcome.refused):
+                mark_as_undone(path)
+        return outcome.report()
+    raise UsageError("there is nothing to undo", "Each run that wrote tags can be undone once, the last one first.")
+
+
+def _undo(entry: Entry, outcome: _Outcome) -> None:
+    path, shown = Path(entry.path), _shown(entry.path)
+    remove_leftover(path, entry.temporary_name)
+    try:
+        data = read_bytes(NoteFile(path, 0, 0))
+    except NoteUnreadable as error:
+        outcome.refused.append(Skipped(shown, error.message))
+        return
+    found = _hash(data)
+    old = entry.edit.undone_in(data)
+    if found == entry.before:  # the run was killed before it came to this note, or it was put back before
+        outcome.unchanged.append(shown)
+    elif found != entry.after or _hash(old) != entry.before:
+        outcome.refused.append(Skipped(shown, "changed since the tags were written"))
+    else:
+        try:
+            replace_file(path, data, old, entry.temporary_name)
+            outcome.written.append(shown)
+        except NoteNotWritable as error:
+            outcome.refused.append(Skipped(shown, error.message, for_now=True))
+
+
+def diff_of(note: TaggedNote) -> str:
+    """Show what would change in a note, as `diff -u` does.
+
+    Returns:
+        The difference with three lines around it; line endings are those of the file. Empty where nothing changes.
+
+    Raises:
+        NoteNotWritable: The tags cannot be written; the message is a short reason.
+    """
+    edit = plan_tag_edit(note.path, note.data, note.tags)
+    if edit is None:
+        return ""
+    before, after = _lines(note.data), _lines(edit.applied_to(note.data))
+    shorter = min(len(before), len(after))
+    first = next((index for index in range(shorter) if before[index] != after[index]), shorter)
+    tail = next((index for index in range(shorter - first) if before[-1 - index] != after[-1 - index]), shorter - first)
+    start = max(first - _CONTEXT_LINES, 0)
+    behind = before[len(before) - tail :][:_CONTEXT_LINES]
+    removed, added = before[first : len(before) - tail], after[first : len(after) - tail]
+    around = first - start + len(behind)
+    # A line end in its name would begin lines of the difference that are none.
+    path = "".join(char if char.isprintable() else "\ufffd" for char in _shown(os.fspath(note.path)).lstrip("/"))
+    return "".join(
+        [
+            f"--- a/{path}\n+++ b/{path}\n",
+            f"@@ -{_range(start, around + len(removed))} +{_range(start, around + len(added))} @@\n",
+            *(f" {line}" for line in before[start:first]),
+            *(f"-{line}" for line in removed),
+            *(f"+{line}" for line in added),
+            *(f" {line}" for line in behind),
+        ]
+    )
+
+
+def _lines(data: bytes) -> list[str]:
+    """The lines of a file as a diff shows them."""
+    text, _ = decode(data)
+    table = LineTable(text)
+    lines = []
+    for start, end, following in zip(table.starts, table.ends, [*table.starts[1:], len(text)], strict=True):
+        if start < len(text):
+            ending = text[end:following] or "\n\\ No newline at end of file\n"
+            lines.append(text[start:end] + ("\n" if ending == "\r" else ending))
+    return lines
+
+
+def _range(start: int, count: int) -> str:
+    """Lines of a file in the head of a hunk; `start` is counted from 0."""
+    if count == 1:
+        return str(start + 1)
+    return f"{start + 1 if count else start},{count}"
+
+
+def _hash(data: bytes) -> str:
+    return sha256(data).hexdigest()
+
+
+def _shown(path: str) -> str:
+    """An absolute path as text that can be stored and printed."""
+    return os.fsencode(os.path.abspath(path)).decode("utf-8", "replace")  # noqa: PTH100

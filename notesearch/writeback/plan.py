@@ -1,0 +1,220 @@
+"""The change to a file that adds tags to a note: its tag lines change, every other byte stays."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from notesearch.documents import is_document, kind_of
+from notesearch.errors import NoteNotWritable, NoteUnreadable
+from notesearch.notes.metadata import parse_front_matter, unique_tags, written_tags
+from notesearch.notes.read import decode, parse_note
+from notesearch.records import Note
+from notesearch.writeback.edits import TextEdit, newline_of
+from notesearch.writeback.org_tags import org_tag_edit
+from notesearch.writeback.toml import toml_tag_edit
+from notesearch.writeback.yaml import yaml_tag_edit
+
+# The keys that are read as tags, in the order in which one is chosen to be extended.
+_KEYS = ("tags", "tag", "topics", "keywords")
+_ENCODINGS = ("utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
+_MARK = "\ufeff"
+# A note without a date is dated by its file, which is not known here and does not matter.
+_NO_DATE = datetime(1970, 1, 1)
+# Characters that YAML forbids, and the byte order mark, which nobody would see.
+_NOT_IN_YAML = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufeff\ufffe\uffff]")
+_BEGINS_LIKE_FRONT_MATTER = re.compile(r"[\s\ufeff]*(?:---|\+\+\+)[ \t]*[\r\n]\s*[\w-]+[ \t]*[:=]")
+_ORG_TAG_LINE = re.compile(r"(?:^|(?<=[\r\n]))#\+filetags:[^\r\n]*(?:\r\n|\r|\n|\Z)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class FileEdit:
+    """A piece of a file and what takes its place.
+
+    Attributes:
+        start: First byte of the piece.
+        removed: The bytes that stand there.
+        inserted: The bytes that take their place.
+    """
+
+    start: int
+    removed: bytes
+    inserted: bytes
+
+    def applied_to(self, data: bytes) -> bytes:
+        """The file after the change."""
+        return data[: self.start] + self.inserted + data[self.start + len(self.removed) :]
+
+    def undone_in(self, data: bytes) -> bytes:
+        """The file before the change, from what it is after it."""
+        return data[: self.start] + self.removed + data[self.start + len(self.inserted) :]
+
+
+def plan_tag_edit(path: Path, data: bytes, tags: Sequence[str]) -> FileEdit | None:
+    """Find the change to a file that adds tags to its note.
+
+    Args:
+        path: The file; its suffix says in which format the note is. It is not read.
+        data: The whole file.
+        tags: What the note is to have, as a reader would show it: without `#`.
+
+    Returns:
+        The change, or None where the note has all of these tags already.
+
+    Raises:
+        NoteNotWritable: The tags cannot be written there, or not without touching something else; the message is a
+            short reason.
+    """
+    if is_document(path):
+        raise NoteNotWritable(f"tags are not written into {kind_of(path)} files")
+    try:
+        text, problem = decode(data)
+    except NoteUnreadable as error:
+        raise NoteNotWritable(error.message) from error
+    note = parse_note(path, text, _NO_DATE)
+    missing = _missing(note, tags)
+    if not missing:
+        return None
+    if problem:
+        raise NoteNotWritable(problem)
+    mark, encoding = _encoding(data, text)
+    edit = _plan(path, text, missing)
+    _check(note, edit.applied_to(text), missing)
+    return FileEdit(
+        start=len((mark + text[: edit.start]).encode(encoding)),
+        removed=text[edit.start : edit.end].encode(encoding),
+        inserted=edit.inserted.encode(encoding),
+    )
+
+
+def _missing(note: Note, tags: Sequence[str]) -> tuple[str, ...]:
+    present = {tag.casefold() for tag in note.tags}
+    for tag in tags:
+        if not unique_tags([tag]) or _NOT_IN_YAML.search(" ".join(tag.split())):
+            raise NoteNotWritable(f"{tag!r} cannot be a tag")
+    return tuple(tag for tag in unique_tags(tags) if tag.casefold() not in present)
+
+
+def _encoding(data: bytes, text: str) -> tuple[str, str]:
+    """The byte order mark, if there is one, and the encoding that give back every byte of a file."""
+    for encoding in _ENCODINGS:
+        for mark in ("", _MARK):
+            if (mark + text).encode(encoding) == data:
+                return mark, encoding
+    raise NoteNotWritable("its encoding is not known for certain")
+
+
+def _plan(path: Path, text: str, tags: Sequence[str]) -> TextEdit:
+    front_matter = parse_front_matter(text)
+    if front_matter.problem:
+        raise NoteNotWritable(front_matter.problem)
+    if _BEGINS_LIKE_FRONT_MATTER.match(text, front_matter.end):
+        reason = "there is a second one below" if front_matter.format else "it does not begin on the first line"
+        raise NoteNotWritable(f"front matter: {reason}")
+    if front_matter.format == "yaml":
+        return yaml_tag_edit(text, front_matter, _key(front_matter.data), tags)
+    if front_matter.format == "toml":
+        return toml_tag_edit(text, front_matter, _key(front_matter.data), tags)
+    suffix = path.suffix.lower()
+    if suffix == ".org":
+        return org_tag_edit(text, tags)
+    if suffix == ".rst":
+        raise NoteNotWritable("reStructuredText has no front matter")
+    newline = newline_of(text, 0)
+    opening = f"---{newline}---{newline}"
+    line = yaml_tag_edit(opening, parse_front_matter(opening), "", tags)
+    return TextEdit(0, 0, line.applied_to(opening))
+
+
+def _key(data: Mapping[str, Any]) -> str:
+    """The key whose value is to be extended; empty where there is none."""
+    if isinstance(data.get("taxonomies"), Mapping):
+        raise NoteNotWritable("front matter: its tags belong under `taxonomies`, which is not read")
+    for name in _KEYS:
+        spellings = [key for key in data if key.lower() == name]
+        if len(spellings) > 1:
+            raise NoteNotWritable(f"front matter: {' and '.join(f'`{key}`' for key in spellings)} are the same key")
+        if spellings:
+            key = spellings[0]
+            if isinstance(data[key], Mapping):
+                raise NoteNotWritable(f"front matter: `{key}` is not a list of tags")
+            return key
+    return ""
+
+
+def _check(before: Note, text: str, added: Sequence[str]) -> None:
+    """Make sure that a changed text is read as the note was, with more tags and nothing else changed.
+
+    Raises:
+        NoteNotWritable: It is not.
+    """
+    after = parse_note(before.path, text, _NO_DATE)
+    if problem := parse_front_matter(text).problem:
+        raise NoteNotWritable(f"{problem}, once the tags are written")
+    known = set(before.tags)
+    old = [tag for tag in after.tags if tag in known]
+    new = [tag for tag in after.tags if tag not in known]
+    if old != list(before.tags) or new != list(added):
+        raise NoteNotWritable("the tags would not be read as they are meant")
+    if _all_but_tags(before) != _all_but_tags(after):
+        raise NoteNotWritable("something else than the tags would change")
+    if not _is_read_elsewhere(text, added):
+        raise NoteNotWritable("front matter: other programs could not read it")
+
+
+def _all_but_tags(note: Note) -> tuple[object, ...]:
+    """What must be the same before and after."""
+    front_matter = parse_front_matter(note.text)
+    values = {key: value for key, value in front_matter.data.items() if key.lower() not in _KEYS}
+    is_org = note.path.suffix.lower() == ".org"
+    blocks: list[tuple[str, int, str, str]] = []
+    for block in note.blocks:
+        written = note.text[block.start : block.end]
+        if is_org and block.kind != "code":
+            written = _ORG_TAG_LINE.sub("", written, count=1).strip("\r\n")
+        # The front matter is a block of a note that has nothing else.
+        if written and block.start >= front_matter.end:
+            blocks.append((block.kind, block.level, block.title, written))
+    body = _without_org_tag_line(note, front_matter.end) if is_org else note.text[front_matter.end :]
+    return (
+        *(note.title, note.title_source, note.links, note.date, note.problems),
+        *(body, blocks),
+        repr(values),  # TOML's `nan` is not equal to itself
+    )
+
+
+def _without_org_tag_line(note: Note, start: int) -> str:
+    """The text from some place on without its first line of tags; one in code is none."""
+    code = [block for block in note.blocks if block.kind == "code"]
+    starts = [block.start for block in code]
+    for line in _ORG_TAG_LINE.finditer(note.text, start):
+        above = bisect_right(starts, line.start()) - 1
+        if above < 0 or line.start() >= code[above].end:
+            return (note.text[start : line.start()] + note.text[line.end() :]).strip("\r\n")
+    return note.text[start:].strip("\r\n")
+
+
+def _is_read_elsewhere(text: str, tags: Sequence[str]) -> bool:
+    """Whether a program that gives YAML scalars their types, unlike this one, sees these tags as text."""
+    front_matter = parse_front_matter(text)
+    if front_matter.format != "yaml":
+        return True
+    import yaml
+
+    try:
+        data = yaml.load(text[slice(*front_matter.span)], getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        found = {str(key).lower(): _only_text(value) for key, value in data.items()}
+    except (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        return False  # most of these come from values such as `2024-02-31` and `!!bool maybe`
+    return set(tags) <= set(unique_tags(written_tags(found)))
+
+
+def _only_text(value: object) -> object:
+    if isinstance(value, list):
+        return [item for item in value if isinstance(item, str)]
+    return value if isinstance(value, str) else None
