@@ -45,6 +45,7 @@ def fake_encoder(fake_model: PreparedModel, monkeypatch: pytest.MonkeyPatch) -> 
     """Makes indexing and searching use a fake encoder instead of a model."""
     encoder = FakeEncoder(fake_model.config)
     monkeypatch.setattr("notesearch.indexing.batches.open_fastest_encoder", lambda *arguments, **options: encoder)
+    monkeypatch.setattr("notesearch.library.index.prepare", make_fake_model)
     monkeypatch.setattr("notesearch.library.search.prepare", make_fake_model)
     monkeypatch.setattr("notesearch.library.search.load_prepared", lambda fingerprint: None)
     monkeypatch.setattr("notesearch.library.search.open_encoder", lambda model, token_model="": encoder)

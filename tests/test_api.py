@@ -11,7 +11,6 @@ from notesearch import Hit, Index, open_index
 from notesearch.cli import main
 from notesearch.errors import FolderUnreadable, IndexMismatch, IndexMissing, StoreError, UsageError
 from notesearch.indexing import chunking_for
-from notesearch.library import search as api
 from notesearch.library.index import forget_folder, sync_index
 from notesearch.settings import Settings
 
@@ -159,7 +158,7 @@ def test_a_folder_that_is_not_covered_cannot_be_forgotten(index_dir, folder, tmp
 def test_an_index_goes_on_with_the_model_it_was_made_with(tmp_path, folder, monkeypatch, fake_encoder, fake_model):
     named = replace(fake_model, config=replace(fake_model.config, name="/models/mine"))
     asked = []
-    monkeypatch.setattr(api, "prepare", lambda name: asked.append(name) or named)
+    monkeypatch.setattr("notesearch.library.index.prepare", lambda name: asked.append(name) or named)
     sync_index(Settings(tmp_path / "own", model="/models/mine"), [folder])
     sync_index(Settings(tmp_path / "own"), [])
     assert asked == ["/models/mine", "/models/mine"]

@@ -15,8 +15,6 @@ from notesearch.errors import NoteUnreadable, UsageError
 from notesearch.evaluation.collections import Collection, write_copies
 from notesearch.notes import NoteFile, lines_are_of_file, read_note
 from notesearch.notes.links import LinkResolver
-from notesearch.notes.read import lines_are_of_file, read_note
-from notesearch.notes.walk import NoteFile
 from notesearch.records import Block, Link, Note, Skipped
 from notesearch.words import STOPWORDS, distinct_words, find_words
 
