@@ -56,9 +56,6 @@ def train_classifier(
     test_split: Annotated[
         TestSplit, typer.Option(help="Hold out notes chosen at random, or the newest.")
     ] = TestSplit.RANDOM,
-    adapt: Annotated[
-        bool, typer.Option("--adapt", help="First train the encoder on all notes' words; keep it if it wins. Minutes.")
-    ] = False,
     seed: Annotated[int, typer.Option(metavar="N", help="Of all that is random.", min=0, max=MOST_SEED)] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     collection: CollectionName = None,
@@ -89,7 +86,6 @@ def train_classifier(
         min_examples=min_examples,
         test_split=test_split.value,
         seed=seed,
-        adapt=adapt,
     )
     with stage_progress(shown=not quiet and is_terminal(sys.stderr)) as progress:
         report, skipped = train_classifier(settings, options, progress)
@@ -124,7 +120,7 @@ def _table(report: dict[str, Any], *, bold: bool, columns: int) -> list[str]:
             f"{'±' + format(method['spread'], '.3f'):>7} {method['seconds']:5.0f}{' ← kept' if kept else ''}"
         )
         lines.append(f"\x1b[1m{line}\x1b[0m" if kept and bold else line)
-    lines += [*_lead(report), *_adaptation(report), ""]
+    lines += [*_lead(report), ""]
     lines += [
         f"On {held_out['notes']:,} notes held out ({held_out['split']}): micro-F1 {held_out['micro_f1']:.3f}, "
         f"macro-F1 {held_out['macro_f1']:.3f},",
@@ -155,14 +151,6 @@ def _lead(report: dict[str, Any]) -> list[str]:
         return [f"{other} is {-margin:.3f} ahead (±{spread:.3f}) on the folds it ran on: not enough to be sure."]
     verdict = "beyond" if margin > spread else "within"
     return [f"{margin:.3f} ahead of {other}, {verdict} the spread from fold to fold (±{spread:.3f})."]
-
-
-def _adaptation(report: dict[str, Any]) -> list[str]:
-    outcome = report["adaptation"]
-    if not outcome:
-        return []
-    kept = "kept" if outcome["kept"] else "not kept"
-    return [f"The adapted encoder was {kept}: F1 {outcome['lead']:+.3f} (±{outcome['lead_spread']:.3f})."]
 
 
 def _warn_of_labels(report: dict[str, Any], *, everything: bool) -> None:

@@ -31,7 +31,7 @@ _OWN = (
     ".repairing-*",
 )
 # What the names of folders begin with that `private.working_folder` makes; they are locked as long as they are used.
-_WORKING_FOLDERS = (".eval-", ".preparing-", ".measuring-", ".writing-", ".adapting-")
+_WORKING_FOLDERS = (".eval-", ".preparing-", ".measuring-", ".writing-")
 # The beginning of the name of the folder in which a repair works.
 UNFINISHED = ".repairing-"
 _SPARE_BYTES = 50_000_000
@@ -136,7 +136,7 @@ def leftovers(settings: Settings, *, writers_kept_out: bool = False) -> list[Pat
         found += [path for name in _OF_WRITER if (path := index_dir / name).exists()]
     places = {
         index_dir: (f"{UNFINISHED}*",),
-        index_dir / "classifiers": (".writing-*", ".adapting-*"),
+        index_dir / "classifiers": (".writing-*",),
         index_dir / "models": (".tuned-*", ".training.safetensors.new"),
         cache_dir(): (".eval-*",),
         cache_dir() / "encoders": (".preparing-*",),

@@ -1,6 +1,5 @@
 """Files to notes and chunks: walking a folder, decoding, front matter, structure, cutting."""
 
-from notesearch.evaluation.known_items import ItemKind, KnownItem, find_known_items, without_items
 from notesearch.notes.chunks import NO_TEXT, chunk_note
 from notesearch.notes.links import LinkResolver
 from notesearch.notes.markdown import without_tags

@@ -171,17 +171,6 @@ def cross_validate(estimator: Estimator, features: Features, rows: Rows, folds: 
     return _Validator(features, rows, folds).validate(estimator)
 
 
-def compare(
-    first: Estimator, own: Features, second: Estimator, other: Features, rows: Rows, folds: NDArray[np.int64]
-) -> tuple[float, float]:
-    """By how much the F1 of one estimator is above that of another, on features of the same examples.
-
-    Returns:
-        Mean over the folds, and standard deviation.
-    """
-    return _mean_and_spread(cross_validate(first, own, rows, folds).f1 - cross_validate(second, other, rows, folds).f1)
-
-
 class _Validator:
     """The examples and folds on which estimators are compared."""
 
