@@ -97,13 +97,13 @@ def _unescaped(path: str) -> str:
     return path
 
 
-# Which of the changes below watched folders may change the index: most of what a system tells of does not.
-
 _MOST_FOLDERS_KEPT = 20_000
 
 
 class Relevance:
-    """Tells changes of notes from others by names and ignore files alone, as a walk through the folders would.
+    """Which changes below watched folders may change the index: most do not.
+
+    Tells changes of notes from others by names and ignore files alone, as a walk through the folders would.
 
     It may take for relevant what is not, never the other way round.
 
@@ -173,10 +173,8 @@ def _is_below(path: str, folder: str) -> bool:
     return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
 
 
-# The loop of `watch`: changes come in, runs of `index` come out.
-
 Changes = Callable[[Sequence[Path]], Iterator[frozenset[str]]]
-"""Waits for changes below folders: paths, and every so often an empty set; see `events.file_changes`."""
+"""Waits for changes below folders: paths, and every so often an empty set; see `file_changes`."""
 
 # However well a system tells of changes, it may lose some: so often everything is looked at.
 _NET_S = 3_600.0
@@ -315,8 +313,3 @@ def _identity(folder: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_dev, status.st_ino
-
-
-# Keeping an index in step with its folders for as long as the process runs.
-
-__all__ = ["EventsLost", "Watch", "file_changes"]

@@ -145,8 +145,3 @@ def _compute_on_one_core() -> None:
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(1, user_api="blas")
-
-
-# A Model Context Protocol server: an index as tools for assistants, over stdin and stdout.
-
-__all__ = ["serve"]

@@ -121,7 +121,7 @@ def _text_of(path: str, max_bytes: int) -> str:
         raise NoteUnreadable(f"cannot read {path}: {error.message}", "It may have been moved; search again.") from error
 
 
-# The tools that an assistant may call: what they are called, what they take, what they answer. Nothing here writes.
+# What tools take, and what they answer. Nothing here writes.
 
 ReadDate = Callable[[str, bool], datetime]
 """Reads a date as people type it; whether the end of a period is meant."""
@@ -132,7 +132,7 @@ _MOST_HITS = 100
 _MOST_QUERY_CHARS = 10_000
 _MOST_TAGS = 1_000
 _MOST_LINES = 2**31
-_MOST_CHARS_OF_TOOLS = 1_000
+_MOST_ARGUMENT_CHARS = 1_000
 _MOST_PATH_CHARS = 4_096
 
 
@@ -230,7 +230,7 @@ def _status(notes: Notes, arguments: Arguments) -> Answer:
         return answer_with_status(survey.folders(), survey.synced(), survey.fingerprint.model)
 
 
-def _text(description: str, most_chars: int = _MOST_CHARS_OF_TOOLS) -> dict[str, Any]:
+def _text(description: str, most_chars: int = _MOST_ARGUMENT_CHARS) -> dict[str, Any]:
     return {"type": "string", "description": description, "maxLength": most_chars}
 
 
@@ -239,7 +239,7 @@ def _number(description: str, most: int) -> dict[str, Any]:
 
 
 def _texts(description: str) -> dict[str, Any]:
-    texts = {"type": "string", "maxLength": _MOST_CHARS_OF_TOOLS}
+    texts = {"type": "string", "maxLength": _MOST_ARGUMENT_CHARS}
     return {"type": "array", "description": description, "items": texts, "maxItems": 100}
 
 
