@@ -16,7 +16,6 @@ from notesearch.library.train import TrainingOptions, report_file, train_classif
 from notesearch.notes.metadata import unique_tags
 from notesearch.settings import Settings
 from notesearch.tagging.classifier import load_classifier
-from notesearch.tagging.labels import read_label_file
 
 pytest_plugins = ["tagging_fixtures"]
 
@@ -313,9 +312,9 @@ def modes(folder: Path) -> set[int]:
 @pytest.mark.parametrize(
     ("options", "message", "hint"),
     [
-        ({"name": "../../x"}, "'../../x' is no name", "letters, digits"),
-        ({"name": ""}, "'' is no name", "letters, digits"),
-        ({"name": ".hidden"}, "'.hidden' is no name", "letters, digits"),
+        ({"name": "../../x"}, "'../../x' cannot be the name", "letters, digits"),
+        ({"name": ""}, "'' cannot be the name", "letters, digits"),
+        ({"name": ".hidden"}, "'.hidden' cannot be the name", "letters, digits"),
         ({"method": "magic"}, "no method 'magic'", "'tf-idf'"),
         ({"min_examples": 7}, "'cooking' is on 6 of them", "Tag more notes"),
         ({"labels_from": "no/such.jsonl"}, "cannot read no/such.jsonl", "JSON lines"),
@@ -363,7 +362,7 @@ def test_without_an_index_nothing_is_made(empty_vault, labels_from) -> None:
 
 
 def test_an_unknown_base_model(vault, monkeypatch) -> None:
-    monkeypatch.setattr("notesearch.library.train.prepare", notesearch.encoders.prepare)
+    monkeypatch.setattr("notesearch.library.tag.prepare", notesearch.encoders.prepare)
     with pytest.raises(ModelError, match="unknown model '/no/such model'"):
         vault.train(base="/no/such model")
     assert not vault.classifiers.exists()
@@ -399,9 +398,8 @@ def test_texts_and_labels_that_no_file_can_hold_become_ones_that_it_can(empty_va
     file = write_labels(tmp_path / "labels.jsonl", {"food": "cooking", "data": "databases"})
     with file.open("a") as rows:
         rows.write(label_row(**row) + "\n")
-    *_, read = read_label_file(file)
-    "".join((read.text, *read.labels)).encode()
     assert empty_vault.train(labels_from=str(file)).labels == ("data", "food")
+    assert all(path.read_text(encoding="utf-8") for path in (empty_vault.classifiers / "default").glob("*.json"))
 
 
 @pytest.mark.parametrize("path", ["a\0b", "\ud800"])

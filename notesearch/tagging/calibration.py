@@ -257,7 +257,7 @@ def calibration_bins(probabilities: NDArray[np.float32], targets: Chosen) -> tup
 
 
 def calibration_error(bins: Sequence[Bin]) -> float:
-    """Expected calibration error (Naeini et al. 2015) over all but the lowest tenth, which nearly all probabilities are in."""
+    """Expected calibration error (Naeini et al. 2015) without the lowest tenth, which holds nearly all."""
     shown = [entry for entry in bins if entry.probability >= 1 / _BINS]
     total = sum(entry.count for entry in shown)
     return sum(abs(entry.probability - entry.right) * entry.count for entry in shown) / max(1, total)

@@ -233,6 +233,7 @@ def _read(directory: Path, record: dict[str, Any]) -> Classifier:
     calibration: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in record["calibration"].items()
     }
+    plain: dict[str, Any] = {name: record[name] for name in _PLAIN}
     heads = {name: arrays.get(name) for name in ("terms", "vectors", "tuned")}
     tuned = read_prepared(tuned_dir(directory) / _PREPARED) if record["tuned"] else None
     if record["tuned"] and tuned is None:
@@ -246,7 +247,7 @@ def _read(directory: Path, record: dict[str, Any]) -> Classifier:
         vectors=arrays["examples"],
         name_vectors=arrays["names"],
         tuned=tuned,
-        **{name: tuple(record[name]) if name == "labels" else record[name] for name in _PLAIN},
+        **plain | {"labels": tuple(record["labels"])},
     )
 
 

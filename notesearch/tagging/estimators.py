@@ -290,11 +290,11 @@ class Ridge:
     def fit(self, train: Rows) -> Heads:
         """See `Estimator`."""
         weights, features = self._solve(train), self.features
-        share = np.float32(self.vector_weight)
+        share = self.vector_weight
         return Heads(
             bias=weights.sum(axis=0),
             terms=np.asarray(features.terms[train].T @ weights, dtype=np.float32) if self.terms else None,
-            vectors=share * features.vectors[train].T @ weights if share else None,
+            vectors=(share * features.vectors[train].T @ weights).astype(np.float32) if share else None,
         )
 
     def _solve(self, train: Rows) -> NDArray[np.float32]:
