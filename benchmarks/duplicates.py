@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from measuring import NOTESEARCH, run_command
 
-from notesearch.encoders import prepare
+from notesearch.encoders.models import prepare
 from notesearch.library.similar import find_duplicates
 from notesearch.notes import chunk_note, find_notes, parse_note, read_note
 from notesearch.notes.walk import NoteFile

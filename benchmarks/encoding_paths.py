@@ -19,9 +19,10 @@ import onnx
 from indexing import read_passages
 from safetensors.numpy import load_file
 
-from notesearch.encoders import Encoder, PreparedModel, open_encoder, prepare
+from notesearch.encoders import Encoder, PreparedModel
 from notesearch.encoders.bert_graph import build_bert_graph
 from notesearch.encoders.model_files import find_model, read_json
+from notesearch.encoders.models import open_encoder, prepare
 from notesearch.encoders.onnx_forward import OnnxForward
 from notesearch.encoders.torch_forward import TorchForward
 from notesearch.evaluation import measure_run, read_collection

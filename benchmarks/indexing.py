@@ -16,7 +16,7 @@ from pathlib import Path
 
 from measuring import NOTESEARCH, Timing, compare, print_comparison, run_command
 
-from notesearch.encoders import open_encoder, prepare
+from notesearch.encoders.models import open_encoder, prepare
 from notesearch.notes import NoteFile, chunk_note, find_notes, read_note
 from notesearch.notes.chunks import passage_text
 from notesearch.records import Chunking

@@ -17,7 +17,8 @@ from pathlib import Path
 from indexing import read_passages
 from measuring import NOTESEARCH, compare, print_comparison, run_command
 
-from notesearch.encoders import Encoder, encoder, open_encoder, prepare
+from notesearch.encoders import Encoder, encoder
+from notesearch.encoders.models import open_encoder, prepare
 from notesearch.settings import DEFAULT_MODEL
 from notesearch.storage import IndexReader
 
@@ -27,13 +28,13 @@ _COLD = """
 import sys, time
 from pathlib import Path
 from notesearch.library.search import open_index
-from notesearch.encoders import load_prepared, open_encoder
+from notesearch.encoders.models import find_prepared, open_encoder
 from notesearch.retrieval.late_interaction import LateQuery
 
 with open_index(sys.argv[1]) as index:
     index.search(sys.argv[2], rerank="none")
     reader = index._reader
-    query = LateQuery.of(open_encoder(load_prepared(reader.fingerprint.encoder)).encode_query(sys.argv[2]), {}, 1000)
+    query = LateQuery.of(open_encoder(find_prepared(reader.fingerprint.encoder)).encode_query(sys.argv[2]), {}, 1000)
     ids = [row[0] for row in reader._query("SELECT chunk_id FROM embeddings ORDER BY chunk_id")]
     chosen = ids[:: len(ids) // int(sys.argv[3])][: int(sys.argv[3])]
     started = time.perf_counter()

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from measuring import NOTESEARCH, compare, print_comparison
 
-from notesearch.encoders import prepare
+from notesearch.encoders.models import prepare
 from notesearch.records import Chunk, Chunking, Note
 from notesearch.settings import DEFAULT_MODEL
 from notesearch.storage import Fingerprint

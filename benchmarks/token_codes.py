@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from notesearch.encoders import Encoder, load_prepared, max_similarities, open_encoder, token_codes
+from notesearch.encoders import Encoder, max_similarities, token_codes
+from notesearch.encoders.models import find_prepared, open_encoder
 from notesearch.evaluation import Collection, read_collection, write_corpus_as_notes
 from notesearch.evaluation.measures import ndcg
 from notesearch.library.index import sync_index
@@ -84,7 +85,7 @@ class uncompressed:
 
     def __init__(self, reader: IndexReader) -> None:
         self._reader = reader
-        prepared = load_prepared(reader.fingerprint.encoder)
+        prepared = find_prepared(reader.fingerprint.encoder)
         assert prepared
         self._encoder = open_encoder(prepared)
         self._vectors: dict[int, Vectors] = {}
@@ -149,7 +150,7 @@ def bytes_a_token(index_dir: Path) -> float:
     texts = [row[0] for row in connection.execute("SELECT text FROM chunks")]
     connection.close()
     with_index = IndexReader(index_dir)
-    prepared = load_prepared(with_index.fingerprint.encoder)
+    prepared = find_prepared(with_index.fingerprint.encoder)
     with_index.close()
     assert prepared
     encoder = open_encoder(prepared)

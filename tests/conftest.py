@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fake_encoder import FakeEncoder, make_fake_model
+from fake_encoder import FakeEncoder, FakeModels, make_fake_model
 
 from notesearch.encoders import PreparedModel
 
@@ -41,12 +41,14 @@ def other_model() -> PreparedModel:
 
 
 @pytest.fixture
-def fake_encoder(fake_model: PreparedModel, monkeypatch: pytest.MonkeyPatch) -> FakeEncoder:
-    """Makes indexing and searching use a fake encoder instead of a model."""
-    encoder = FakeEncoder(fake_model.config)
-    monkeypatch.setattr("notesearch.indexing.batches.open_fastest_encoder", lambda *arguments, **options: encoder)
-    monkeypatch.setattr("notesearch.library.index.prepare", make_fake_model)
-    monkeypatch.setattr("notesearch.library.search.prepare", make_fake_model)
-    monkeypatch.setattr("notesearch.library.search.load_prepared", lambda fingerprint: None)
-    monkeypatch.setattr("notesearch.library.search.open_encoder", lambda model, token_model="": encoder)
-    return encoder
+def fake_models(monkeypatch: pytest.MonkeyPatch) -> FakeModels:
+    """Puts fake models in the place of all others."""
+    fakes = FakeModels()
+    fakes.put_in_place(monkeypatch.setattr)
+    return fakes
+
+
+@pytest.fixture
+def fake_encoder(fake_models: FakeModels) -> FakeEncoder:
+    """Makes everything use a fake encoder instead of a model."""
+    return fake_models.encoder

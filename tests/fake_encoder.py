@@ -1,14 +1,23 @@
-"""An encoder that takes no time, and a prepared model to go with it."""
+"""An encoder that takes no time, and models to go with it."""
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from notesearch.encoders import CodedWord, EncodedPassages, EncodedQuery, EncoderConfig, PreparedModel, ScoreScale
+from notesearch.encoders import (
+    CodedWord,
+    EncodedPassages,
+    EncodedQuery,
+    EncoderConfig,
+    PreparedModel,
+    ScoreScale,
+    models,
+)
 from notesearch.encoders.token_codes import coded_words, compress
 
 # For files: one that was only just written is read again, lest it be written once more within a tick of the clock.
@@ -78,7 +87,51 @@ class FakeEncoder:
         return vector / np.linalg.norm(vector)
 
 
-def make_fake_model(name: str) -> PreparedModel:
+class FakeModels:
+    """Stands in for `notesearch.encoders.models`: any name is that of a model, which is there and takes no time.
+
+    Attributes:
+        encoder: What is opened, unless there is one in `encoders`.
+        encoders: What is opened instead, by the name of the model.
+        files: What names stand for; an error is raised. To be changed by tests.
+        dim: Of all models.
+        forgotten: The fingerprints of the prepared models that were deleted.
+    """
+
+    def __init__(self) -> None:
+        self.encoder = FakeEncoder(make_fake_model("fake-model").config)
+        self.encoders: dict[str, FakeEncoder] = {}
+        self.files: dict[str, PreparedModel | Exception] = {}
+        self.dim = self.encoder.config.dim
+        self.forgotten: list[str] = []
+
+    def put_in_place(self, put: Callable[[object, str, Any], None]) -> None:
+        """Makes everything that needs a model get one from here."""
+        for name, own in vars(type(self)).items():
+            if hasattr(models, name) and not name.startswith("_"):
+                put(models, name, own.__get__(self))
+
+    def prepare(self, name: str) -> PreparedModel:
+        found = self.files.setdefault(name, make_fake_model(name, self.dim))
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def config_of(self, name: str) -> EncoderConfig:
+        return self.prepare(name).config
+
+    def find_prepared(self, fingerprint: str, *, thoroughly: bool = False) -> PreparedModel | None:
+        prepared = [found for found in self.files.values() if isinstance(found, PreparedModel)]
+        return next((found for found in prepared if found.config.fingerprint == fingerprint), None)
+
+    def forget_prepared(self, fingerprint: str) -> None:
+        self.forgotten.append(fingerprint)
+
+    def open_encoder(self, prepared: PreparedModel, token_model: str = "", **options: int | None) -> FakeEncoder:
+        return self.encoders.get(prepared.config.name, self.encoder)
+
+
+def make_fake_model(name: str, dim: int = 16) -> PreparedModel:
     config = EncoderConfig(
         name=name,
         weights_sha256=hashlib.sha256(name.encode()).hexdigest(),
@@ -88,6 +141,6 @@ def make_fake_model(name: str) -> PreparedModel:
         query_prompt="",
         passage_prompt="",
         pad_token_id=0,
-        dim=16,
+        dim=dim,
     )
     return PreparedModel(Path("/nowhere"), config, "int8", fused=True, scale=_SCALE, late_scale=_SCALE)

@@ -13,7 +13,6 @@ import pytest
 from fake_encoder import LONG_AGO_S
 from threadpoolctl import threadpool_limits
 
-import notesearch.library.search
 from notesearch.encoders import fine_tuning, training
 from notesearch.library.index import sync_index
 from notesearch.library.tag import TagRun, suggest_tags
@@ -109,25 +108,10 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture
-def tagging_encoder(fake_encoder, one_thread, monkeypatch):
-    """The fake encoder in training and tagging too; any name is that of a model. No two words of ours are alike."""
-    fake_model = notesearch.api.prepare  # which `fake_encoder` put there
-
-    def prepare(name: str):
-        model = fake_model(name)
-        return replace(model, config=replace(model.config, dim=_DIMENSIONS))
-
+def tagging_encoder(fake_models, fake_encoder, one_thread):
+    """The fake encoder, in so many dimensions that no two words of ours are alike."""
+    fake_models.dim = _DIMENSIONS
     fake_encoder.config = replace(fake_encoder.config, dim=_DIMENSIONS)
-    places = (
-        "notesearch.library.search",
-        "notesearch.tagging.features",
-        "notesearch.library.train",
-        "notesearch.library.tag",
-    )
-    for place in places:
-        monkeypatch.setattr(f"{place}.prepare", prepare)
-    monkeypatch.setattr("notesearch.tagging.features.load_prepared", lambda fingerprint: None)
-    monkeypatch.setattr("notesearch.tagging.features.open_encoder", lambda prepared: fake_encoder)
     return fake_encoder
 
 

@@ -9,6 +9,7 @@ import pytest
 import notesearch
 from notesearch import Hit, Index, open_index
 from notesearch.cli import main
+from notesearch.encoders import models
 from notesearch.errors import FolderUnreadable, IndexMismatch, IndexMissing, StoreError, UsageError
 from notesearch.indexing import chunking_for
 from notesearch.library.index import forget_folder, sync_index
@@ -135,9 +136,8 @@ def test_an_open_index_sees_one_state(index_dir, folder):
             assert "cap.md" not in names(after.search("consistency"))
 
 
-def test_a_model_that_has_changed_under_its_name_is_noticed(index_dir, monkeypatch, other_model):
-    monkeypatch.setattr("notesearch.library.search.load_prepared", lambda fingerprint: None)
-    monkeypatch.setattr("notesearch.library.search.prepare", lambda name: other_model)
+def test_a_model_that_has_changed_under_its_name_is_noticed(index_dir, fake_models, other_model):
+    fake_models.files["all-MiniLM-L6-v2"] = other_model
     with open_index(index_dir) as index:
         assert index.search("lentils", mode="lexical")
         with pytest.raises(IndexMismatch, match="no longer") as caught:
@@ -158,7 +158,7 @@ def test_a_folder_that_is_not_covered_cannot_be_forgotten(index_dir, folder, tmp
 def test_an_index_goes_on_with_the_model_it_was_made_with(tmp_path, folder, monkeypatch, fake_encoder, fake_model):
     named = replace(fake_model, config=replace(fake_model.config, name="/models/mine"))
     asked = []
-    monkeypatch.setattr("notesearch.library.index.prepare", lambda name: asked.append(name) or named)
+    monkeypatch.setattr(models, "prepare", lambda name: asked.append(name) or named)
     sync_index(Settings(tmp_path / "own", model="/models/mine"), [folder])
     sync_index(Settings(tmp_path / "own"), [])
     assert asked == ["/models/mine", "/models/mine"]

@@ -219,7 +219,7 @@ class TestOpening:
 
 class TestOtherModels:
     @pytest.fixture
-    def two_models(self, tmp_path, fake_encoder, monkeypatch):
+    def two_models(self, tmp_path, fake_models):
         """Two collections with models of different scales: what one says of an answer, the other says of anything."""
         notes = {"near.md": "# Tides\n\nmoon sun water", "far.md": "# Bread\n\nflour yeast salt oven"}
         low = write_notes(tmp_path / "low", notes)
@@ -229,13 +229,7 @@ class TestOtherModels:
             f'[collections.high]\nfolders = ["{high}"]\nmodel = "high"\n'
             f'[collections.again]\nfolders = ["{low}"]\nmodel = "high"\n'
         )
-        encoders = {"low": fake_encoder, "high": HighEncoder(make_fake_model("high").config)}
-        monkeypatch.setattr(
-            "notesearch.indexing.batches.open_fastest_encoder", lambda model, *_, **__: encoders[model.config.name]
-        )
-        monkeypatch.setattr(
-            "notesearch.library.search.open_encoder", lambda model, token_model="": encoders[model.config.name]
-        )
+        fake_models.encoders["high"] = HighEncoder(make_fake_model("high").config)
         for name in ("low", "high", "again"):
             sync_collection(load_settings(collection=name))
 

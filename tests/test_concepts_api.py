@@ -18,10 +18,7 @@ LINKED = {
 
 
 @pytest.fixture
-def settings(tmp_path, fake_encoder, monkeypatch) -> Settings:
-    monkeypatch.setattr("notesearch.library.concepts.load_prepared", lambda fingerprint: None)
-    monkeypatch.setattr("notesearch.library.concepts.prepare", lambda name: None)
-    monkeypatch.setattr("notesearch.library.concepts.open_encoder", lambda model: fake_encoder)
+def settings(tmp_path, fake_encoder) -> Settings:
     return Settings(tmp_path / "index")
 
 

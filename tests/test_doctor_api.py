@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from doctor_fixtures import fake_models  # noqa: F401
 from indexing.vault import contents
 from storage.building import as_nobody
 
@@ -51,7 +50,7 @@ def folder(tmp_path) -> Path:
 
 
 @pytest.fixture
-def settings(fake_models, folder, tmp_path) -> Settings:  # noqa: F811
+def settings(fake_models, folder, tmp_path) -> Settings:
     """Those of an index of the notes."""
     made = Settings(tmp_path / "index")
     sync_index(made, [folder])
@@ -297,13 +296,10 @@ def test_the_models_of_a_damaged_index_are_taken_for_the_new_one(settings, folde
     assert json.loads(contents(settings.index_dir)["fingerprint"][0][0])["model"] == "another-model"
 
 
-def test_where_indexing_again_fails_the_command_for_it_is_told(settings, folder, monkeypatch):
+def test_where_indexing_again_fails_the_command_for_it_is_told(settings, fake_models):
     overwrite(settings, "chunks")
 
-    def fail(name):
-        raise StoreError("no model today", "Try tomorrow.")
-
-    monkeypatch.setattr("notesearch.library.search.prepare", fail)
+    fake_models.files["all-MiniLM-L6-v2"] = StoreError("no model today", "Try tomorrow.")
     done = repair(settings)
     assert "no model today. Try tomorrow." in done[-2]
     assert done[-1].endswith("notesearch index --model all-MiniLM-L6-v2")
@@ -400,9 +396,8 @@ def test_a_folder_out_of_reach_is_a_warning(settings, folder):
     assert f"notesearch index --forget {folder}" in check.hint
 
 
-def test_another_model_of_the_same_name_is_wrong(settings, monkeypatch):
-    other = notesearch.api.prepare("another-model").config
-    monkeypatch.setattr("notesearch.doctor_api.models.read_encoder_config", lambda name, directory: other)
+def test_another_model_of_the_same_name_is_wrong(settings, fake_models, other_model):
+    fake_models.files["all-MiniLM-L6-v2"] = other_model
     check = only(settings)
     assert (check.check, check.state) == ("model", "wrong")
     assert "notesearch index --rebuild" in check.hint
@@ -417,7 +412,7 @@ def test_a_model_whose_directory_is_gone_is_wrong(settings, tmp_path):
 
 def test_another_token_model_of_the_same_name_is_wrong(settings, tmp_path, monkeypatch):
     (tmp_path / "colbert").mkdir()
-    monkeypatch.setattr("notesearch.doctor_api.models.token_model_fingerprint", lambda name: "one")
+    monkeypatch.setattr("notesearch.encoders.models.token_model_fingerprint", lambda name: "one")
     for encoder, state in (("one", []), ("two", ["wrong"])):
         model = f"'$.token_model', '{tmp_path}/colbert', '$.token_encoder', '{encoder}'"
         change(settings, f"UPDATE meta SET value = json_set(value, {model}) WHERE key = 'fingerprint'")
@@ -429,21 +424,19 @@ def test_a_token_model_of_the_hub_is_not_looked_for(settings, monkeypatch):
     assert found(settings, "model") == []
 
 
-def test_a_prepared_model_that_gives_other_vectors_is_wrong_and_forgotten(settings, fake_models, monkeypatch):  # noqa: F811
-    forgotten = []
-    monkeypatch.setattr("notesearch.doctor_api.repairs.forget_prepared", forgotten.append)
-    monkeypatch.setattr(fake_models, "_vector", lambda text: np.eye(16, dtype=np.float32)[5])
+def test_a_prepared_model_that_gives_other_vectors_is_wrong_and_forgotten(settings, fake_models, monkeypatch):
+    monkeypatch.setattr(fake_models.encoder, "_vector", lambda text: np.eye(16, dtype=np.float32)[5])
     check = only(settings)
     assert (check.check, check.state) == ("model", "wrong")
     assert "gives other vectors" in check.message
     repair(settings)
-    assert forgotten == [notesearch.api.prepare("all-MiniLM-L6-v2").config.fingerprint]
+    assert fake_models.forgotten == [fake_models.config_of("all-MiniLM-L6-v2").fingerprint]
 
 
-def test_a_prepared_model_that_is_not_as_it_was_written_is_wrong(settings, monkeypatch):
-    sound = notesearch.api.prepare("all-MiniLM-L6-v2")
+def test_a_prepared_model_that_is_not_as_it_was_written_is_wrong(settings, fake_models, monkeypatch):
+    sound = fake_models.prepare("all-MiniLM-L6-v2")
     monkeypatch.setattr(
-        "notesearch.doctor_api.models.load_prepared",
+        "notesearch.encoders.models.find_prepared",
         lambda fingerprint, *, thoroughly=False: None if thoroughly else sound,
     )
     assert "damaged" in only(settings).message

@@ -172,7 +172,7 @@ def test_a_cross_encoder_is_scored_where_one_is_set(settings, beir, monkeypatch)
         def score(self, query, passages):
             return np.array([len(passage) for passage in passages], dtype=np.float32)
 
-    monkeypatch.setattr("notesearch.encoders.cross_encoder.open_cross_encoder", lambda name: LongestFirst())
+    monkeypatch.setattr("notesearch.encoders.models.open_cross_encoder", lambda name: LongestFirst())
     found = evaluate(replace(settings, cross_encoder="any"), EvaluationOptions(beir, max_queries=3))
     assert [stage.name for stage in found.stages][-2:] == ["hybrid + maxsim", "cross-encoder"]
     assert len(found.stages) == 5

@@ -140,8 +140,8 @@ def test_filters_reach_the_index(folder):
     assert find(folder, folder / "cap.md", tags=["\ud800"]) == []
 
 
-def test_an_index_of_another_model_encodes_nothing(folder, monkeypatch, other_model):
-    monkeypatch.setattr("notesearch.library.search.prepare", lambda name: other_model)
+def test_an_index_of_another_model_encodes_nothing(folder, fake_models, other_model):
+    fake_models.files["all-MiniLM-L6-v2"] = other_model
     assert find(folder, folder / "cap.md")
     with pytest.raises(IndexMismatch):
         find(folder, None, text="Flour")

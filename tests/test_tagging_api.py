@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tagging_fixtures import WORDS, Vault, note_about, tagged, text_about, write_labels
 
-from notesearch.errors import ModelError, UsageError
+from notesearch.errors import IndexMismatch, ModelError, UsageError
 from notesearch.library.tag import TagRun, diff_tags, journal_dir, remember, suggest_tags, undo_tags, write_tags
 from notesearch.notes import parse_note
 from notesearch.records import Skipped
@@ -185,20 +185,17 @@ def test_an_index_made_with_another_model_leaves_a_classifier_its_own_encoder(tr
     assert len(tagging_encoder.encoded) == known + 1, "the vectors of the index are of another encoder"
 
 
-def test_a_classifier_whose_encoder_has_other_weights_now(trained, other_model, monkeypatch) -> None:
+def test_a_classifier_whose_encoder_has_other_weights_now(trained, other_model, fake_models) -> None:
     trained.index(model="another")
-    monkeypatch.setattr("notesearch.tagging.features.prepare", lambda name: other_model)
-    with pytest.raises(ModelError, match="no longer the one") as caught:
+    fake_models.files["all-MiniLM-L6-v2"] = other_model
+    with pytest.raises(IndexMismatch, match="no longer the one") as caught:
         trained.suggest()
     assert "train-classifier" in caught.value.hint
 
 
-def test_a_classifier_whose_encoder_is_gone(trained, monkeypatch) -> None:
-    def gone(name: str) -> None:
-        raise ModelError(f"unknown model {name!r}")
-
+def test_a_classifier_whose_encoder_is_gone(trained, fake_models) -> None:
     trained.index(model="another")
-    monkeypatch.setattr("notesearch.tagging.features.prepare", gone)
+    fake_models.files["all-MiniLM-L6-v2"] = ModelError("unknown model 'all-MiniLM-L6-v2'")
     with pytest.raises(ModelError, match="unknown model"):
         trained.suggest()
 

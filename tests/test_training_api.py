@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from tagging_fixtures import WORDS, bytes_below, note_about, tagged, text_about, write_labels
 
-import notesearch.encoders
 from notesearch.errors import ModelError, UsageError
 from notesearch.library.tag import remember
 from notesearch.library.train import TrainingOptions, report_file, train_classifier
@@ -361,8 +360,8 @@ def test_without_an_index_nothing_is_made(empty_vault, labels_from) -> None:
     assert not empty_vault.settings.index_dir.exists()
 
 
-def test_an_unknown_base_model(vault, monkeypatch) -> None:
-    monkeypatch.setattr("notesearch.library.tag.prepare", notesearch.encoders.prepare)
+def test_an_unknown_base_model(vault, fake_models) -> None:
+    fake_models.files["/no/such model"] = ModelError("unknown model '/no/such model'")
     with pytest.raises(ModelError, match="unknown model '/no/such model'"):
         vault.train(base="/no/such model")
     assert not vault.classifiers.exists()

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from notesearch import open_index
+from notesearch.encoders import models
 from notesearch.errors import IndexDamaged, IndexMissing, ModelError, NoteUnreadable, SettingsError, UsageError
-from notesearch.library import search as api
 from notesearch.library.index import sync_index
 from notesearch.library.warm import WarmIndex
 from notesearch.settings import Settings
@@ -106,9 +106,8 @@ def test_a_search_under_way_sees_one_state(warm, settings, folder):
 
 def test_nothing_is_loaded_twice_as_long_as_nothing_changes(warm, settings, folder, monkeypatch):
     opened = []
-    monkeypatch.setattr(
-        "notesearch.library.warm.open_encoder_of", lambda reader: opened.append(reader) or api.open_encoder_of(reader)
-    )
+    encoder_of = models.encoder_of
+    monkeypatch.setattr(models, "encoder_of", lambda *wanted: opened.append(wanted) or encoder_of(*wanted))
     with warm.reading() as (first, _):
         first.search("kale")
     with warm.reading() as (second, _):
@@ -173,14 +172,12 @@ def test_a_note_that_cannot_be_read_leaves_it_open(warm):
         assert first is second
 
 
-def test_a_model_that_could_not_be_loaded_is_tried_again(warm, monkeypatch):
-    def fail(reader):
-        raise ModelError("not fetched yet")
-
-    with monkeypatch.context() as patched:
-        patched.setattr("notesearch.library.warm.open_encoder_of", fail)
-        with pytest.raises(ModelError):
-            search(warm, "kale")
+def test_a_model_that_could_not_be_loaded_is_tried_again(warm, fake_models):
+    model = fake_models.files["all-MiniLM-L6-v2"]
+    fake_models.files["all-MiniLM-L6-v2"] = ModelError("not fetched yet")
+    with pytest.raises(ModelError):
+        search(warm, "kale")
+    fake_models.files["all-MiniLM-L6-v2"] = model
     assert search(warm, "kale")
 
 

@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from notesearch.doctor_api.checks import REPAIR, Check
-from notesearch.encoders import PreparedModel, find_model, load_prepared, open_encoder, read_encoder_config
-from notesearch.encoders.token_model import token_model_fingerprint
+from notesearch.encoders import PreparedModel, models
 from notesearch.errors import ModelError
 from notesearch.notes.chunks import passage_text
 from notesearch.settings import DEFAULT_MODEL
@@ -36,7 +35,7 @@ def check_model(index_dir: Path, fingerprint: Fingerprint) -> Iterator[Check]:
     if other:
         yield Check("model", "wrong", f"{other} is no longer the one that this index was made with", _ANEW)
         return
-    prepared = load_prepared(fingerprint.encoder)
+    prepared = models.find_prepared(fingerprint.encoder)
     if prepared is None:
         yield Check("model", "ok", f"{name}, to be prepared by the next command")
     elif _is_damaged(fingerprint):
@@ -50,7 +49,7 @@ def check_model(index_dir: Path, fingerprint: Fingerprint) -> Iterator[Check]:
 
 def prepared_is_unsound(index_dir: Path, fingerprint: Fingerprint) -> bool:
     """Whether what was prepared of a model is damaged, or gives other vectors than those of the index."""
-    prepared = load_prepared(fingerprint.encoder)
+    prepared = models.find_prepared(fingerprint.encoder)
     if prepared is None:
         return False
     try:
@@ -61,7 +60,7 @@ def prepared_is_unsound(index_dir: Path, fingerprint: Fingerprint) -> bool:
 
 def _is_damaged(fingerprint: Fingerprint) -> bool:
     """Whether what was prepared passes for whole at first sight, but is not."""
-    return load_prepared(fingerprint.encoder, thoroughly=True) is None
+    return models.find_prepared(fingerprint.encoder, thoroughly=True) is None
 
 
 def _other_model(fingerprint: Fingerprint) -> str:
@@ -74,9 +73,13 @@ def _other_model(fingerprint: Fingerprint) -> str:
     """
     name, token_model = fingerprint.model, fingerprint.token_model
     at_hand = name == DEFAULT_MODEL or _is_there(name)
-    if at_hand and read_encoder_config(name, find_model(name)).fingerprint != fingerprint.encoder:
+    if at_hand and models.config_of(name).fingerprint != fingerprint.encoder:
         return f"the model {name}"
-    if token_model and _is_there(token_model) and token_model_fingerprint(token_model) != fingerprint.token_encoder:
+    if (
+        token_model
+        and _is_there(token_model)
+        and models.token_model_fingerprint(token_model) != fingerprint.token_encoder
+    ):
         return f"the token model {token_model}"
     return ""
 
@@ -95,7 +98,7 @@ def _agreement(index_dir: Path, fingerprint: Fingerprint, prepared: PreparedMode
     if not sample:
         return 1.0
     passages = [passage_text(title, chunk.heading, chunk.text) for title, chunk, _ in sample]
-    now = open_encoder(prepared).encode_passages(passages).vectors
+    now = models.open_encoder(prepared).encode_passages(passages).vectors
     then = unpack([vector for *_, vector in sample], fingerprint.dim)
     return float(np.nan_to_num(np.median((now * then).sum(axis=1)), nan=0.0))
 
@@ -120,7 +123,7 @@ def check_tuned_models(index_dir: Path) -> Iterator[Check]:
     sound = []
     for directory in _folders(index_dir / "models"):
         try:
-            read_encoder_config(str(directory), directory)
+            models.config_of(str(directory))
             with safe_open(directory / "model.safetensors", framework="numpy"):
                 sound.append(directory.name)
         except (ModelError, SafetensorError) as error:

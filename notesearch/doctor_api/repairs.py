@@ -13,7 +13,7 @@ from pathlib import Path
 from notesearch.doctor_api.database import DatabaseState, look_at_database
 from notesearch.doctor_api.models import prepared_is_unsound
 from notesearch.doctor_api.place import UNFINISHED, leftovers, make_private, public_paths, remove_leftover
-from notesearch.encoders import forget_prepared
+from notesearch.encoders import models
 from notesearch.errors import NotesearchError, StoreError
 from notesearch.library.index import sync_index
 from notesearch.private import working_folder
@@ -107,7 +107,7 @@ class _Repair:
             forget_vector_file(self._index_dir)
             self._tell("The vector file was removed; it is made anew where one is needed.")
         if state.fingerprint and prepared_is_unsound(self._index_dir, state.fingerprint):
-            forget_prepared(state.fingerprint.encoder)
+            models.forget_prepared(state.fingerprint.encoder)
             self._tell(f"What was prepared of the model {state.fingerprint.model} was removed, to be made anew.")
         if state.orphans or state.flawed_notes:
             remove_rows(self._index_dir, state.flawed_notes)

@@ -5,15 +5,7 @@ import os
 from notesearch.encoders.calibration import ScoreScale
 from notesearch.encoders.encoder import EncodedPassages, EncodedQuery, Encoder
 from notesearch.encoders.model_files import EncoderConfig, absolute_name, find_model, read_encoder_config
-from notesearch.encoders.opening import open_encoder, open_fastest_encoder
-from notesearch.encoders.prepared import (
-    PreparedModel,
-    forget_prepared,
-    load_prepared,
-    prepare,
-    prepare_into,
-    read_prepared,
-)
+from notesearch.encoders.prepared import PreparedModel, prepare_into, read_prepared
 from notesearch.encoders.token_codes import CodedWord, expand, max_similarities
 
 # From 1.29 on, ONNX Runtime tells Microsoft which models are run, unless this is set before it is imported.
@@ -30,12 +22,7 @@ __all__ = [
     "absolute_name",
     "expand",
     "find_model",
-    "forget_prepared",
-    "load_prepared",
     "max_similarities",
-    "open_encoder",
-    "open_fastest_encoder",
-    "prepare",
     "prepare_into",
     "read_encoder_config",
     "read_prepared",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -13,10 +13,9 @@ import numpy as np
 
 from notesearch.encoders.bert_graph import build_bert_graph, is_plain_bert
 from notesearch.encoders.calibration import PROBES, ScoreScale, measure_late_scale, measure_scale
-from notesearch.encoders.model_cache import install, read_record, write_record
-from notesearch.encoders.model_files import EncoderConfig, absolute_name, find_model, read_encoder_config, read_json
+from notesearch.encoders.model_cache import read_record, write_record
+from notesearch.encoders.model_files import EncoderConfig, read_json
 from notesearch.errors import ModelError, NotesearchError
-from notesearch.settings import cache_dir
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,7 +26,7 @@ Precision = Literal["int8", "float32"]
 
 _AGAIN = "Fetch or install the model again."
 # Raise this when a prepared model must be made anew: a change of the graph, of the files or of the agreement check.
-_FORMAT = 3
+FORMAT = 3
 # The least cosine between int8 and float32 embeddings of the probe passages. Where the CPU's int8 products
 # saturate (x86 without VNNI), it falls far below, and float32 is kept.
 _LEAST_AGREEMENT = 0.97
@@ -54,22 +53,6 @@ class PreparedModel:
     late_scale: ScoreScale
 
 
-def load_prepared(fingerprint: str, *, thoroughly: bool = False) -> PreparedModel | None:
-    """Looks up a prepared model by its fingerprint; `None` where there is none, or only a damaged one.
-
-    Args:
-        fingerprint: Of its `EncoderConfig`.
-        thoroughly: See `read_prepared`.
-    """
-    prepared = read_prepared(_directory(fingerprint), thoroughly=thoroughly)
-    return prepared if prepared and prepared.config.fingerprint == fingerprint else None
-
-
-def forget_prepared(fingerprint: str) -> None:
-    """Deletes a prepared model that will not be used again; does nothing where there is none."""
-    shutil.rmtree(_directory(fingerprint), ignore_errors=True)
-
-
 def read_prepared(directory: Path, *, thoroughly: bool = False) -> PreparedModel | None:
     """Reads a prepared model from its directory; `None` where there is none, or only a damaged one.
 
@@ -84,30 +67,6 @@ def read_prepared(directory: Path, *, thoroughly: bool = False) -> PreparedModel
         return PreparedModel(directory, config, record["precision"], record["fused"], *scales)
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
-
-
-def prepare(name: str) -> PreparedModel:
-    """Prepares a model, unless that was done before and all of it is as it was written.
-
-    Returns:
-        The prepared model. Its directory appears at once and complete, or not at all.
-
-    Raises:
-        ModelError: The model is unknown, unsafe, damaged, or of an architecture that cannot be exported.
-    """
-    name = absolute_name(name)
-    source = find_model(name)
-    config = read_encoder_config(name, source)
-    if known := load_prepared(config.fingerprint, thoroughly=True):
-        return replace(known, config=config)  # it may have been prepared under another name
-    target = _directory(config.fingerprint)
-
-    def make(directory: Path) -> PreparedModel:
-        return replace(prepare_into(directory, source, config), directory=target)
-
-    return replace(
-        install(name, target, make, lambda: load_prepared(config.fingerprint, thoroughly=True)), config=config
-    )
 
 
 def prepare_into(directory: Path, source: Path, config: EncoderConfig) -> PreparedModel:
@@ -135,10 +94,6 @@ def prepare_into(directory: Path, source: Path, config: EncoderConfig) -> Prepar
     }
     write_record(directory, record)
     return PreparedModel(directory, config, precision, fused, scale, late_scale)
-
-
-def _directory(fingerprint: str) -> Path:
-    return cache_dir() / "encoders" / f"{fingerprint}-{_FORMAT}"
 
 
 def write_tokenizer(source: Path, target: Path) -> None:

@@ -14,8 +14,8 @@ import numpy as np
 
 from notesearch.encoders.encoder import load_tokenizer, lowered
 from notesearch.encoders.model_files import EncoderConfig, read_optional_json
+from notesearch.encoders.models import cpu_flags
 from notesearch.encoders.onnx_forward import available_cores
-from notesearch.encoders.opening import cpu_flags
 from notesearch.encoders.prepared import write_tokenizer
 from notesearch.errors import ModelError
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from notesearch.encoders import Encoder, PreparedModel, open_fastest_encoder
+from notesearch.encoders import Encoder, PreparedModel, models
 from notesearch.notes import NO_TEXT, NoteFile, chunk_note, reader_version
 from notesearch.notes.chunks import passage_text
 from notesearch.records import Chunk, Chunking, Note
@@ -131,7 +131,7 @@ class BatchWriter:
             progress(done + len(batch), len(chunks))
 
     def _open_encoder(self, passages: int) -> Encoder:
-        return open_fastest_encoder(self._model, passages, self._token_model, threads=self._threads)
+        return models.open_encoder(self._model, self._token_model, passages=passages, threads=self._threads)
 
 
 def settled(mtime_ns: int) -> int:

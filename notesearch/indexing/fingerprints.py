@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from notesearch.encoders import EncoderConfig
-from notesearch.encoders.token_model import token_model_fingerprint
+from notesearch.encoders import EncoderConfig, models
 from notesearch.errors import IndexMismatch
 from notesearch.notes.chunks import PASSAGES_VERSION
 from notesearch.records import Chunking
@@ -22,7 +21,7 @@ def fingerprint_of(config: EncoderConfig, chunking: Chunking, token_model: str) 
         overlap_sentences=chunking.overlap_sentences,
         passages=PASSAGES_VERSION,
         token_model=token_model,
-        token_encoder=token_model_fingerprint(token_model) if token_model else "",
+        token_encoder=models.token_model_fingerprint(token_model) if token_model else "",
     )
 
 

@@ -12,7 +12,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from notesearch.encoders import load_prepared, open_encoder, prepare
+from notesearch.encoders import models
 from notesearch.errors import IndexMissing
 from notesearch.notes.links import LinkResolver
 from notesearch.retrieval.concepts import ConceptLink, Concepts, key_of, read_concepts
@@ -102,7 +102,7 @@ def suggest_concepts(settings: Settings, *, limit: int = 20) -> list[ConceptProp
         joints = _new_joints([*_joined_by_links(reader), *_joined_by_tags(reader)], known)
         if not joints:
             return []
-        encoder = open_encoder(load_prepared(reader.fingerprint.encoder) or prepare(reader.fingerprint.model))
+        encoder = models.encoder_of(reader.fingerprint.model, reader.fingerprint.encoder)
     far = [found for found in _with_similarities(joints, encoder) if found.similarity <= _MOST_SIMILARITY]
     return sorted(far, key=lambda found: found.similarity)[:limit]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from notesearch.encoders import find_model
+from notesearch.encoders import find_model, models
 from notesearch.errors import UsageError
 from notesearch.evaluation import (
     Collection,
@@ -178,9 +178,7 @@ def _stages(settings: Settings, options: EvaluationOptions) -> tuple[Stage, ...]
                 "no cross-encoder was chosen, and none comes with notesearch",
                 "Name one with --cross-encoder: a directory, or a hub id to be fetched once.",
             )
-        from notesearch.encoders.cross_encoder import open_cross_encoder
-
-        open_cross_encoder(settings.cross_encoder)  # what is wrong with it is told now, not after the indexing
+        models.open_cross_encoder(settings.cross_encoder)  # what is wrong with it is told now, not after the indexing
     return tuple(stage for stage in _SEARCHES if stage in wanted)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from notesearch.encoders import absolute_name, prepare
+from notesearch.encoders import absolute_name, models
 from notesearch.errors import UsageError
 from notesearch.records import Chunking, IndexReport
 from notesearch.settings import DEFAULT_MODEL, Settings
@@ -68,7 +68,7 @@ def sync_index(
         find_notes(folder, max_bytes=settings.max_file_bytes)
     with IndexWriter(settings.index_dir, wait_s=wait_s, waiting=waiting, anew=rebuild) as writer:
         fingerprint = writer.coverage().fingerprint
-        model = prepare(settings.model or (fingerprint.model if fingerprint else DEFAULT_MODEL))
+        model = models.prepare(settings.model or (fingerprint.model if fingerprint else DEFAULT_MODEL))
         synchronizer = Synchronizer(
             writer,
             model,

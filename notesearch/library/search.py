@@ -9,8 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, get_args
 
-from notesearch.encoders import Encoder, PreparedModel, load_prepared, open_encoder, prepare
-from notesearch.errors import IndexMismatch, IndexMissing, UsageError
+from notesearch.encoders import Encoder, models
+from notesearch.errors import IndexMissing, UsageError
 from notesearch.records import Chunking, Hit, Place, Skipped
 from notesearch.retrieval import Mode, Rerank, Searcher
 from notesearch.retrieval.query import make_filters
@@ -124,45 +124,14 @@ def open_encoder_of(reader: IndexReader) -> Encoder:
         ModelError: It cannot be loaded.
         IndexMismatch: The model is no longer the one that the index was made with.
     """
-    prepared, wanted = _prepared_of(reader), reader.fingerprint
-    if wanted.token_model:
-        from notesearch.encoders.token_model import token_model_fingerprint
-
-        if token_model_fingerprint(wanted.token_model) != wanted.token_encoder:
-            raise IndexMismatch(
-                f"the token model {wanted.token_model} is no longer the one that this index was made with",
-                "Make the index anew: notesearch index --rebuild",
-            )
-    return open_encoder(prepared, wanted.token_model)
-
-
-def open_bi_encoder_of(reader: IndexReader) -> Encoder:
-    """Opens the bi-encoder that an index was made with, without its token model.
-
-    Raises:
-        ModelError: It cannot be loaded.
-        IndexMismatch: The model is no longer the one that the index was made with.
-    """
-    return open_encoder(_prepared_of(reader))
-
-
-def _prepared_of(reader: IndexReader) -> PreparedModel:
-    wanted = reader.fingerprint
-    prepared = load_prepared(wanted.encoder) or prepare(wanted.model)
-    if prepared.config.fingerprint != wanted.encoder:
-        raise IndexMismatch(
-            f"the model {wanted.model} is no longer the one that this index was made with",
-            "Make the index anew: notesearch index --rebuild",
-        )
-    return prepared
+    made_with = reader.fingerprint
+    return models.encoder_of(made_with.model, made_with.encoder, made_with.token_model, made_with.token_encoder)
 
 
 def _named_cross_encoder(name: str | None) -> CrossEncoder:
     if not name:
         raise UsageError("no cross-encoder was chosen, and none comes with notesearch", _HOW_TO_GET_CROSS_ENCODER)
-    from notesearch.encoders.cross_encoder import open_cross_encoder
-
-    return open_cross_encoder(name)
+    return models.open_cross_encoder(name)
 
 
 def open_index(
@@ -247,7 +216,7 @@ def rerank_places(
             encoder = open_encoder_of(reader)
             chunking = Chunking(reader.fingerprint.budget_tokens, reader.fingerprint.overlap_sentences)
         else:
-            encoder = open_encoder(prepare(settings.model or DEFAULT_MODEL))
+            encoder = models.open_encoder(models.prepare(settings.model or DEFAULT_MODEL))
             chunking = chunking_for(encoder.config.max_tokens)
         reranker = Reranker(reader, encoder, chunking=chunking, max_bytes=settings.max_file_bytes, progress=progress)
         return reranker.rerank(query, places, method=method, limit=limit, cross_encoder=scorer)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from notesearch.encoders import models
 from notesearch.errors import IndexDamaged, NoteUnreadable, UsageError
-from notesearch.library.search import open_bi_encoder_of
 from notesearch.notes import NO_TEXT, NoteFile, chunk_note, most_bytes, note_from_bytes, read_bytes
 from notesearch.notes.chunks import passage_text
 from notesearch.records import Chunking
@@ -144,7 +144,7 @@ def stored_source(reader: IndexReader, note_id: int) -> SourceNote:
 
 def _encoded_source(reader: IndexReader, note: Note, note_id: int = 0) -> SourceNote:
     """A note that the index does not know, or knows as it was before: cut and encoded as `index` would."""
-    encoder = open_bi_encoder_of(reader)
+    encoder = models.encoder_of(reader.fingerprint.model, reader.fingerprint.encoder)
     chunking = Chunking(reader.fingerprint.budget_tokens, reader.fingerprint.overlap_sentences)
     chunks = tuple(
         StoredChunk.of(chunk, 0, note_id) for chunk in chunk_note(note, encoder.token_starts, chunking) or (NO_TEXT,)

@@ -8,7 +8,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from notesearch.encoders import absolute_name, prepare
+from notesearch.encoders import models
 from notesearch.errors import IndexMissing, NoteNotWritable, NoteUnreadable, UsageError
 from notesearch.indexing import chunking_for
 from notesearch.notes import NoteFile, find_notes, read_bytes
@@ -95,7 +95,7 @@ def encoder_for(settings: Settings, model: str | None, reader: IndexReader | Non
     """The encoder of a model, else that of the index, else the one that an index would be made with."""
     if model is None and reader:
         return EncoderSpec.of_index(reader)
-    config = prepare(absolute_name(model or settings.model or DEFAULT_MODEL)).config
+    config = models.prepare(model or settings.model or DEFAULT_MODEL).config
     return EncoderSpec(config.name, config.fingerprint, chunking_for(config.max_tokens).budget_tokens)
 
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from notesearch.encoders import Encoder, load_prepared, open_encoder, prepare
-from notesearch.errors import ModelError, NoteUnreadable
+from notesearch.encoders import Encoder, models
+from notesearch.errors import NoteUnreadable
 from notesearch.notes import NO_TEXT, NoteFile, chunk_note, most_bytes, parse_note, read_note, without_tags
 from notesearch.notes.chunks import PASSAGES_VERSION, passage_text
 from notesearch.records import Chunk, Chunking, Note
@@ -84,21 +84,6 @@ class EncoderSpec:
         return cls(made_with.model, made_with.encoder, made_with.budget_tokens)
 
 
-def open_encoder_of(spec: EncoderSpec) -> Encoder:
-    """Opens an encoder.
-
-    Raises:
-        ModelError: The model of this name has other weights now, or is gone.
-    """
-    prepared = load_prepared(spec.fingerprint) or prepare(spec.model)
-    if prepared.config.fingerprint != spec.fingerprint:
-        raise ModelError(
-            f"the model {spec.model} is no longer the one that was used here",
-            "Make the index anew (notesearch index --rebuild), and then the classifier (notesearch train-classifier).",
-        )
-    return open_encoder(prepared)
-
-
 class ContentReader:
     """Reads notes for a tagger.
 
@@ -106,21 +91,12 @@ class ContentReader:
         reader: The index, if there is one.
         spec: The encoder, by which notes are cut and embedded.
         max_bytes: Larger files are not read.
-        encoder_of: Opens the encoder, once something has to be cut or embedded.
     """
 
-    def __init__(
-        self,
-        reader: IndexReader | None,
-        spec: EncoderSpec,
-        *,
-        max_bytes: int,
-        encoder_of: Callable[[EncoderSpec], Encoder] | None = None,
-    ) -> None:
+    def __init__(self, reader: IndexReader | None, spec: EncoderSpec, *, max_bytes: int) -> None:
         self._reader = reader
         self._spec = spec
         self._max_bytes = max_bytes
-        self._encoder_of = encoder_of or open_encoder_of
         self._chunking = Chunking(spec.budget_tokens)
         # The embeddings in the index serve where they are of the same passages by the same encoder.
         self._reuses_vectors = (
@@ -197,7 +173,7 @@ class ContentReader:
     @cached_property
     def encoder(self) -> Encoder:
         """The encoder, opened when it is first needed."""
-        return self._encoder_of(self._spec)
+        return models.encoder_of(self._spec.model, self._spec.fingerprint)
 
     def _cut(self, note: Note) -> Content:
         chunks = chunk_note(note, self.encoder.token_starts, self._chunking) or (NO_TEXT,)

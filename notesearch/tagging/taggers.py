@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from notesearch.encoders import Encoder, open_encoder
+from notesearch.encoders import Encoder, models
 from notesearch.errors import UsageError
 from notesearch.notes import unique_tags
 from notesearch.records import Because, SimilarNote, Suggestions, TagScore
@@ -72,7 +72,7 @@ class TrainedTagger:
         self.labels = classifier.labels
         self.exclusive = classifier.exclusive
         self.thresholds = classifier.thresholds
-        self._tuned = open_encoder(classifier.tuned) if classifier.tuned else None
+        self._tuned = models.open_encoder(classifier.tuned) if classifier.tuned else None
 
     def score(self, contents: Sequence[Content], vectors: Vectors) -> Scores:
         """See `Tagger`."""

@@ -9,11 +9,7 @@ from typing import TYPE_CHECKING
 
 from notesearch.encoders import (
     Encoder,
-    forget_prepared,
-    load_prepared,
-    open_encoder,
-    prepare,
-    read_encoder_config,
+    models,
 )
 from notesearch.evaluation.comparison import Comparison, compare
 from notesearch.evaluation.general_set import GeneralSet
@@ -83,15 +79,15 @@ def hold_trial(
     """
     after = str(folder / "model")
     notes = [item.target for item in material.test]
-    known = load_prepared(read_encoder_config(after, Path(after)).fingerprint)
+    known = models.find_prepared(models.config_of(after).fingerprint)
     dense, search = _search(replace(settings, model=before), folder / "before", material, progress)
-    first = _general(open_encoder(prepare(before)), general)
+    first = _general(models.open_encoder(models.prepare(before)), general)
     try:
         tuned_dense, tuned_search = _search(replace(settings, model=after), folder / "after", material, progress)
-        second = _general(open_encoder(prepare(after)), general)
+        second = _general(models.open_encoder(models.prepare(after)), general)
     finally:
         if known is None:  # else it is one that was kept before, and is used
-            forget_prepared(read_encoder_config(after, Path(after)).fingerprint)
+            models.forget_prepared(models.config_of(after).fingerprint)
     return Trial(
         search=_outcome("search", search.by_query.ndcg_10, tuned_search.by_query.ndcg_10, notes),
         dense=_outcome("vectors alone", dense.by_query.ndcg_10, tuned_dense.by_query.ndcg_10, notes),

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from notesearch.encoders import EncoderConfig, absolute_name, find_model, read_encoder_config
+from notesearch.encoders import EncoderConfig, absolute_name, find_model, models
 from notesearch.encoders.checkpoint import Checkpoint
 from notesearch.encoders.pair_tuning import recipe
 from notesearch.errors import IndexBusy, ModelError, UsageError
@@ -91,7 +91,7 @@ def tune(
         raise UsageError(f"none of the {len(unreadable):,} notes can be read: {first.path}: {first.reason}", _GONE)
     model = absolute_name(settings.model or made_with.model)
     source = find_model(model)
-    config = read_encoder_config(model, source)
+    config = models.config_of(model)
     learnt_before = read_learnt_from(source)
     material = gather(notes, find_known_items(notes), given, learnt_before=learnt_before, seed=options.seed)
     folder = settings.index_dir / _MODELS

@@ -91,5 +91,5 @@ def cross_encoder(monkeypatch) -> list[str]:
         names.append(name)
         return CrossEncoderOfLengths()
 
-    monkeypatch.setattr("notesearch.encoders.cross_encoder.open_cross_encoder", open_cross_encoder)
+    monkeypatch.setattr("notesearch.encoders.models.open_cross_encoder", open_cross_encoder)
     return names

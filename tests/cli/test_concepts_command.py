@@ -12,11 +12,8 @@ NOTES = {
 
 
 @pytest.fixture
-def linked(fake_encoder, run, write_notes, monkeypatch) -> None:
+def linked(fake_encoder, run, write_notes) -> None:
     """Three notes with links, indexed with the fake encoder."""
-    monkeypatch.setattr("notesearch.library.concepts.load_prepared", lambda fingerprint: None)
-    monkeypatch.setattr("notesearch.library.concepts.prepare", lambda name: None)
-    monkeypatch.setattr("notesearch.library.concepts.open_encoder", lambda model: fake_encoder)
     assert run("index", write_notes(NOTES), "--quiet").code == 0
 
 
@@ -117,7 +114,7 @@ def test_suggest_for_programs(run, linked):
     assert [value.keys() for value in values] == [{"idea", "linked", "why", "similarity"}] * 2
 
 
-def test_nothing_to_suggest_is_an_empty_list_for_programs(run, fake_encoder, write_notes, monkeypatch):
+def test_nothing_to_suggest_is_an_empty_list_for_programs(run, fake_encoder, write_notes):
     run("index", write_notes({"a.md": "Text."}), "--quiet")
     done = run("concepts", "suggest", "--json")
     assert (done.code, done.out, done.err) == (1, "[]\n", "")

@@ -2,13 +2,12 @@ import json
 import sqlite3
 
 import pytest
-from doctor_fixtures import fake_models  # noqa: F401
 
 from notesearch.cli.terminal import columns_of
 
 
 @pytest.fixture
-def index_dir(fake_models, indexed, tmp_path):  # noqa: F811
+def index_dir(fake_models, indexed, tmp_path):
     """An index where commands look by default."""
     return tmp_path / "data" / "notesearch"
 

@@ -96,8 +96,8 @@ def test_a_span_of_time_that_is_none(run, write_notes):
 def test_it_takes_as_many_cores_as_it_may_and_stands_back(run, fake_encoder, write_notes, monkeypatch):
     asked: list[object] = []
     monkeypatch.setattr(
-        "notesearch.indexing.batches.open_fastest_encoder",
-        lambda *arguments, threads: asked.append(threads) or fake_encoder,
+        "notesearch.encoders.models.open_encoder",
+        lambda *arguments, threads, **options: asked.append(threads) or fake_encoder,
     )
     monkeypatch.setattr("os.nice", lambda niceness: asked.append(f"nice {niceness}"))
     assert run("index", write_notes(NOTES), "--threads", 1, "--nice").code == 0

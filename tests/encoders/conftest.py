@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from notesearch.encoders import PreparedModel, prepare
+from notesearch.encoders import PreparedModel
 from notesearch.encoders.model_files import find_model
+from notesearch.encoders.models import prepare
 from notesearch.settings import DEFAULT_MODEL
 
 SAMPLE_NOTES = Path(__file__).parents[2] / "sample_notes"

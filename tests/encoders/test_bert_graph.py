@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from notesearch.encoders import Encoder, PreparedModel, open_encoder
+from notesearch.encoders import Encoder, PreparedModel
 from notesearch.encoders.bert_graph import build_bert_graph, is_plain_bert
 from notesearch.encoders.model_files import read_json
+from notesearch.encoders.models import cpu_flags, open_encoder
 from notesearch.encoders.onnx_forward import OnnxForward
-from notesearch.encoders.opening import cpu_flags
 from notesearch.encoders.torch_forward import TorchForward
 
 

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from notesearch.encoders import CodedWord, Encoder, EncoderConfig, PreparedModel, expand, max_similarities, open_encoder
+from notesearch.encoders import CodedWord, Encoder, EncoderConfig, PreparedModel, expand, max_similarities
 from notesearch.encoders.encoder import load_tokenizer
+from notesearch.encoders.models import open_encoder
 from notesearch.encoders.token_codes import compress
 from notesearch.errors import ModelError
 

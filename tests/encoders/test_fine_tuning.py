@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from notesearch.encoders import Encoder, fine_tuning, open_encoder, prepare, training
+from notesearch.encoders import Encoder, fine_tuning, models, training
 from notesearch.encoders.fine_tuning import FineTuning, Head
 from notesearch.encoders.model_files import EncoderConfig, read_encoder_config
 from notesearch.encoders.prepared import write_tokenizer
@@ -200,7 +200,7 @@ def test_a_saved_model_gives_the_same_vectors(
         expected.passage_prompt,
         expected.query_prompt,
     )
-    vectors = open_encoder(prepare(str(saved))).encode_passages(texts).vectors
+    vectors = models.open_encoder(models.prepare(str(saved))).encode_passages(texts).vectors
     assert (vectors * tuning.embed(range(31))).sum(axis=1).min() > 0.999
     assert (vectors * tuning.untrained).sum(axis=1).min() < 0.99
     modes = {stat.S_IMODE(path.stat().st_mode) for path in saved.rglob("*") if path.is_file()}

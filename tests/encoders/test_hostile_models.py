@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from test_token_model import save as save_colbert
 
-from notesearch.encoders import prepare
 from notesearch.encoders.cross_encoder import prepare_cross_encoder
+from notesearch.encoders.models import prepare
 from notesearch.encoders.token_model import open_token_model
 from notesearch.errors import ModelError
 

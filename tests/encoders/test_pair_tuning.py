@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notesearch.encoders import open_encoder, pair_tuning, prepare, training
+from notesearch.encoders import models, pair_tuning, training
 from notesearch.encoders.checkpoint import Checkpoint
 from notesearch.encoders.model_files import read_encoder_config
 from notesearch.encoders.pair_tuning import Pair, PairTuning, batches_without_duplicates
@@ -96,7 +96,7 @@ def test_the_saved_model_is_the_tuned_one(tiny_models: Any, tmp_path: Path) -> N
     tuning = open_tuning(tiny_models.directory("bert"))
     tuning.fit(PAIRS, epochs=4)
     tuning.save(tmp_path / "tuned")
-    saved = open_encoder(prepare(str(tmp_path / "tuned")))
+    saved = models.open_encoder(models.prepare(str(tmp_path / "tuned")))
     assert saved.config.max_tokens == read_encoder_config("", tiny_models.directory("bert")).max_tokens
     vectors = np.stack([saved.encode_query(text).vector for text in QUERIES[:4]])
     assert (vectors * tuning.embed_queries(range(4))).sum(axis=1).min() > 0.97

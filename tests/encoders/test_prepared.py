@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from notesearch.encoders import PreparedModel, load_prepared, open_encoder, prepare, prepared
+from notesearch.encoders import PreparedModel, prepared
+from notesearch.encoders.models import find_prepared, open_encoder, prepare
 from notesearch.encoders.onnx_forward import OnnxForward
 from notesearch.errors import ModelError
 
@@ -31,7 +32,7 @@ def test_preparing_twice_works_once(tiny_bert: Path, own_cache: Path) -> None:
     first = prepare(str(tiny_bert))
     before = state(first.directory)
     second = prepare(str(tiny_bert))
-    assert second == first == load_prepared(first.config.fingerprint)
+    assert second == first == find_prepared(first.config.fingerprint)
     assert state(first.directory) == before
     assert sorted(before) == FILES
     assert list(own_cache.iterdir()) == [first.directory]
@@ -52,11 +53,11 @@ def test_other_weights_are_prepared_beside(tiny_bert: Path, own_cache: Path, cha
     change_json(tiny_bert / "sentence_bert_config.json", max_seq_length=10)
     second = prepare(str(tiny_bert))
     assert second.directory != first.directory
-    assert load_prepared(first.config.fingerprint) == first
+    assert find_prepared(first.config.fingerprint) == first
 
 
 def test_nothing_is_found_where_nothing_was_prepared(own_cache: Path) -> None:
-    assert load_prepared("0" * 32) is None
+    assert find_prepared("0" * 32) is None
 
 
 def _truncate(path: Path) -> None:
@@ -99,7 +100,7 @@ def test_a_damaged_cache_is_not_loaded_but_made_again(
     first = prepare(str(tiny_bert))
     expected = open_encoder(first).encode_query("river").vector
     damage(first.directory / file)
-    assert load_prepared(first.config.fingerprint) is None
+    assert find_prepared(first.config.fingerprint) is None
 
     again = prepare(str(tiny_bert))
     assert again == first
@@ -122,10 +123,10 @@ def test_a_flipped_bit_is_noticed_where_there_is_time_to_look(tiny_bert: Path, o
     first = prepare(str(tiny_bert))
     expected = open_encoder(first).encode_query("river").vector
     flip_a_bit(first.directory / file)
-    assert load_prepared(first.config.fingerprint) is not None  # a search has none
-    assert load_prepared(first.config.fingerprint, thoroughly=True) is None
+    assert find_prepared(first.config.fingerprint) is not None  # a search has none
+    assert find_prepared(first.config.fingerprint, thoroughly=True) is None
     again = prepare(str(tiny_bert))
-    assert load_prepared(first.config.fingerprint, thoroughly=True) == again == first
+    assert find_prepared(first.config.fingerprint, thoroughly=True) == again == first
     np.testing.assert_array_equal(open_encoder(again).encode_query("river").vector, expected)
     assert list(own_cache.iterdir()) == [again.directory]
 
@@ -134,9 +135,9 @@ def test_a_flipped_bit_is_noticed_where_there_is_time_to_look(tiny_bert: Path, o
 def test_a_flipped_bit_in_a_copy_is_noticed_at_once(tiny_bert: Path, own_cache: Path, file: str) -> None:
     first = prepare(str(tiny_bert))
     os.utime(first.directory / file)
-    assert load_prepared(first.config.fingerprint) == first
+    assert find_prepared(first.config.fingerprint) == first
     flip_a_bit(first.directory / file)
-    assert load_prepared(first.config.fingerprint) is None
+    assert find_prepared(first.config.fingerprint) is None
 
 
 def test_files_without_checksums_serve_searches_and_are_made_again_by_the_next_run(
@@ -147,9 +148,9 @@ def test_files_without_checksums_serve_searches_and_are_made_again_by_the_next_r
     for key in ("sha256", "mtimes_ns"):
         del record[key]
     (first.directory / "encoder.json").write_text(json.dumps(record))
-    assert load_prepared(first.config.fingerprint) == first
+    assert find_prepared(first.config.fingerprint) == first
     prepare(str(tiny_bert))
-    assert load_prepared(first.config.fingerprint, thoroughly=True) == first
+    assert find_prepared(first.config.fingerprint, thoroughly=True) == first
 
 
 def test_what_is_prepared_is_private_whatever_the_umask(tiny_bert: Path, own_cache: Path) -> None:
@@ -164,13 +165,13 @@ def test_what_is_prepared_is_private_whatever_the_umask(tiny_bert: Path, own_cac
 
 
 def test_processes_that_prepare_a_model_at_once_do_not_hinder_each_other(tiny_bert: Path, own_cache: Path) -> None:
-    code = "import sys; from notesearch.encoders import prepare; print(prepare(sys.argv[1]).directory)"
+    code = "import sys; from notesearch.encoders.models import prepare; print(prepare(sys.argv[1]).directory)"
     command = [sys.executable, "-c", code, str(tiny_bert)]
     started = [subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8") for _ in range(3)]
     said = {process.communicate(timeout=120)[0].strip() for process in started}
     assert [process.returncode for process in started] == [0, 0, 0]
     assert said == {str(path) for path in own_cache.iterdir()}
-    assert load_prepared(prepare(str(tiny_bert)).config.fingerprint, thoroughly=True) is not None
+    assert find_prepared(prepare(str(tiny_bert)).config.fingerprint, thoroughly=True) is not None
 
 
 @pytest.mark.parametrize("step", ["write_tokenizer", "_write_float_model", "_keep_best_precision"])
@@ -201,7 +202,7 @@ def test_a_failed_preparation_leaves_the_others_alone(
     with pytest.raises(ModelError):
         prepare(str(tiny_bert))
     assert list(own_cache.iterdir()) == [first.directory]
-    assert load_prepared(first.config.fingerprint) == first
+    assert find_prepared(first.config.fingerprint) == first
 
 
 def failure(directory: Path) -> ModelError:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from notesearch.encoders import Encoder, PreparedModel, open_encoder, prepare
+from notesearch.encoders import Encoder, PreparedModel
+from notesearch.encoders.models import open_encoder, prepare
 from notesearch.encoders.onnx_forward import OnnxForward
 from notesearch.encoders.torch_forward import TorchForward
 

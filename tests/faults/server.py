@@ -20,7 +20,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from fake_encoder import FakeEncoder, make_fake_model
+from fake_encoder import FakeModels
 from tuning_stub import StubTrainer, kept_trial
 
 import notesearch.cli
@@ -110,29 +110,9 @@ def become_command(request: dict[str, Any], shared: mmap.mmap) -> None:
 
 def use_fakes() -> None:
     """Puts an encoder in the place of the model's that takes no time and gives the same bits for the same text."""
-    encoder = FakeEncoder(make_fake_model("fake-model").config)
-    replacements = {
-        "notesearch.indexing.batches": {"open_fastest_encoder": lambda *arguments, **options: encoder},
-        "notesearch.tuning.tune": {
-            "Trainer": StubTrainer,
-            "hold_trial": kept_trial,
-            "read_encoder_config": lambda name, source: make_fake_model(name).config,
-        },
-    }
-    for module in (
-        "notesearch.library.search",
-        "notesearch.tagging.features",
-        "notesearch.library.tag",
-        "notesearch.library.train",
-    ):
-        replacements[module] = {
-            "prepare": make_fake_model,
-            "load_prepared": lambda fingerprint: None,
-            "open_encoder": lambda *arguments, **options: encoder,
-        }
-    for module, values in replacements.items():
-        for name, value in values.items():
-            setattr(importlib.import_module(module), name, value)
+    FakeModels().put_in_place(setattr)
+    tune: Any = importlib.import_module("notesearch.tuning.tune")
+    tune.Trainer, tune.hold_trial = StubTrainer, kept_trial
 
 
 def serve() -> None:

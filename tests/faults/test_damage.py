@@ -18,7 +18,6 @@ from typing import Any
 import pytest
 import typer.main
 from cli.conftest import run  # noqa: F401 - a fixture
-from doctor_fixtures import fake_models  # noqa: F401
 from indexing.vault import Vault, contents
 from outcome import Outcome
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from notesearch import open_index
-from notesearch.encoders import PreparedModel, load_prepared
+from notesearch.encoders import PreparedModel, models
 from notesearch.errors import FolderUnreadable, IndexMismatch, IndexMissing, StoreError, UsageError
 from notesearch.indexing import Synchronizer, batches, sync
 from notesearch.library.index import forget_folder, sync_index
@@ -67,7 +67,7 @@ class TestChanges:
 
     def test_nothing_changed(self, vault: Vault, index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
         with monkeypatch.context() as patch:
-            patch.setattr(batches, "open_fastest_encoder", None)  # neither opened nor
+            patch.setattr(models, "open_encoder", None)  # neither opened nor
             patch.setattr(sync, "read_bytes", None)  # read
             assert changes(index(vault.root)) == {"unchanged": 3}
             assert changes(index()) == {"unchanged": 3}
@@ -746,7 +746,7 @@ class TestDefaultModel:
             ):
                 assert opened.search(query, mode="dense")[0].path == str(vault.root / name)
         with closing(IndexReader(settings.index_dir)) as reader:
-            assert load_prepared(reader.fingerprint.encoder) is not None
+            assert models.find_prepared(reader.fingerprint.encoder) is not None
             assert reader.fingerprint.dim == 384
 
     def test_only_what_changed_is_encoded_again(self, vault: Vault, settings: Settings) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fake_encoder import make_fake_model
 
-from notesearch.encoders import Encoder
 from notesearch.errors import StoreError, UsageError
 from notesearch.records import Skipped
 from notesearch.tagging.features import Content, ContentReader, EncoderSpec
@@ -124,13 +124,15 @@ def label_file(tmp_path: Path, *lines: str | bytes) -> Path:
     return file
 
 
-def read(file: Path, encoder: Encoder) -> tuple[list[tuple[str, str, tuple[str, ...]]], list[Skipped]]:
-    contents = ContentReader(None, EncoderSpec("", "", 50), max_bytes=1000, encoder_of=lambda spec: encoder)
-    labelled, skipped = read_label_file(file, contents)
+FAKE = EncoderSpec("fake-model", make_fake_model("fake-model").config.fingerprint, 50)
+
+
+def read(file: Path) -> tuple[list[tuple[str, str, tuple[str, ...]]], list[Skipped]]:
+    labelled, skipped = read_label_file(file, ContentReader(None, FAKE, max_bytes=1000))
     return [(note.content.path, note.content.text, note.labels) for note in labelled], skipped
 
 
-def test_a_label_file_names_notes_and_texts(tmp_path: Path, fake_encoder) -> None:
+def test_a_label_file_names_notes_and_texts(tmp_path: Path, fake_models) -> None:
     (tmp_path / "notes").mkdir()
     for name in ("notes/rent.md", "b.md"):
         (tmp_path / name).write_text("Rent")
@@ -142,7 +144,7 @@ def test_a_label_file_names_notes_and_texts(tmp_path: Path, fake_encoder) -> Non
         {"text": "", "labels": []},
     ]
     file = label_file(tmp_path, *map(json.dumps, rows[:2]), "", "  ", *map(json.dumps, rows[2:]))
-    assert read(file, fake_encoder) == (
+    assert read(file) == (
         [
             (str(tmp_path / "notes/rent.md"), "Rent", ("home",)),
             (str(tmp_path / "b.md"), "b\nRent", ("work",)),
@@ -167,15 +169,15 @@ def test_a_label_file_names_notes_and_texts(tmp_path: Path, fake_encoder) -> Non
         ('{"labels": ["a"], "path": 1, "text": null}', "it has neither a text nor a path"),
     ],
 )
-def test_a_bad_line_is_named_by_its_number(tmp_path: Path, fake_encoder, line: str, wrong: str) -> None:
+def test_a_bad_line_is_named_by_its_number(tmp_path: Path, line: str, wrong: str) -> None:
     file = label_file(tmp_path, '{"text": "x", "labels": ["a"]}', "", line)
     with pytest.raises(UsageError) as caught:
-        read(file, fake_encoder)
+        read(file)
     assert caught.value.message == f"{file}, line 3: {wrong}"
     assert "Each line is an object" in caught.value.hint
 
 
-def test_a_label_file_that_cannot_be_read(tmp_path: Path, fake_encoder) -> None:
+def test_a_label_file_that_cannot_be_read(tmp_path: Path) -> None:
     not_utf_8 = label_file(tmp_path, b'{"text": "\xff", "labels": ["a"]}')
     for file, reason in (
         (not_utf_8, "it is not UTF-8"),
@@ -183,7 +185,7 @@ def test_a_label_file_that_cannot_be_read(tmp_path: Path, fake_encoder) -> None:
         (tmp_path, "Is a directory"),
     ):
         with pytest.raises(UsageError) as caught:
-            read(file, fake_encoder)
+            read(file)
         assert caught.value.message == f"cannot read {file}: {reason}"
         assert caught.value.hint
 
@@ -201,9 +203,8 @@ def rejected_notes(tmp_path: Path) -> list[str]:
 
 
 @pytest.fixture
-def read_back(tmp_path: Path, fake_encoder):
-    spec = EncoderSpec("fake-model", "", 50)
-    contents = ContentReader(None, spec, max_bytes=1000, encoder_of=lambda spec: fake_encoder)
+def read_back(tmp_path: Path, fake_models):
+    contents = ContentReader(None, FAKE, max_bytes=1000)
 
     def read_from(labelled: Container[str] = ()) -> list[tuple[str, tuple[str, ...]]]:
         return [(note.content.path, note.labels) for note in read_rejections(tmp_path, contents, labelled)]

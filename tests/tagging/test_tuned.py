@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from tagging_fixtures import WORDS
 
-from notesearch.encoders import open_encoder, prepare
+from notesearch.encoders.models import open_encoder, prepare
 from notesearch.errors import ModelError
 from notesearch.tagging.calibration import Calibration
 from notesearch.tagging.classifier import Classifier, load_classifier, save_classifier, tuned_dir

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from notesearch.encoders import PreparedModel, open_encoder, open_fastest_encoder, opening, prepare
-from notesearch.encoders.opening import bf16_beats_int8
+from notesearch.encoders import PreparedModel, models
+from notesearch.encoders.models import bf16_beats_int8, open_encoder, prepare
 
 
 @pytest.mark.parametrize(
@@ -48,9 +48,9 @@ class Chosen:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, flags: str, device: str | None) -> None:
         self.calls: list[tuple[Path, str, bool]] = []
-        monkeypatch.setattr(opening, "cpu_flags", lambda: frozenset(flags.split()))
-        monkeypatch.setattr(opening, "_accelerator", lambda: device)
-        monkeypatch.setattr(opening, "TorchForward", self)
+        monkeypatch.setattr(models, "cpu_flags", lambda: frozenset(flags.split()))
+        monkeypatch.setattr(models, "_accelerator", lambda: device)
+        monkeypatch.setattr(models, "TorchForward", self)
 
     def __call__(self, source: Path, device: str, *, bf16: bool, threads: int | None) -> Any:
         self.calls.append((source, device, bf16))
@@ -79,7 +79,7 @@ def test_torch_is_chosen_for_large_batches_where_it_is_faster(
     expected: list[tuple[str, bool]],
 ) -> None:
     chosen = Chosen(monkeypatch, flags, device)
-    encoder = open_fastest_encoder(default_model, passages)
+    encoder = open_encoder(default_model, passages=passages)
     assert chosen.calls == [(default_source, *call) for call in expected]
     assert encoder.encode_passages(["one"]).vectors.shape == (1, 384)
     assert encoder.config == default_model.config
@@ -91,7 +91,7 @@ def test_an_unfused_graph_loses_to_bf16(
     from dataclasses import replace
 
     chosen = Chosen(monkeypatch, "avx512_bf16", None)
-    open_fastest_encoder(replace(default_model, fused=False), 10_000)
+    open_encoder(replace(default_model, fused=False), passages=10_000)
     assert chosen.calls == [(default_source, "cpu", True)]
 
 
@@ -102,14 +102,14 @@ def test_torch_gets_the_directory_that_was_asked_for_last(
     prepare(str(tiny_bert))
     moved = tiny_bert.rename(tiny_bert.with_name("moved"))
     chosen = Chosen(monkeypatch, "amx_bf16", None)
-    open_fastest_encoder(prepare(str(moved)), 10_000)
+    open_encoder(prepare(str(moved)), passages=10_000)
     assert chosen.calls == [(moved, "cpu", True)]
 
 
 def test_the_fastest_encoder_of_this_machine_agrees_with_the_one_for_queries(
     default_model: PreparedModel, passages: list[str], cosines: Any
 ) -> None:
-    fastest = open_fastest_encoder(default_model, 1_000_000).encode_passages(passages).vectors
+    fastest = open_encoder(default_model, passages=1_000_000).encode_passages(passages).vectors
     assert cosines(fastest, open_encoder(default_model).encode_passages(passages).vectors).min() >= 0.97
 
 
@@ -129,8 +129,8 @@ def test_importing_the_package_imports_no_runtime() -> None:
 
 def test_a_query_imports_onnxruntime_and_tokenizers_alone(default_model: PreparedModel) -> None:
     code = f"""
-from notesearch.encoders import load_prepared, open_encoder
-prepared = load_prepared({default_model.config.fingerprint!r})
+from notesearch.encoders.models import find_prepared, open_encoder
+prepared = find_prepared({default_model.config.fingerprint!r})
 assert open_encoder(prepared).encode_query("what is a quorum?").vector.shape == (384,)
 """
     modules = "torch transformers sentence_transformers onnx onnxscript huggingface_hub onnxruntime tokenizers"
@@ -138,14 +138,14 @@ assert open_encoder(prepared).encode_query("what is a quorum?").vector.shape == 
 
 
 def test_preparing_a_bert_imports_no_torch(tiny_bert: Path, own_cache: Path) -> None:
-    code = f"from notesearch.encoders import prepare\nassert prepare({str(tiny_bert)!r}).fused"
+    code = f"from notesearch.encoders.models import prepare\nassert prepare({str(tiny_bert)!r}).fused"
     assert _loaded(code, "torch transformers sentence_transformers") == []
 
 
 def test_no_more_cores_are_taken_than_allowed(default_model: PreparedModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert open_fastest_encoder(default_model, 10, threads=1)._forward.concurrency == 1
-    cores = open_fastest_encoder(default_model, 10)._forward.concurrency
-    assert open_fastest_encoder(default_model, 10, threads=10_000)._forward.concurrency == cores
+    assert open_encoder(default_model, passages=10, threads=1)._forward.concurrency == 1
+    cores = open_encoder(default_model, passages=10)._forward.concurrency
+    assert open_encoder(default_model, passages=10, threads=10_000)._forward.concurrency == cores
     chosen = Chosen(monkeypatch, "amx_bf16", None)
-    open_fastest_encoder(default_model, 10_000, threads=1)
+    open_encoder(default_model, passages=10_000, threads=1)
     assert chosen.threads == 1
