@@ -169,7 +169,7 @@ def test_a_label_file_names_notes_and_texts(tmp_path: Path, fake_models) -> None
         ('{"labels": ["a"], "path": 1, "text": null}', "it has neither a text nor a path"),
     ],
 )
-def test_a_bad_line_is_named_by_its_number(tmp_path: Path, line: str, wrong: str) -> None:
+def test_a_bad_line_is_named_by_its_number(tmp_path: Path, fake_models, line: str, wrong: str) -> None:
     file = label_file(tmp_path, '{"text": "x", "labels": ["a"]}', "", line)
     with pytest.raises(UsageError) as caught:
         read(file)
