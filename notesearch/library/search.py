@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Self, get_args
 
 from notesearch.encoders import Encoder, models
 from notesearch.errors import IndexMissing, UsageError
-from notesearch.records import Chunking, Hit, Place, Skipped
-from notesearch.retrieval import Mode, Rerank, Searcher
+from notesearch.records import Chunking, Hit, Mode, Place, Rerank, RerankMethod, Skipped
+from notesearch.retrieval import Searcher
 from notesearch.retrieval.query import make_filters
 from notesearch.settings import DEFAULT_MODEL, Settings, load_settings
 from notesearch.storage import IndexReader, Reader
@@ -20,7 +20,6 @@ from notesearch.storage import IndexReader, Reader
 if TYPE_CHECKING:
     from notesearch.encoders.cross_encoder import CrossEncoder
     from notesearch.retrieval.concepts import ConceptLink, Concepts
-    from notesearch.retrieval.rerank import Method
 
 
 _HOW_TO_GET_CROSS_ENCODER = (
@@ -174,7 +173,7 @@ def rerank_places(
     query: str,
     places: Sequence[Place],
     *,
-    method: Method = "maxsim",
+    method: RerankMethod = "maxsim",
     limit: int = 10,
     index_dir: str | Path | None = None,
     cross_encoder: str | None = None,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from notesearch.encoders import Encoder
-from notesearch.records import Filters, Hit
+from notesearch.records import Filters, Hit, Mode, Rerank
 from notesearch.retrieval.dense import QueryEncoder, Scan, open_scan
 from notesearch.retrieval.fusion import Candidate, Feedback, Fusion, Stage, run_stages
 from notesearch.retrieval.late_interaction import LateInteraction, LateQuery
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from notesearch.encoders.cross_encoder import CrossEncoder
     from notesearch.retrieval.concepts import ConceptLink, Concepts
 
-Mode = Literal["lexical", "dense", "hybrid"]
-Rerank = Literal["none", "maxsim", "cross-encoder"]
 
 # Each retriever proposes more notes than wanted, so that one that is good on both counts is not missed.
 _LEAST_NOTES = 300
