@@ -57,7 +57,7 @@ def doctor(
 def _lines(examination: Examination, done: Sequence[str], *, only_not_well: bool) -> Iterator[str]:
     from notesearch.cli.tables import table
 
-    rows = []
+    rows: list[tuple[str, str, str]] = []
     for check in examination.checks:
         if check.state != "ok" or not only_not_well:
             rows.append((check.state, check.check, check.message))

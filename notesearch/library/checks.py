@@ -129,9 +129,11 @@ def _check_database(settings: Settings) -> Iterator[Check]:
     except StoreError as error:
         # Where the file may be written, it is by what it reads there that SQLite cannot.
         damaged = all(os.access(path, os.W_OK) for path in (index_dir, database_file(index_dir)))
-        damaged = damaged and not isinstance(error, IndexBusy)
-        state, hint = ("wrong", _REPAIR) if damaged else ("warning", "")
-        yield Check("words", state, f"not checked: {error.message}", hint)
+        fault = f"not checked: {error.message}"
+        if damaged and not isinstance(error, IndexBusy):
+            yield Check("words", "wrong", fault, _REPAIR)
+        else:
+            yield Check("words", "warning", fault)
 
 
 def coverage_of(index_dir: Path) -> Coverage:

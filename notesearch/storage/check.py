@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from notesearch.storage.database import database_file, translated_errors
-from notesearch.storage.reader import IndexReader
-from notesearch.storage.vector_file import is_sound, vector_file
-from notesearch.storage.vectors import unpack
-from notesearch.storage.words import searchable_words
+from notesearch.storage.full_text import searchable_words
+from notesearch.storage.index_reader import IndexReader
+from notesearch.storage.vectors import is_sound, unpack, vector_file
 from notesearch.words import passage_text
 
 if TYPE_CHECKING:
