@@ -117,8 +117,8 @@ class FakeModels:
             raise found
         return found
 
-    def config_of(self, name: str) -> EncoderConfig:
-        return self.prepare(name).config
+    def fingerprint_of(self, name: str, kind: str = "bi-encoder") -> str:
+        return self.prepare(name).config.fingerprint
 
     def find_prepared(self, fingerprint: str, *, thoroughly: bool = False) -> PreparedModel | None:
         prepared = [found for found in self.files.values() if isinstance(found, PreparedModel)]
@@ -134,10 +134,9 @@ class FakeModels:
 def make_fake_model(name: str, dim: int = 16) -> PreparedModel:
     config = EncoderConfig(
         name=name,
-        weights_sha256=hashlib.sha256(name.encode()).hexdigest(),
+        fingerprint=hashlib.sha256(name.encode()).hexdigest()[:32],
         pooling="mean",
         max_tokens=256,
-        lowercase=False,
         query_prompt="",
         passage_prompt="",
         pad_token_id=0,

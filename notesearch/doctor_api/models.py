@@ -73,12 +73,12 @@ def _other_model(fingerprint: Fingerprint) -> str:
     """
     name, token_model = fingerprint.model, fingerprint.token_model
     at_hand = name == DEFAULT_MODEL or _is_there(name)
-    if at_hand and models.config_of(name).fingerprint != fingerprint.encoder:
+    if at_hand and models.fingerprint_of(name) != fingerprint.encoder:
         return f"the model {name}"
     if (
         token_model
         and _is_there(token_model)
-        and models.token_model_fingerprint(token_model) != fingerprint.token_encoder
+        and models.fingerprint_of(token_model, "multi-vector") != fingerprint.token_encoder
     ):
         return f"the token model {token_model}"
     return ""
@@ -123,7 +123,7 @@ def check_tuned_models(index_dir: Path) -> Iterator[Check]:
     sound = []
     for directory in _folders(index_dir / "models"):
         try:
-            models.config_of(str(directory))
+            models.fingerprint_of(str(directory))
             with safe_open(directory / "model.safetensors", framework="numpy"):
                 sound.append(directory.name)
         except (ModelError, SafetensorError) as error:

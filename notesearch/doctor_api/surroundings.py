@@ -12,8 +12,7 @@ from pathlib import Path
 
 from notesearch import __version__
 from notesearch.doctor_api.checks import Check
-from notesearch.encoders.models import cpu_flags
-from notesearch.encoders.onnx_forward import available_cores
+from notesearch.encoders.forward import available_cores, cpu_flags
 from notesearch.errors import StoreError
 from notesearch.library.tag import journal_dir
 from notesearch.settings import Settings

@@ -9,13 +9,13 @@ import re
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from notesearch.encoders import PreparedModel, prepare_into, read_encoder_config, read_prepared
+from notesearch.encoders import PreparedModel, find_model, prepare_into, read_prepared
 from notesearch.errors import ModelError, UsageError
 from notesearch.private import seal, working_folder
 from notesearch.tagging.calibration import Calibration
@@ -232,7 +232,7 @@ def _prepare_tuned(directory: Path) -> list[str]:
     source = tuned_dir(directory)
     prepared = source / PREPARED
     prepared.mkdir(mode=0o700)
-    prepare_into(prepared, source, read_encoder_config(_TUNED, source))
+    prepare_into(prepared, replace(find_model(str(source)), name=_TUNED))
     return [str(file.relative_to(directory)) for file in sorted(prepared.iterdir())]
 
 

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from notesearch.encoders.model_files import EncoderConfig, read_encoder_config
+from notesearch.encoders.prepared import write_tokenizer
 
 from notesearch.encoders import Encoder, fine_tuning, models, training
 from notesearch.encoders.fine_tuning import FineTuning, Head
-from notesearch.encoders.model_files import EncoderConfig, read_encoder_config
-from notesearch.encoders.prepared import write_tokenizer
-from notesearch.encoders.torch_forward import TorchForward
+from notesearch.encoders.forward import TorchForward
 from notesearch.errors import ModelError
 
 SUBJECTS = ("river train", "coffee mind", "python code")
@@ -184,7 +184,7 @@ def test_an_interrupted_fit_spoils_nothing(tuning: FineTuning) -> None:
 def test_a_saved_model_gives_the_same_vectors(
     tiny_models: Any, tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setattr("notesearch.encoders.prepared._LEAST_AGREEMENT", 2.0)  # float32
+    monkeypatch.setattr("notesearch.encoders.preparing._LEAST_AGREEMENT", 2.0)  # float32
     source = tiny_models.directory(name)
     texts = [*TEXTS, "The train along the river was late. " * 5]
     tuning = open_tuning(source, texts, max_tokens=16)
