@@ -26,7 +26,6 @@ from notesearch.encoders.models import open_encoder, prepare
 from notesearch.encoders.onnx_forward import OnnxForward
 from notesearch.encoders.torch_forward import TorchForward
 from notesearch.evaluation import measure_run, read_collection
-from notesearch.records import Filters
 from notesearch.retrieval.dense import ExactScan
 from notesearch.settings import DEFAULT_MODEL
 from notesearch.storage import IndexReader
@@ -96,7 +95,7 @@ def compare_queries(encoders: dict[str, Encoder], directory: Path, index_dir: Pa
     for name in ("onnx float32", "onnx int8"):
         run = {}
         for query_id, text in collection.queries.items():
-            chunk_ids = scan.score(encoders[name].encode_query(text), Filters()).best(100)
+            chunk_ids = scan.score(encoders[name].encode_query(text).vector).best(100)
             notes = reader.notes_of_chunks(chunk_ids.tolist())
             ranked = dict.fromkeys(notes[chunk_id] for chunk_id in chunk_ids.tolist())
             paths = {note_id: note.path for note_id, note in reader.notes(list(ranked)).items()}

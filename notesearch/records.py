@@ -10,6 +10,16 @@ from typing import Literal
 BlockKind = Literal["heading", "paragraph", "code"]
 TitleSource = Literal["front_matter", "heading", "file_name"]
 LinkKind = Literal["wiki", "relative", "id"]
+Mode = Literal["hybrid", "dense", "lexical"]
+"""Which retrievers take part in a search."""
+Rerank = Literal["none", "maxsim", "cross-encoder"]
+"""What scores the best hits of a search again."""
+RerankMethod = Literal["maxsim", "dense", "cross-encoder"]
+"""What scores the candidates that another program has found."""
+Stage = Literal["lexical", "dense", "hybrid", "maxsim", "cross-encoder"]
+"""The stages of a search, as an evaluation scores them."""
+TestSplit = Literal["random", "time"]
+"""How the notes are chosen that are held out to test on: at random, or the newest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,7 +342,6 @@ class IndexReport:
         chunks: Chunks in the index now.
         encoded: Chunks that had to be encoded in this run.
         seconds: Wall-clock time of the run.
-        coded: Chunks among these that were encoded only for the token codes that an older index lacked.
         not_read: How many documents of each kind were left out because what reads them is not installed.
     """
 
@@ -347,5 +356,4 @@ class IndexReport:
     chunks: int
     encoded: int
     seconds: float
-    coded: int = 0
     not_read: dict[str, int] = field(default_factory=dict)

@@ -10,8 +10,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from notesearch.cli.options import CollectionName, IndexDir, Quiet, Verbose
-from notesearch.cli.progress import progress_bar
-from notesearch.cli.terminal import harmless, is_terminal, json_text, paint, uses_colour, width, wrapped, write
+from notesearch.cli.terminal import (
+    harmless,
+    is_terminal,
+    json_text,
+    paint,
+    progress_bar,
+    uses_colour,
+    width,
+    wrapped,
+    write,
+)
 from notesearch.errors import NOTHING_FOUND
 
 if TYPE_CHECKING:
@@ -30,11 +39,12 @@ def doctor(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Check the index and all that it needs: files, permissions, SQLite, vectors, model, folders, versions.
+    """Check the index and all that it needs.
 
-    With --repair, what can be made anew is made anew; a damaged index is put aside, and its folders are indexed again.
-    Notes are never written to. Exits with 0 where all is well (or warnings are all there is), with 1 where something
-    is wrong. With --quiet, only what is not well is printed.
+    That is files, permissions, SQLite, vectors, model, folders and versions. With --repair, what can be made anew is
+    made anew; a damaged index is put aside, and its folders are indexed again. Notes are never written to. Exits with 0
+    where all is well (or warnings are all there is), with 1 where something is wrong. With --quiet, only what is not
+    well is printed.
 
     Example: notesearch doctor --repair
     """

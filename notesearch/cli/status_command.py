@@ -7,12 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from notesearch.cli.durations import parse_duration
-from notesearch.cli.options import CollectionName, IndexDir, Quiet, Verbose
+from notesearch.cli.options import CollectionName, IndexDir, Quiet, Verbose, parse_duration
 from notesearch.cli.terminal import counted, harmless, json_text, warn, width, wrapped, write
 from notesearch.errors import NOTHING_FOUND
 from notesearch.records import Skipped
@@ -28,16 +27,14 @@ _UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"))
 
 def status(
     fail_if_stale: Annotated[
-        Optional[str],  # noqa: UP045 - typer reads it
+        str | None,
         typer.Option(
             metavar="AGE",
             help="Exit with 1 if a folder was not brought in step for so long (30m, 24h, 7d) or cannot be reached.",
-            show_default=False,
         ),
     ] = None,
     why: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(metavar="PATH", help="Say why this note is not found, or found as it was.", show_default=False),
+        Path | None, typer.Option(metavar="PATH", help="Say why this note is not found, or found as it was.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
     collection: CollectionName = None,
@@ -45,10 +42,10 @@ def status(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Show what the index holds, how old that is, what has changed since, and what was skipped.
+    """Show what the index holds, and how old that is.
 
-    Files are looked at, not read. With --quiet, nothing is printed but what is stale; with --verbose, all skipped files
-    are named.
+    Also what has changed since, and what was skipped. Files are looked at, not read. With --quiet, nothing is printed
+    but what is stale; with --verbose, all skipped files are named.
 
     Example: notesearch status --quiet --fail-if-stale 24h
     """

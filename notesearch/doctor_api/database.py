@@ -12,11 +12,12 @@ from pathlib import Path
 from notesearch.doctor_api.checks import REPAIR, Check, one_line
 from notesearch.encoders.token_codes import code_bits
 from notesearch.errors import IndexBusy, IndexDamaged, IndexMissing, StoreError
-from notesearch.notes.chunks import PASSAGES_VERSION, passage_text
+from notesearch.notes.chunks import PASSAGES_VERSION
 from notesearch.storage import Fingerprint
 from notesearch.storage.check import DatabaseCheck, Expected, has_tables, words_are_sound
 from notesearch.storage.database import database_file
 from notesearch.storage.written import hash_of
+from notesearch.words import passage_text
 
 
 @dataclass(slots=True)

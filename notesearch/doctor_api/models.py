@@ -11,12 +11,12 @@ import numpy as np
 from notesearch.doctor_api.checks import REPAIR, Check
 from notesearch.encoders import PreparedModel, models
 from notesearch.errors import ModelError
-from notesearch.notes.chunks import passage_text
 from notesearch.settings import DEFAULT_MODEL
 from notesearch.storage import Fingerprint
 from notesearch.storage.check import DatabaseCheck
 from notesearch.storage.vectors import unpack
 from notesearch.tagging.classifier import classifiers_dir, load_classifier
+from notesearch.words import passage_text
 
 _SAMPLE_CHUNKS = 5
 # Int8 and bf16 give vectors of one text whose cosine is seldom below 0.98; another model gives anything.

@@ -10,8 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from notesearch.documents import is_document
 from notesearch.errors import NoteUnreadable, UsageError
+from notesearch.file_kinds import is_document
 from notesearch.library.similar import stored_source
 from notesearch.library.warm import WarmIndex
 from notesearch.mcp.answers import Answer, answer_with_hits, answer_with_similar, answer_with_status, answer_with_tags

@@ -1,10 +1,10 @@
-"""Lexical retrieval: BM25 over the full text, phrases, and the words that tell most."""
+"""Lexical retrieval: BM25 over whole notes, phrases, and which words are the same."""
 
 from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -18,44 +18,6 @@ from notesearch.storage.bm25 import K1, idf
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-
-# A stem begins as its word does, so only words that begin like a word of the query need to be stemmed.
-_BEGINNING_CHARS = 2
-
-
-def note_frequencies(reader: IndexReader, words: Iterable[str]) -> dict[str, int]:
-    """In how many notes each word occurs, in whatever form.
-
-    A word that is several terms (a pair of characters) is at most as frequent as the rarest of them.
-    """
-    stems = reader.stems(words)
-    frequencies = reader.note_frequencies(term for terms in stems.values() for term in terms)
-    return {word: min((frequencies.get(term, 0) for term in terms), default=0) for word, terms in stems.items()}
-
-
-def telling_words(reader: IndexReader, query_words: Iterable[str], words: Set[str]) -> dict[str, str]:
-    """Finds the words that have the same stem as a word of the query.
-
-    Returns:
-        The words found, each with the word of the query that it stands for.
-    """
-    asked = list(dict.fromkeys(query_words))
-    beginnings = {_beginning(word) for word in asked}
-    stems = reader.stems([*asked, *(word for word in words if _beginning(word) in beginnings)])
-    by_stem = {stems[word]: word for word in reversed(asked)}
-    return {word: by_stem[stem] for word, stem in stems.items() if stem and stem in by_stem}
-
-
-def _beginning(word: str) -> str:
-    """The first letters of a word, as the full-text index sees them: without diacritics."""
-    if word.isascii():
-        return word[:_BEGINNING_CHARS]
-    bare = "".join(char for char in unicodedata.normalize("NFD", word) if not unicodedata.combining(char))
-    return bare[:_BEGINNING_CHARS]
-
-
-# Lexical retrieval: BM25 over whole notes, by FTS5.
-
 # BM25 weights of title and text; anything from 1 to 5 does equally well (docs/decisions/0004-fusion.md).
 FIELD_WEIGHTS = (2.0, 1.0)
 # How much two neighbouring words found near each other count beside the words themselves, and how near.
@@ -63,8 +25,12 @@ _PAIR_WEIGHT = 0.25
 _NEAR_WORDS = 3
 # The most that BM25 gives a word, as a multiple of its IDF.
 _SATURATION = K1 + 1
+# Many more notes are scored than a search proposes: those that the dense side proposes should have their words counted.
+_MOST_NOTES = 5_000
 # A phrase that more notes hold than this is no phrase to search by.
 _MOST_PHRASE_MATCHES = 2_000
+# A stem begins as its word does, so only words that begin like a word of the query need to be stemmed.
+_BEGINNING_CHARS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,31 +47,46 @@ class LexicalScores:
     notes: dict[int, float]
     coverage: float
 
-    def only(self, note_ids: Set[int]) -> LexicalScores:
-        """The same scores for some of the notes only."""
-        return replace(self, notes={note: score for note, score in self.notes.items() if note in note_ids})
+    def best(self, limit: int) -> list[int]:
+        """Ids of the notes that match best, best first; equally good ones by id."""
+        note_ids = np.fromiter(self.notes.keys(), dtype=np.int64, count=len(self.notes))
+        scores = np.fromiter(self.notes.values(), dtype=np.float64, count=len(self.notes))
+        best: list[int] = note_ids[np.lexsort((note_ids, -scores))[:limit]].tolist()
+        return best
 
 
 NOTHING_MATCHED = LexicalScores({}, 0.0)
 
 
-def match_lexical(reader: IndexReader, query: Query, limit: int, filters: Filters) -> LexicalScores:
-    """Finds the notes that match a query best by its words, and by its words near each other."""
+def match_lexical(
+    reader: IndexReader, query: Query, filters: Filters, required: NDArray[np.int64] | None = None
+) -> LexicalScores:
+    """Finds the notes that match a query best by its words, and by its words near each other.
+
+    Args:
+        reader: The index.
+        query: The query.
+        filters: Which notes may be found.
+        required: Ids of the chunks that hold the query's phrases, see `chunks_with_phrases`; `None` without phrases.
+    """
     if not query.words:
         return NOTHING_MATCHED
-    required = ""
+    phrases = ""
     if query.phrases:
-        required = f" AND {_all_phrases(query)}"
+        phrases = f" AND {_all_phrases(query)}"
         words = " OR ".join(quoted(word) for word in query.words)
-        scores = dict(reader.match_words(f"({words}){required}", FIELD_WEIGHTS, limit, filters))
+        scores = dict(reader.match_words(f"({words}){phrases}", FIELD_WEIGHTS, _MOST_NOTES, filters))
     else:
-        scores = dict(reader.match_any_word(query.words, FIELD_WEIGHTS, limit, filters))
+        scores = dict(reader.match_any_word(query.words, FIELD_WEIGHTS, _MOST_NOTES, filters))
     if not scores:
         return NOTHING_MATCHED
     coverage = max(scores.values()) / _most_attainable(reader, query)
     if pairs := " OR ".join(_near_pairs(query.words)):
-        for note_id, score in reader.match_words(f"({pairs}){required}", FIELD_WEIGHTS, limit, filters):
+        for note_id, score in reader.match_words(f"({pairs}){phrases}", FIELD_WEIGHTS, _MOST_NOTES, filters):
             scores[note_id] = scores.get(note_id, 0.0) + _PAIR_WEIGHT * score
+    if required is not None:  # the full-text index knows the stems of a phrase's words, not their letters
+        admitted = set(reader.notes_of_chunks(required.tolist()).values())
+        scores = {note_id: score for note_id, score in scores.items() if note_id in admitted}
     return LexicalScores(scores, min(coverage, 1.0))
 
 
@@ -162,3 +143,34 @@ def _all_phrases(query: Query) -> str:
 
 def _comparable(texts: Iterable[str]) -> str:
     return " ".join(" ".join(texts).casefold().split())
+
+
+def note_frequencies(reader: IndexReader, words: Iterable[str]) -> dict[str, int]:
+    """In how many notes each word occurs, in whatever form.
+
+    A word that is several terms (a pair of characters) is at most as frequent as the rarest of them.
+    """
+    stems = reader.stems(words)
+    frequencies = reader.note_frequencies(term for terms in stems.values() for term in terms)
+    return {word: min((frequencies.get(term, 0) for term in terms), default=0) for word, terms in stems.items()}
+
+
+def telling_words(reader: IndexReader, query_words: Iterable[str], words: Set[str]) -> dict[str, str]:
+    """Finds the words that have the same stem as a word of the query.
+
+    Returns:
+        The words found, each with the word of the query that it stands for.
+    """
+    asked = list(dict.fromkeys(query_words))
+    beginnings = {_beginning(word) for word in asked}
+    stems = reader.stems([*asked, *(word for word in words if _beginning(word) in beginnings)])
+    by_stem = {stems[word]: word for word in reversed(asked)}
+    return {word: by_stem[stem] for word, stem in stems.items() if stem and stem in by_stem}
+
+
+def _beginning(word: str) -> str:
+    """The first letters of a word, as the full-text index sees them: without diacritics."""
+    if word.isascii():
+        return word[:_BEGINNING_CHARS]
+    bare = "".join(char for char in unicodedata.normalize("NFD", word) if not unicodedata.combining(char))
+    return bare[:_BEGINNING_CHARS]

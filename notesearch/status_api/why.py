@@ -11,9 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from notesearch.documents import DOCUMENT_SUFFIXES, HOW_TO_READ, has_reader, is_document, kind_of
 from notesearch.errors import UsageError
-from notesearch.notes import NOTE_SUFFIXES, most_bytes
+from notesearch.file_kinds import (
+    DOCUMENT_SUFFIXES,
+    HOW_TO_READ,
+    NOTE_SUFFIXES,
+    READ_SUFFIXES,
+    has_reader,
+    is_document,
+    kind_of,
+)
+from notesearch.notes import most_bytes
 from notesearch.notes.walk import IGNORE_FILES, IgnoreRules, holds_parts_of_page
 from notesearch.settings import Settings
 from notesearch.storage.survey import IndexSurvey, NoteSurvey, StoredFile
@@ -99,7 +107,7 @@ def _answer_of_file(settings: Settings, path: Path, folder: Path, skipped: dict[
     parts = path.relative_to(folder).parts
     if hidden := next((part for part in parts if part.startswith(".")), None):
         return Answer(str(path), "hidden", f"hidden files and folders are left out ({hidden})", "Rename it.")
-    if not path.name.lower().endswith(NOTE_SUFFIXES + DOCUMENT_SUFFIXES):
+    if not path.name.lower().endswith(READ_SUFFIXES):
         readable = ", ".join([*NOTE_SUFFIXES, *filter(has_reader, DOCUMENT_SUFFIXES)])
         return Answer(str(path), "no note", f"only {readable} are read", "Give it such a suffix.")
     if is_document(path) and not has_reader(path):

@@ -16,10 +16,10 @@ import numpy as np
 from notesearch.encoders import Encoder, models
 from notesearch.errors import NoteUnreadable
 from notesearch.notes import NO_TEXT, NoteFile, chunk_note, most_bytes, parse_note, read_note, without_tags
-from notesearch.notes.chunks import PASSAGES_VERSION, passage_text
+from notesearch.notes.chunks import PASSAGES_VERSION
 from notesearch.records import Chunk, Chunking, Note
 from notesearch.storage import IndexReader, StoredChunk
-from notesearch.words import find_words
+from notesearch.words import find_words, passage_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
