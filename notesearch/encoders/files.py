@@ -230,7 +230,9 @@ def _check_architecture(name: str, directory: Path, architecture: dict[str, Any]
         )
     if (directory / "adapter_config.json").exists():
         raise ModelError(f"model {name} is an adapter for another model", "Merge the two, and name the result.")
-    sizes = {key: (architecture.get(key), 1, greatest) for key, greatest in _GREATEST.items()}
+    sizes: dict[str, tuple[Any, float, float]] = {
+        key: (architecture.get(key), 1, greatest) for key, greatest in _GREATEST.items()
+    }
     vocabulary = architecture.get("vocab_size", _GREATEST["vocab_size"])
     sizes["pad_token_id"] = (architecture.get("pad_token_id"), 0, vocabulary - 1)
     sizes["max_seq_length"] = (_max_seq_length(directory), 1, 1e30)
