@@ -17,8 +17,8 @@ from notesearch.errors import NOTHING_FOUND
 from notesearch.records import Skipped
 
 if TYPE_CHECKING:
+    from notesearch.library.status import Answer, FolderStatus, Status
     from notesearch.settings import Settings
-    from notesearch.status_api import Answer, FolderStatus, Status
 
 _LABEL_COLUMNS = 9
 _MOST_NAMED = 3
@@ -54,15 +54,15 @@ def status(
     settings = load_settings(collection=collection, index_dir=index_dir)
     age = parse_duration(fail_if_stale) if fail_if_stale is not None else None
     if why is not None:
-        from notesearch import status_api
+        from notesearch.library import status as library
 
         # os.path's leaves the name of an unknown user as it is; Path's raises.
-        answer = status_api.why(settings, Path(os.path.expanduser(why)))  # noqa: PTH111
+        answer = library.why(settings, Path(os.path.expanduser(why)))  # noqa: PTH111
         write([json_text(_answer_as_json(answer)) + "\n"] if as_json else _lines_of_answer(answer))
     elif not quiet or as_json:
-        from notesearch import status_api
+        from notesearch.library import status as library
 
-        found = status_api.take_stock(settings)
+        found = library.take_stock(settings)
         in_json = [json_text(_as_json(found)) + "\n"]
         write(in_json if as_json else _lines(found, everything=verbose))
     if age is not None and _is_stale(settings, age):
@@ -71,9 +71,9 @@ def status(
 
 def _is_stale(settings: Settings, age: timedelta) -> bool:
     """Names the first stale folder on stderr."""
-    from notesearch import status_api
+    from notesearch.library import status as library
 
-    stale = status_api.find_stale(settings, age)
+    stale = library.find_stale(settings, age)
     if stale:
         first = stale[0]
         why = _in_step(first.synced) if first.reachable else "cannot be reached"

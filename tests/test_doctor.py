@@ -1,4 +1,3 @@
-import json
 import os
 import shutil
 import sqlite3
@@ -15,11 +14,14 @@ from indexing.vault import contents
 from storage.building import as_nobody
 
 import notesearch
-from notesearch.doctor_api import Check, examine, repair
 from notesearch.errors import IndexBusy, IndexMissing, StoreError
+from notesearch.library.checks import Check
+from notesearch.library.doctor import examine, repair
 from notesearch.library.index import sync_index
 from notesearch.private import working_folder
+from notesearch.records import Chunking
 from notesearch.settings import Settings, cache_dir
+from notesearch.storage.folders import read_coverage
 from notesearch.storage.lock import acquire_lock
 from notesearch.storage.words import searchable_words
 from notesearch.tuning.accepted import Accepted, add_accepted
@@ -36,7 +38,7 @@ NOTES = {
 @pytest.fixture(autouse=True)
 def own_temporary_folder(own_folders, monkeypatch, tmp_path):
     (tmp_path / "tmp").mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
 
 
 @pytest.fixture
@@ -66,6 +68,16 @@ def only(settings: Settings) -> Check:
     """The one thing that is not ok."""
     (check,) = [check for check in examine(settings).checks if check.state != "ok"]
     return check
+
+
+def repaired(settings: Settings) -> list[str]:
+    """What a repair says that it did."""
+    return repair(settings, examine(settings))
+
+
+def stamps(folder: Path) -> dict[Path, tuple[bytes, int]]:
+    """Content and time of all notes."""
+    return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file()}
 
 
 def change(settings: Settings, *statements: str) -> None:
@@ -106,7 +118,7 @@ def test_a_sound_index_is_well_and_left_as_it_is(settings, folder):
     }
     assert all(check.state == "ok" and check.message and not check.hint for check in examination.checks)
     assert (settings.index_dir / "notes.db").read_bytes() == before
-    assert repair(settings) == []
+    assert repaired(settings) == []
 
 
 def test_versions_are_told(settings):
@@ -158,7 +170,7 @@ def test_files_that_others_may_read_are_wrong_and_made_private(settings):
     check = only(settings)
     assert (check.check, check.state) == ("permissions", "wrong")
     assert "notes.db" in check.message and "--repair" in check.hint
-    repair(settings)
+    repaired(settings)
     assert examine(settings).all_well
     assert stat.S_IMODE((settings.index_dir / "classifiers").stat().st_mode) == 0o700
 
@@ -166,7 +178,7 @@ def test_files_that_others_may_read_are_wrong_and_made_private(settings):
 def test_a_directory_that_others_may_look_into_is_a_warning(settings):
     settings.index_dir.chmod(0o755)
     assert only(settings).state == "warning"
-    repair(settings)
+    repaired(settings)
     assert stat.S_IMODE(settings.index_dir.stat().st_mode) == 0o700
 
 
@@ -175,157 +187,176 @@ def test_what_is_not_notesearchs_keeps_its_permissions(settings):
     (settings.index_dir / "diary.txt").chmod(0o644)
     settings.index_dir.chmod(0o755)
     (settings.index_dir / "notes.db").chmod(0o666)
-    repair(settings)
+    repaired(settings)
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in settings.index_dir.iterdir()}
     assert (modes["diary.txt"], modes["notes.db"]) == (0o644, 0o600)
     assert stat.S_IMODE(settings.index_dir.stat().st_mode) == 0o755
 
 
 @pytest.mark.parametrize(
-    ("check", "statements"),
+    ("check", "statement"),
     [
-        ("rows", ["DELETE FROM chunks WHERE id = 2"]),
-        ("rows", ["UPDATE chunks SET text = 'other' WHERE id = 1"]),
-        ("rows", ["UPDATE embeddings SET vector = zeroblob(20)"]),
-        ("rows", ["UPDATE token_codes SET codes = zeroblob(3)"]),
-        ("rows", ["INSERT INTO skipped (folder_id, path, reason) VALUES (50, 'x', 'y')"]),
-        ("words", ["INSERT INTO note_words (note_words) VALUES ('delete-all')"]),
-        ("database", ["DROP INDEX tags_by_key"]),
-        ("database", ["UPDATE meta SET value = '[]' WHERE key = 'fingerprint'"]),
-        ("database", ["DELETE FROM meta WHERE key = 'fingerprint'"]),
-        ("database", ["DROP TABLE chunks"]),
-        ("database", ["DELETE FROM note_words_config"]),
+        ("rows", "DELETE FROM chunks WHERE id = 2"),
+        ("rows", "DELETE FROM notes WHERE id = 1"),
+        ("rows", "DELETE FROM embeddings WHERE chunk_id = 1"),
+        ("rows", "DELETE FROM token_codes WHERE chunk_id = 1"),
+        ("rows", "UPDATE embeddings SET vector = CAST(x'0000c07f' || substr(vector, 5) AS BLOB) WHERE chunk_id = 2"),
+        ("rows", "UPDATE embeddings SET vector = CAST(x'00000000' || substr(vector, 5) AS BLOB) WHERE chunk_id = 2"),
+        ("rows", "UPDATE token_codes SET codes = zeroblob(3)"),
+        ("rows", "UPDATE token_codes SET codes = 7 WHERE chunk_id = 3"),
+        ("rows", "UPDATE notes SET size = 'much' WHERE id = 2"),
+        ("rows", "UPDATE folders SET path = CAST(path AS BLOB)"),
+        ("rows", "UPDATE chunks SET start_line = 0 WHERE id = 2"),
+        ("rows", "INSERT INTO dead_vectors VALUES (1)"),
+        ("rows", "INSERT INTO skipped (folder_id, path, reason) VALUES (50, 'x', 'y')"),
+        ("database", "UPDATE embeddings SET vector = zeroblob(19) WHERE chunk_id = 1"),
+        ("database", "UPDATE notes SET title = CAST(x'ff41' AS TEXT) WHERE id = 3"),
+        ("database", "UPDATE meta SET value = '[]' WHERE key = 'fingerprint'"),
+        ("database", "DELETE FROM meta WHERE key = 'fingerprint'"),
+        ("database", "PRAGMA user_version = 0"),
+        ("database", "PRAGMA user_version = 99"),
+        ("database", "DROP TABLE chunks"),
+        ("words", "INSERT INTO note_words (note_words) VALUES ('delete-all')"),
+        ("words", "UPDATE chunks SET text = 'other' WHERE id = 1"),
+        ("words", "DELETE FROM note_words_config"),
     ],
 )
-def test_a_database_that_is_wrong_is_told_of_and_repaired(settings, check, statements):
+def test_a_database_in_which_something_is_wrong_is_made_anew(settings, check, statement):
     before = contents(settings.index_dir)
-    change(settings, *statements)
-    if statements != ["DELETE FROM note_words_config"]:  # SQLite has words for that, which are looked at on their own
-        assert check in {entry.check for entry in examine(settings).checks if entry.state == "wrong"}
-    assert repair(settings)
-    assert [entry for entry in examine(settings).checks if entry.state == "wrong"] == []
+    change(settings, statement)
+    assert check in {entry.check for entry in examine(settings).checks if entry.state == "wrong"}
+    assert "made anew from the notes: 3 notes" in repaired(settings)[-1]
+    assert {entry.state for entry in examine(settings).checks} == {"ok"}
     assert contents(settings.index_dir) == before
 
 
 @pytest.mark.parametrize("table", ["notes", "chunks", "sqlite_autoindex_folders_1", "folders", "meta"])
-def test_a_damaged_database_is_put_aside_and_its_folders_are_indexed_again(settings, table):
-    before = contents(settings.index_dir)
+def test_a_damaged_database_is_made_anew_and_the_notes_are_only_read(settings, folder, table):
+    before, notes = contents(settings.index_dir), stamps(folder)
     overwrite(settings, table)
-    damaged = (settings.index_dir / "notes.db").read_bytes()
     assert found(settings, "database")[0].state == "wrong"
-    done = "\n".join(repair(settings))
-    assert "3 notes added" in done
+    assert "3 notes" in repaired(settings)[-1]
+    assert {entry.state for entry in examine(settings).checks} == {"ok"}
     assert contents(settings.index_dir) == before
-    (aside,) = settings.index_dir.glob("notes.db.damaged-*")
-    assert str(aside) in done
-    assert aside.read_bytes() == damaged
-    assert stat.S_IMODE(aside.stat().st_mode) == 0o600
-    assert only(settings) == Check(
-        "leftovers", "warning", f"{aside}, a damaged index (0.4 MB)", "Delete it when all is well again."
-    )
+    assert stamps(folder) == notes
+    left = {path.name for path in settings.index_dir.iterdir()} - {"notes.db-wal", "notes.db-shm"}
+    assert left == {"notes.db", "folders.json", "vectors.hnsw", "writer.lock"}
 
 
-def spoil_header(settings: Settings, place: int) -> None:
+@pytest.mark.parametrize("content", [b"", b"\0" * 5000, b"no database at all", b"SQLite format 3\0" + b"\xff" * 5000])
+def test_whatever_stands_in_notes_db_the_index_comes_back(settings, content):
+    before = contents(settings.index_dir)
+    (settings.index_dir / "notes.db").write_bytes(content)
+    assert found(settings, "database")[0].state == "wrong"
+    repaired(settings)
+    assert contents(settings.index_dir) == before
+
+
+def test_an_index_whose_database_is_gone_comes_back(settings):
+    before = contents(settings.index_dir)
+    (settings.index_dir / "notes.db").unlink()
+    assert found(settings, "database")[0].hint == "Repair it: notesearch doctor --repair"
+    repaired(settings)
+    assert contents(settings.index_dir) == before
+
+
+@pytest.mark.parametrize("place", [18, 47])  # the formats that a writer must know, and of the schema
+def test_a_database_that_sqlite_will_not_write_or_makes_no_sense_of_is_damaged(settings, place):
+    before = contents(settings.index_dir)
     data = bytearray((settings.index_dir / "notes.db").read_bytes())
     data[place] = 9
     (settings.index_dir / "notes.db").write_bytes(data)
-
-
-def test_a_database_that_sqlite_will_not_write_any_more_is_damaged(settings):
-    before = contents(settings.index_dir)
-    spoil_header(settings, 18)  # the format that a writer must know
-    assert found(settings, "database")[0].state == "wrong"
-    repair(settings)
+    assert {"database", "words"} & {entry.check for entry in examine(settings).checks if entry.state == "wrong"}
+    repaired(settings)
     assert contents(settings.index_dir) == before
 
 
-def test_a_database_that_sqlite_makes_no_sense_of_is_damaged(settings):
-    spoil_header(settings, 47)  # the format of the schema
-    assert "unsupported file format" in found(settings, "database")[0].message
-    assert repair(settings)[-1].endswith("notesearch index FOLDER")
-
-
-def test_two_repairs_put_two_databases_aside(settings):
-    for _ in range(2):
-        overwrite(settings, "chunks")
-        repair(settings)
-    assert len(list(settings.index_dir.glob("notes.db.damaged-*"))) == 2
-
-
-def test_where_the_folders_are_lost_the_user_is_asked_for_them(settings, folder):
+def test_where_the_list_of_folders_is_lost_the_database_is_asked_for_it(settings, folder):
     before = contents(settings.index_dir)
-    data = (settings.index_dir / "notes.db").read_bytes()
-    (settings.index_dir / "notes.db").write_bytes(bytes(16384) + data[16384:])
-    done = repair(settings)
-    assert f"it held notes in {folder}" in done[-1] and done[-1].endswith("notesearch index FOLDER")
-    (check,) = found(settings, "database")
-    assert check.state == "wrong" and check.hint.endswith("notesearch index FOLDER")
-    assert not (settings.index_dir / "notes.db").exists()
-    sync_index(settings, [folder])
+    change(settings, "DELETE FROM chunks WHERE id = 2")
+    (settings.index_dir / "folders.json").unlink()
+    repaired(settings)
+    assert contents(settings.index_dir) == before
+    assert read_coverage(settings.index_dir).folders == (folder,)
+
+
+def test_where_both_are_lost_the_settings_name_the_folders_or_the_user_does(settings, folder):
+    before = contents(settings.index_dir)
+    (settings.index_dir / "notes.db").write_bytes(b"nothing of SQLite")
+    (settings.index_dir / "folders.json").write_text("half a li")
+    assert repaired(settings)[-1].endswith("notesearch index --rebuild FOLDER")
+    repaired(replace(settings, folders=(folder,)))
+    assert contents(settings.index_dir) == before
+    (settings.index_dir / "notes.db").write_bytes(b"nothing of SQLite")
+    (settings.index_dir / "folders.json").unlink()
+    sync_index(settings, [folder], rebuild=True)
     assert contents(settings.index_dir) == before
 
 
-def test_a_damaged_index_of_a_folder_out_of_reach_is_left_until_it_is_back(settings, folder):
+def test_a_damaged_index_of_folders_out_of_reach_is_left_until_one_is_back(settings, folder):
     before = contents(settings.index_dir)
     overwrite(settings, "chunks")
+    damaged = (settings.index_dir / "notes.db").read_bytes()
     folder.rename(folder.with_name("unmounted"))
-    assert str(folder) in repair(settings)[-1]
-    assert (settings.index_dir / "notes.db").exists()
+    for _ in range(2):
+        assert str(folder) in repaired(settings)[-1]
+        assert (settings.index_dir / "notes.db").read_bytes() == damaged
+        folder.mkdir(exist_ok=True)  # an empty mount point
+    folder.rmdir()
     folder.with_name("unmounted").rename(folder)
-    repair(settings)
+    repaired(settings)
     assert contents(settings.index_dir) == before
 
 
-def test_of_two_folders_the_one_within_reach_is_indexed_and_the_other_named(settings, folder, tmp_path):
+def test_of_two_folders_the_one_out_of_reach_is_indexed_when_it_is_back(settings, folder, tmp_path):
     other = tmp_path / "other notes"
     other.mkdir()
     (other / "tulips.md").write_text("Tulips")
     sync_index(settings, [other])
+    before = contents(settings.index_dir)["words"]
     overwrite(settings, "chunks")
     other.rename(tmp_path / "unmounted")
-    done = "\n".join(repair(settings))
-    assert f"notesearch index '{other}'" in done and "3 notes added" in done
+    done = "\n".join(repaired(settings))
+    assert f"Not indexed: {other}" in done and "3 notes" in done
+    (tmp_path / "unmounted").rename(other)
+    sync_index(settings, [])
+    assert contents(settings.index_dir)["words"] == before
 
 
-def test_the_models_of_a_damaged_index_are_taken_for_the_new_one(settings, folder):
-    other = replace(settings, model="another-model")
-    sync_index(other, [], rebuild=True)
-    overwrite(settings, "chunks")
-    repair(settings)
-    assert json.loads(contents(settings.index_dir)["fingerprint"][0][0])["model"] == "another-model"
-
-
-def test_where_indexing_again_fails_the_command_for_it_is_told(settings, fake_models):
-    overwrite(settings, "chunks")
-
-    fake_models.files["all-MiniLM-L6-v2"] = StoreError("no model today", "Try tomorrow.")
-    done = repair(settings)
-    assert "no model today. Try tomorrow." in done[-2]
-    assert done[-1].endswith("notesearch index --model all-MiniLM-L6-v2")
-
-
-def test_a_repair_that_was_killed_is_gone_on_with_by_index(settings, monkeypatch):
+def test_a_damaged_index_is_made_anew_as_it_was_made(settings, folder):
+    sync_index(replace(settings, model="another-model"), [], rebuild=True, chunking=Chunking(20, 1))
     before = contents(settings.index_dir)
     overwrite(settings, "chunks")
-
-    def stop(*arguments, **options):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("notesearch.doctor_api.repairs.sync_index", stop)
-        repair(settings)
-    sync_index(settings, [])
+    repaired(settings)
     assert contents(settings.index_dir) == before
-    assert only(settings).check == "leftovers"  # the damaged one
 
 
-def test_the_notes_are_never_written(settings, folder):
-    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.rglob("*.md")}
-    overwrite(settings, "notes")
-    repair(settings)
-    assert {
-        path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file()
-    } == before
+def test_where_making_it_anew_fails_the_old_one_stays(settings, fake_models):
+    overwrite(settings, "chunks")
+    damaged = (settings.index_dir / "notes.db").stat().st_ino
+
+    fake_models.files["all-MiniLM-L6-v2"] = StoreError("no model today", "Try tomorrow.")
+    assert "no model today. Try tomorrow." in repaired(settings)[-1]
+    assert (settings.index_dir / "notes.db").stat().st_ino == damaged
+    assert found(settings, "database")
+
+
+def test_a_list_of_folders_that_does_not_fit_is_a_warning_and_written_again(settings, folder):
+    path = settings.index_dir / "folders.json"
+    whole = path.read_text()
+    for content in ("", whole.replace(str(folder), "/elsewhere")):
+        path.write_text(content)
+        assert (only(settings).check, only(settings).state) == ("folder list", "warning")
+        repaired(settings)
+        assert path.read_text() == whole
+
+
+def test_folders_that_the_settings_name_and_the_index_does_not_cover_are_told(settings, folder, tmp_path):
+    assert found(replace(settings, folders=(folder,)), "folders") == []
+    (new,) = found(replace(settings, folders=(folder, tmp_path / "new")), "folders")
+    assert new.state == "warning" and str(tmp_path / "new") in new.message
+    (old,) = found(replace(settings, folders=(folder / "cooking",)), "folders")
+    assert str(folder) in old.message and "--forget" in old.hint
 
 
 def test_nothing_is_repaired_while_somebody_writes(settings):
@@ -333,58 +364,37 @@ def test_nothing_is_repaired_while_somebody_writes(settings):
     before = (settings.index_dir / "notes.db").read_bytes()
     lock = acquire_lock(settings.index_dir)
     with pytest.raises(IndexBusy):
-        repair(settings)
+        repaired(settings)
     assert (settings.index_dir / "notes.db").read_bytes() == before
-    assert any(check.check == "writer" and "is writing" in check.message for check in examine(settings).checks)
+    assert any(
+        check.check == "writer" and "a process is writing" in check.message for check in examine(settings).checks
+    )
     lock.release()
 
 
-def test_an_index_of_another_version_is_told_of_and_left_alone(settings):
-    change(settings, "PRAGMA user_version = 99")
-    before = (settings.index_dir / "notes.db").read_bytes()
-    (check,) = found(settings, "database")
-    assert check.state == "wrong" and "another version" in check.message
-    assert "another version" in repair(settings)[-1]
-    assert (settings.index_dir / "notes.db").read_bytes() == before
-
-
-def test_chunks_without_codes_are_a_warning(settings):
-    change(settings, "DELETE FROM token_codes WHERE chunk_id = 1")
-    check = only(settings)
-    assert (check.check, check.state, check.hint) == ("rows", "warning", "Add them: notesearch index")
-
-
-@pytest.fixture
-def with_vector_file(settings) -> Settings:
-    sync_index(settings, [])
-    assert (settings.index_dir / "vectors.hnsw").exists()
-    return settings
+def test_words_are_not_checked_while_somebody_writes(settings, monkeypatch):
+    monkeypatch.setattr("notesearch.storage.check._PATIENCE_MS", 1)
+    with closing(sqlite3.connect(settings.index_dir / "notes.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert only(settings).state == "warning"
 
 
 @pytest.mark.parametrize(
     "damage", [lambda data: data[:-1], lambda data: b"", lambda data: b"\xff" * len(data), lambda data: None]
 )
-def test_a_damaged_vector_file_is_made_anew(with_vector_file, damage):
-    path = with_vector_file.index_dir / "vectors.hnsw"
+def test_a_damaged_vector_file_is_made_anew(settings, damage):
+    path = settings.index_dir / "vectors.hnsw"
     times, data = path.stat(), damage(path.read_bytes())
     if data is None:
         path.unlink()
     else:
         path.write_bytes(data)
         os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-    check = only(with_vector_file)
+    check = only(settings)
     assert (check.check, check.state) == ("vector file", "wrong")
-    repair(with_vector_file)
-    assert examine(with_vector_file).all_well
+    repaired(settings)
+    assert examine(settings).all_well
     assert path.stat().st_size == times.st_size
-
-
-def test_chunks_that_count_as_gone_though_they_are_there_come_back(with_vector_file):
-    before = contents(with_vector_file.index_dir)
-    change(with_vector_file, "INSERT INTO dead_vectors VALUES (1)")
-    assert only(with_vector_file).check == "vector file"
-    repair(with_vector_file)
-    assert contents(with_vector_file.index_dir) == before
 
 
 def test_a_folder_out_of_reach_is_a_warning(settings, folder):
@@ -422,12 +432,12 @@ def test_a_token_model_of_the_hub_is_not_looked_for(settings, monkeypatch):
     assert found(settings, "model") == []
 
 
-def test_a_prepared_model_that_gives_other_vectors_is_wrong_and_forgotten(settings, fake_models, monkeypatch):
+def test_a_prepared_model_that_gives_other_vectors_is_prepared_again(settings, fake_models, monkeypatch):
     monkeypatch.setattr(fake_models.encoder, "_vector", lambda text: np.eye(16, dtype=np.float32)[5])
     check = only(settings)
-    assert (check.check, check.state) == ("model", "wrong")
+    assert (check.check, check.state) == ("prepared model", "wrong")
     assert "gives other vectors" in check.message
-    repair(settings)
+    assert repaired(settings) == ["The model all-MiniLM-L6-v2 was prepared again."]
     assert fake_models.forgotten == [fake_models.fingerprint_of("all-MiniLM-L6-v2")]
 
 
@@ -534,7 +544,7 @@ def test_what_dead_runs_left_is_removed_and_what_lives_is_not(settings, tmp_path
         os.utime(folder, (old, old))
     check = only(settings)
     assert (check.check, check.state) == ("leftovers", "warning")
-    assert len(repair(settings)) == len(dead)
+    assert len(repaired(settings)) == len(dead)
     assert examine(settings).all_well
     assert not any(path.exists() for path in dead)
     assert all(path.exists() for path in (*live, *other))
@@ -546,10 +556,3 @@ def test_a_locked_folder_is_alive_however_old_and_an_unlocked_one_is_dead(settin
         assert not found(settings, "leftovers")
     (cache_dir() / ".eval-killed").mkdir()
     assert found(settings, "leftovers")
-
-
-@pytest.mark.parametrize("content", [b"", b"\0" * 5000, b"no database at all", b"SQLite format 3\0" + b"\xff" * 5000])
-def test_whatever_stands_in_notes_db_there_is_an_answer(settings, folder, content):
-    (settings.index_dir / "notes.db").write_bytes(content)
-    assert found(settings, "database")[0].state == "wrong"
-    assert repair(settings)[-1].endswith("notesearch index FOLDER")

@@ -10,8 +10,8 @@ from storage.building import as_nobody
 
 from notesearch.errors import IndexMissing, UsageError
 from notesearch.library.index import sync_index
+from notesearch.library.status import find_stale, take_stock, why
 from notesearch.settings import Settings
-from notesearch.status_api import find_stale, take_stock, why
 from notesearch.storage.lock import acquire_lock
 
 NOTES = {
@@ -275,7 +275,7 @@ def test_status_needs_no_model_runtime(settings):
 
     script = (
         "import sys; from pathlib import Path; from notesearch.settings import Settings\n"
-        "from notesearch.status_api import take_stock, why\n"
+        "from notesearch.library.status import take_stock, why\n"
         f"take_stock(Settings(Path({str(settings.index_dir)!r})))\n"
         "print(*sys.modules)"
     )
