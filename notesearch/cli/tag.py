@@ -179,7 +179,10 @@ def _show_changes(run: TagRun) -> bool:
 
     refused: list[Skipped] = []
     for_people = is_terminal(sys.stdout)
-    for diff in diff_tags(run, _new_tags(run.suggestions), refused):
+    for diff in diff_tags(run, _new_tags(run.suggestions)):
+        if isinstance(diff, Skipped):
+            refused.append(diff)
+            continue
         # As diff and patch see lines, not as Python does.
         lines = [f"{line}\n" for line in diff.removesuffix("\n").split("\n")]
         write(harmless(line.rstrip("\r\n")) + "\n" if for_people else line for line in lines)

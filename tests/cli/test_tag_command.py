@@ -151,7 +151,7 @@ def test_an_error_is_said_even_when_quiet(run, trained) -> None:
     ("arguments", "message", "hint"),
     [
         (["--name", "other"], "there is no classifier 'other'", "train-classifier --name other"),
-        (["--name", "../../x"], "'../../x' is no name", "letters"),
+        (["--name", "../../x"], "'../../x' cannot be the name", "letters"),
         (["--labels", ","], "--labels names no label", "--labels"),
         (["--interactive"], "--interactive was given without --apply", "both"),
         (["--undo"], "there is nothing to undo", "undone once"),

@@ -1,20 +1,23 @@
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
+from math import log, sqrt
 from pathlib import Path
 
 import numpy as np
 import pytest
-from fake_encoder import LONG_AGO_S
+from fake_encoder import LONG_AGO_S, make_fake_model
+from hypothesis import given
+from hypothesis import strategies as st
 
-from notesearch.encoders import Encoder
 from notesearch.errors import NoteUnreadable
 from notesearch.library.index import sync_index
-from notesearch.records import Chunking
 from notesearch.settings import Settings
 from notesearch.storage import IndexReader
-from notesearch.tagging.features import Content, ContentReader
+from notesearch.tagging.features import Content, ContentReader, EncoderSpec, Vocabulary, count_terms, term_matrix
 
 NOTES = {
     "a.md": "---\ntags: [drinks]\ndate: 2024-02-10\n---\n# Tea\n\nGreen and black.",
@@ -32,18 +35,14 @@ class Opened:
         self.folder = folder
         self.reader = reader
         self.encoder = encoder
-        self.times_opened = 0
         self.note_ids = [*reader.note_ids(tagged=True), *reader.note_ids(tagged=False)]
 
     def contents(self, *, indexed: bool = True, reuse_vectors: bool = True, max_bytes: int = 100_000) -> ContentReader:
-        def open_encoder() -> Encoder:
-            self.times_opened += 1
-            return self.encoder
-
         self.encoder.encoded.clear()
-        chunking = Chunking(self.reader.fingerprint.budget_tokens)
-        reader = self.reader if indexed else None
-        return ContentReader(reader, open_encoder, chunking=chunking, max_bytes=max_bytes, reuse_vectors=reuse_vectors)
+        spec = EncoderSpec.of_index(self.reader)
+        if not reuse_vectors:
+            spec = replace(spec, model="other-model", fingerprint=make_fake_model("other-model").config.fingerprint)
+        return ContentReader(self.reader if indexed else None, spec, max_bytes=max_bytes)
 
     def named(self, contents: ContentReader, *names: str) -> list[Content]:
         wanted = [str(self.folder / name) for name in names]
@@ -88,10 +87,10 @@ def test_notes_without_hashtags_take_the_vectors_of_the_index(opened: Opened) ->
     contents = opened.contents()
     notes = opened.named(contents, "a.md", "c.md")
     vectors = contents.embed(notes)
-    assert opened.encoder.encoded == [] and opened.times_opened == 0
+    assert opened.encoder.encoded == []
     anew = opened.contents(reuse_vectors=False)
     np.testing.assert_allclose(vectors, anew.embed(opened.named(anew, "a.md", "c.md")), atol=0.005)
-    assert opened.times_opened == 1 and len(opened.encoder.encoded) == 3
+    assert len(opened.encoder.encoded) == 3
 
 
 def test_notes_with_hashtags_are_encoded_again_without_these(opened: Opened) -> None:
@@ -209,3 +208,61 @@ def test_no_tag_is_left_to_learn_from(cut: Callable[[str, str], Content], name: 
     content = cut(name, text)
     assert content.tags == ("work",)
     assert not any("work" in seen for seen in (content.text, *content.passages))
+
+
+TEXTS = ("Tea, tea, milk!", "Milk tea", "tea cake")
+
+
+@pytest.fixture
+def vocabulary() -> Vocabulary:
+    return Vocabulary.of([count_terms(text) for text in TEXTS])
+
+
+def weights_of(vocabulary: Vocabulary, text: str) -> dict[str, float]:
+    weighed = vocabulary.weigh(count_terms(text))
+    assert weighed.weights.dtype == np.float32 and weighed.places.dtype == np.int64
+    return {vocabulary.terms[place]: float(w) for place, w in zip(weighed.places, weighed.weights, strict=True)}
+
+
+def test_words_and_pairs_of_adjoining_words_are_counted_in_lower_case() -> None:
+    assert count_terms("Green tea, GREEN tea.") == {"green": 2, "tea": 2, "green tea": 2, "tea green": 1}
+    assert count_terms(" … ") == {}
+
+
+def test_terms_of_one_note_alone_are_left_out(vocabulary: Vocabulary) -> None:
+    assert vocabulary.terms == ("milk", "tea")
+    np.testing.assert_allclose(vocabulary.idf, [1 + log(4 / 3), 1])
+
+
+def test_the_most_frequent_terms_are_kept_where_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("notesearch.tagging.features._MOST_TERMS", 2)
+    texts = [Counter(words) for words in ("abc", "abc", "bc", "bcd", "d")]
+    assert Vocabulary.of(texts).terms == ("b", "c")
+
+
+def test_weights_by_hand(vocabulary: Vocabulary) -> None:
+    tea, milk = 1 + log(2), 1 + log(4 / 3)
+    length = sqrt(tea**2 + milk**2)
+    assert weights_of(vocabulary, TEXTS[0]) == pytest.approx({"tea": tea / length, "milk": milk / length})
+    assert weights_of(vocabulary, "more tea and cake") == {"tea": 1}
+    assert weights_of(vocabulary, "coffee") == weights_of(vocabulary, "") == {}
+
+
+def test_a_matrix_holds_each_text_in_its_row(vocabulary: Vocabulary) -> None:
+    texts = ["coffee", *TEXTS, ""]
+    matrix = term_matrix((vocabulary.weigh(count_terms(text)) for text in texts), 2)
+    assert matrix.dtype == np.float32
+    rows = [[weights_of(vocabulary, text).get(term, 0) for term in vocabulary.terms] for text in texts]
+    np.testing.assert_array_equal(matrix.toarray(), rows)
+    assert term_matrix([], 2).shape == (0, 2)
+
+
+@given(st.lists(st.text(alphabet="ab cd", max_size=20), min_size=2, max_size=6))
+def test_weights_are_of_length_one_and_there_is_no_weight_without_a_known_term(texts: list[str]) -> None:
+    counts = [count_terms(text) for text in texts]
+    vocabulary = Vocabulary.of(counts)
+    for own in counts:
+        weighed = vocabulary.weigh(own)
+        assert {vocabulary.terms[place] for place in weighed.places} == set(own) & set(vocabulary.terms)
+        assert np.linalg.norm(weighed.weights) == pytest.approx(1 if len(weighed.places) else 0)
+        assert (weighed.weights > 0).all()
