@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 BlockKind = Literal["heading", "paragraph", "code"]
 TitleSource = Literal["front_matter", "heading", "file_name"]
 LinkKind = Literal["wiki", "relative", "id"]
+
+_DECIMALS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +194,7 @@ class Evidence:
     matched: str
     start: int | None
     end: int | None
-    score: float
+    score: float = field(metadata={"decimals": 4})
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,10 +239,41 @@ class Hit:
     more_passages: int = 0
     highlights: tuple[tuple[int, int], ...] = ()
     contributions: dict[str, float] = field(default_factory=dict)
-    strengths: tuple[float, ...] = ()
+    strengths: tuple[float, ...] = field(default=(), metadata={"decimals": 4})
     evidence: tuple[Evidence, ...] = ()
     page: int | None = None
     end_page: int | None = None
+
+
+HitKind = TypeVar("HitKind", bound=Hit)
+
+
+def extend_hit(hit: Hit, kind: type[HitKind], **more: Any) -> HitKind:
+    """Makes a hit of a kind that has further fields, which are given."""
+    return kind(**{own.name: getattr(hit, own.name) for own in fields(Hit)}, **more)
+
+
+def as_json(value: Any, leave_out: Collection[str] = (), decimals: int = _DECIMALS) -> Any:
+    """A record as JSON's types: its fields' names are the keys, and numbers are rounded.
+
+    Args:
+        value: A record, or what stands in one.
+        leave_out: Fields of the record that are left out.
+        decimals: To how many decimals numbers are rounded, where a field does not say.
+    """
+    if isinstance(value, float):
+        return round(value, decimals)
+    if isinstance(value, tuple):
+        return [as_json(part, decimals=decimals) for part in value]
+    if isinstance(value, dict):
+        return {key: as_json(part, decimals=decimals) for key, part in value.items()}
+    if is_dataclass(value):
+        return {
+            own.name: as_json(getattr(value, own.name), decimals=own.metadata.get("decimals", decimals))
+            for own in fields(value)
+            if own.name not in leave_out
+        }
+    return value
 
 
 @dataclass(frozen=True, slots=True)

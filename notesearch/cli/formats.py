@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 from notesearch.cli.explanation import explanation, shade
 from notesearch.cli.terminal import harmless, json_text, paint, wrapped
 from notesearch.file_kinds import is_document
-from notesearch.records import Hit
+from notesearch.records import Hit, as_json
 
 _TSV_COLUMNS = ("rank", "score", "path", "start_line", "end_line", "title", "heading", "snippet")
 # Whatever a reader might take for the end of a line or of a column.
@@ -94,15 +93,8 @@ def format_hits(
 
 def hit_as_dict(hit: Hit, query_id: str | None = None) -> dict[str, Any]:
     """A hit as the JSON formats print it."""
-    values: dict[str, Any] = {"query_id": query_id} if query_id is not None else {}
-    values |= asdict(hit)
-    values["score"] = round(hit.score, 6)
-    for parts in ("scores", "contributions"):
-        values[parts] = {name: round(score, 6) for name, score in getattr(hit, parts).items()}
-    values["strengths"] = [round(strength, 4) for strength in hit.strengths]
-    for evidence in values["evidence"]:
-        evidence["score"] = round(evidence["score"], 4)
-    return values
+    values: dict[str, Any] = as_json(hit)
+    return values if query_id is None else {"query_id": query_id} | values
 
 
 def json_list(values: Sequence[dict[str, object]]) -> str:

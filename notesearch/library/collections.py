@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from notesearch.errors import IndexMissing, UsageError
 from notesearch.library.index import sync_index
 from notesearch.library.search import Index
-from notesearch.records import Filters, Hit, IndexReport
+from notesearch.records import Filters, Hit, IndexReport, extend_hit
 from notesearch.settings import Settings, load_settings
 from notesearch.storage import IndexReader
 from notesearch.storage.union import UnionReader
@@ -90,7 +90,7 @@ class Collections:
         for group in self._groups:
             # A note may be there once for each collection.
             for hit in group.index.search(query, limit=limit * len(group.names), **options):
-                hits.append(CollectionHit(**_fields(hit), collection=group.names[group.reader.index_of(hit.path)]))
+                hits.append(extend_hit(hit, CollectionHit, collection=group.names[group.reader.index_of(hit.path)]))
         # Scores are on scales that hold for any model: see `encoders.calibration`.
         hits.sort(key=lambda hit: -hit.score)
         first: dict[str, CollectionHit] = {}
@@ -247,7 +247,3 @@ def _concepts_of(settings: Iterable[Settings]) -> Concepts | None:
 
     first, *others = (read_concepts(file) for file in files)
     return replace(first, links=(*first.links, *(link for other in others for link in other.links)))
-
-
-def _fields(hit: Hit) -> dict[str, Any]:
-    return {field.name: getattr(hit, field.name) for field in fields(Hit)}
