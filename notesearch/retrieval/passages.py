@@ -180,31 +180,30 @@ def _exact_matches(text: str, telling: Mapping[str, str], matches: Sequence[Matc
 
 
 def rerank_by_cross_encoder(
-    cross_encoder: CrossEncoder, query: str, chosen: Sequence[ChosenPassage]
+    cross_encoder: CrossEncoder, query: str, chosen: Sequence[ChosenPassage], pool: int
 ) -> list[ChosenPassage]:
-    """Ranks notes by a cross-encoder's scores of the passages chosen for them."""
-    texts = [passage_text(passage.note.title, passage.chunk.heading, passage.chunk.text) for passage in chosen]
+    """Ranks notes by a cross-encoder's scores of the passages chosen for them.
+
+    Args:
+        cross_encoder: The cross-encoder.
+        query: The query.
+        chosen: Best first.
+        pool: How many are scored. The others stay below them, in their order, with scores that say so.
+    """
+    texts = [passage_text(passage.note.title, passage.chunk.heading, passage.chunk.text) for passage in chosen[:pool]]
     scores = cross_encoder.score(query, texts)
     ranked = []
     for row in np.argsort(-scores, kind="stable").tolist():
-        score = float(scores[row])
-        found = chosen[row].found
+        found, score = chosen[row].found, float(scores[row])
         parts = found.parts | {"cross_encoder": score}
         ranked.append(replace(chosen[row], found=replace(found, score=score, parts=parts, contributions={})))
-    return ranked
-
-
-def continue_below(ranked: Sequence[ChosenPassage], rest: Sequence[ChosenPassage]) -> list[ChosenPassage]:
-    """Puts notes that were not scored again after those that were, in their order, with scores that say so."""
-    floor = ranked[-1].found.score if ranked else 0.0
-    drop = rest[0].found.score - floor if rest else 0.0
-    if not ranked or drop <= 0:
-        return [*ranked, *rest]
-    lowered = []
-    for passage in rest:
-        score = min(passage.found.score - drop, floor)  # rounding may leave it a little above
-        lowered.append(replace(passage, found=replace(passage.found, score=score, contributions={})))
-    return [*ranked, *lowered]
+    rest = chosen[pool:]
+    if ranked and rest and (drop := rest[0].found.score - (floor := ranked[-1].found.score)) > 0:
+        for passage in rest:
+            score = min(passage.found.score - drop, floor)  # rounding may leave it a little above
+            ranked.append(replace(passage, found=replace(passage.found, score=score, contributions={})))
+        return ranked
+    return [*ranked, *rest]
 
 
 def find_evidence(query: LateQuery, title: str, chunk: StoredChunk, codes: bytes) -> tuple[list[Evidence], list[Match]]:

@@ -8,17 +8,11 @@ from typing import TYPE_CHECKING, Literal
 
 from notesearch.encoders import Encoder
 from notesearch.records import Filters, Hit
-from notesearch.retrieval.dense import QueryEncoder, Scan, open_scan
+from notesearch.retrieval.dense import QueryEncoder, Scan
 from notesearch.retrieval.fusion import Feedback, Fusion, Stage, run_stages
 from notesearch.retrieval.late_interaction import LateInteraction, LateQuery
 from notesearch.retrieval.lexical import NOTHING_MATCHED, chunks_with_phrases, match_lexical
-from notesearch.retrieval.passages import (
-    POOL_NOTES,
-    Ranking,
-    choose_passages,
-    rerank_by_cross_encoder,
-    show_passages,
-)
+from notesearch.retrieval.passages import POOL_NOTES, Ranking, choose_passages, rerank_by_cross_encoder, show_passages
 from notesearch.retrieval.query import Query, parse_query
 from notesearch.storage import IndexReader
 
@@ -116,7 +110,7 @@ class Searcher:
             ranked = count_ideas(own, [(link.weight, found) for link, found in zip(links, rankings, strict=True)])
         chosen = choose_passages(self._reader, ranked[: pool if cross_encoder else limit], scope.required)
         if cross_encoder:
-            chosen = rerank_by_cross_encoder(cross_encoder, query.text, chosen)[:limit]
+            chosen = rerank_by_cross_encoder(cross_encoder, query.text, chosen, pool)[:limit]
         codes = self._reader.token_codes([passage.chunk.id for passage in chosen if passage.late])
         return show_passages(chosen, codes)
 
@@ -146,7 +140,7 @@ class Searcher:
             fusion = Fusion(self._reader, lexical)
             return Ranking(query, fusion, (), None, fusion.best(proposed, pool))
         encoded, encoder = encoding.result(), self._encoder.open().result()
-        self._scan = self._scan or open_scan(self._reader)
+        self._scan = self._scan or Scan(self._reader)
         admitted = scope.required
         if admitted is None:
             admitted = self._reader.admitted_chunks(scope.filters)
