@@ -11,6 +11,16 @@ from typing import Any, Literal, TypeVar
 BlockKind = Literal["heading", "paragraph", "code"]
 TitleSource = Literal["front_matter", "heading", "file_name"]
 LinkKind = Literal["wiki", "relative", "id"]
+Mode = Literal["hybrid", "dense", "lexical"]
+"""Which retrievers take part in a search."""
+Rerank = Literal["none", "maxsim", "cross-encoder"]
+"""What scores the best hits of a search again."""
+RerankMethod = Literal["maxsim", "dense", "cross-encoder"]
+"""What scores the candidates that another program has found."""
+Stage = Literal["lexical", "dense", "hybrid", "maxsim", "cross-encoder"]
+"""The stages of a search, as an evaluation scores them."""
+TestSplit = Literal["random", "time"]
+"""How the notes are chosen that are held out to test on: at random, or the newest."""
 
 _DECIMALS = 6
 
@@ -223,6 +233,7 @@ class Hit:
         page: The page that the passage begins on, from 1; `None` where there are no pages. Lines and offsets are those
             of the text that was read then.
         end_page: The page that it ends on.
+        collection: The collection that the note is in, where several were searched; of several, the first.
     """
 
     rank: int
@@ -243,6 +254,7 @@ class Hit:
     evidence: tuple[Evidence, ...] = ()
     page: int | None = None
     end_page: int | None = None
+    collection: str = field(default="", metadata={"leave_out_empty": True})
 
 
 HitKind = TypeVar("HitKind", bound=Hit)
@@ -255,6 +267,8 @@ def extend_hit(hit: Hit, kind: type[HitKind], **more: Any) -> HitKind:
 
 def as_json(value: Any, leave_out: Collection[str] = (), decimals: int = _DECIMALS) -> Any:
     """A record as JSON's types: its fields' names are the keys, and numbers are rounded.
+
+    Fields may say in their metadata to how many `decimals`, and whether to `leave_out_empty` values.
 
     Args:
         value: A record, or what stands in one.
@@ -271,7 +285,7 @@ def as_json(value: Any, leave_out: Collection[str] = (), decimals: int = _DECIMA
         return {
             own.name: as_json(getattr(value, own.name), decimals=own.metadata.get("decimals", decimals))
             for own in fields(value)
-            if own.name not in leave_out
+            if own.name not in leave_out and (getattr(value, own.name) or not own.metadata.get("leave_out_empty"))
         }
     return value
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -190,11 +190,9 @@ def _folders(settings: Settings) -> list[Path]:
 
 def _covered(settings: Settings) -> list[Path]:
     """The folders that an index covers; none where there is no index yet."""
-    from notesearch.storage.survey import IndexSurvey
-
     try:
-        with closing(IndexSurvey(settings.index_dir)) as survey:
-            return [Path(folder) for folder in survey.folders()]
+        with IndexReader(settings.index_dir) as index:
+            return [Path(folder) for folder in index.folders()]
     except IndexMissing:
         return []
 

@@ -163,9 +163,11 @@ class IndexWriter:
     def _open(self, anew: bool) -> None:
         try:
             self._connection = open_for_writing(self._database)
+            if anew:
+                self.coverage()  # raises where it cannot be read
         except IndexBusy:
             raise
-        except StoreError:
+        except (StoreError, TypeError):
             if not anew:
                 raise
             self._damaged = True
