@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from notesearch.encoders import EncodedQuery, Encoder
-from notesearch.storage import IndexReader
+from notesearch.storage import Reader
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -130,7 +130,7 @@ class Scan:
         chunk_ids: The chunks that there are, int64 `(n,)`, ascending.
     """
 
-    def __init__(self, reader: IndexReader) -> None:
+    def __init__(self, reader: Reader) -> None:
         self._pairs = reader.vectors()
         ids = np.concatenate([ids for ids, _ in self._pairs] or [np.empty(0, dtype=np.int64)])
         rows = np.arange(len(ids))

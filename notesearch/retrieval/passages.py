@@ -14,7 +14,7 @@ from notesearch.retrieval.fusion import Candidate, Fusion, Stage, run_stages
 from notesearch.retrieval.late_interaction import LateQuery
 from notesearch.retrieval.lexical import telling_words
 from notesearch.retrieval.query import Query
-from notesearch.storage import IndexReader, StoredChunk, StoredNote
+from notesearch.storage import Reader, StoredChunk, StoredNote
 from notesearch.words import distinct_words, find_some_words, passage_text
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class ChosenPassage:
 
 
 def choose_passages(
-    reader: IndexReader, ranked: Sequence[tuple[Candidate, Ranking]], required: NDArray[np.int64] | None
+    reader: Reader, ranked: Sequence[tuple[Candidate, Ranking]], required: NDArray[np.int64] | None
 ) -> list[ChosenPassage]:
     """Chooses the passage of each note that answers best.
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from notesearch.encoders import Encoder
-from notesearch.records import Filters, Hit
+from notesearch.records import Filters, Hit, Mode, Rerank
 from notesearch.retrieval.dense import QueryEncoder, Scan
 from notesearch.retrieval.fusion import Feedback, Fusion, Stage, run_stages
 from notesearch.retrieval.late_interaction import LateInteraction, LateQuery
 from notesearch.retrieval.lexical import NOTHING_MATCHED, chunks_with_phrases, match_lexical
 from notesearch.retrieval.passages import POOL_NOTES, Ranking, choose_passages, rerank_by_cross_encoder, show_passages
 from notesearch.retrieval.query import Query, parse_query
-from notesearch.storage import IndexReader
+from notesearch.storage import Reader
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from notesearch.encoders.cross_encoder import CrossEncoder
     from notesearch.retrieval.concepts import ConceptLink, Concepts
 
-Mode = Literal["lexical", "dense", "hybrid"]
-Rerank = Literal["none", "maxsim", "cross-encoder"]
 
 # Each retriever proposes more notes than wanted, so that one that is good on both counts is not missed.
 _LEAST_NOTES = 300
@@ -59,9 +57,7 @@ class Searcher:
         concepts: The owner's links between ideas, if there are any.
     """
 
-    def __init__(
-        self, reader: IndexReader, open_encoder: Callable[[], Encoder], concepts: Concepts | None = None
-    ) -> None:
+    def __init__(self, reader: Reader, open_encoder: Callable[[], Encoder], concepts: Concepts | None = None) -> None:
         self._reader = reader
         self._encoder = QueryEncoder(open_encoder)
         self._concepts = concepts
