@@ -166,6 +166,7 @@ def make_hit(
         evidence=evidence,
         page=chunk.page or None,
         end_page=chunk.end_page or None,
+        collection=note.collection,
     )
 
 
