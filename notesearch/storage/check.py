@@ -9,7 +9,8 @@ import numpy as np
 
 from notesearch.storage.database import database_file, translated_errors
 from notesearch.storage.full_text import searchable_words
-from notesearch.storage.reader import IndexReader, StoredChunk
+from notesearch.storage.index_reader import IndexReader
+from notesearch.storage.reader import StoredChunk
 from notesearch.storage.vectors import is_sound, vector_file
 
 # How long to wait for another process to finish a batch.
