@@ -25,7 +25,8 @@ from notesearch.encoders.model_files import find_model, read_json
 from notesearch.encoders.models import open_encoder, prepare
 from notesearch.encoders.onnx_forward import OnnxForward
 from notesearch.encoders.torch_forward import TorchForward
-from notesearch.evaluation import measure_run, read_collection
+from notesearch.evaluation.collections import read_collection
+from notesearch.evaluation.measures import measure_run
 from notesearch.retrieval.dense import ExactScan
 from notesearch.settings import DEFAULT_MODEL
 from notesearch.storage import IndexReader

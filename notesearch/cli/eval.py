@@ -15,8 +15,8 @@ from notesearch.cli.terminal import harmless, json_text, paint, uses_colour, wid
 from notesearch.records import Stage
 
 if TYPE_CHECKING:
-    from notesearch.evaluation import Evaluation, Measures, StageScores
-    from notesearch.evaluation.measures import HurtQuery, StageComparison
+    from notesearch.evaluation.measures import Measures
+    from notesearch.evaluation.report import Evaluation, HurtQuery, StageComparison, StageScores
 
 _STAGES: tuple[Stage, ...] = get_args(Stage)
 
