@@ -16,7 +16,7 @@ Rerank = Literal["none", "maxsim", "cross-encoder"]
 """What scores the best hits of a search again."""
 RerankMethod = Literal["maxsim", "dense", "cross-encoder"]
 """What scores the candidates that another program has found."""
-Stage = Literal["lexical", "dense", "hybrid", "maxsim", "cross-encoder"]
+SearchStage = Literal["lexical", "dense", "hybrid", "maxsim", "cross-encoder"]
 """The stages of a search, as an evaluation scores them."""
 TestSplit = Literal["random", "time"]
 """How the notes are chosen that are held out to test on: at random, or the newest."""

@@ -12,13 +12,13 @@ import typer
 from notesearch.cli.options import IndexOptions, MessageOptions
 from notesearch.cli.tables import table
 from notesearch.cli.terminal import harmless, json_text, paint, uses_colour, width, wrapped, write
-from notesearch.records import Stage
+from notesearch.records import SearchStage
 
 if TYPE_CHECKING:
     from notesearch.evaluation.measures import Measures
     from notesearch.evaluation.report import Evaluation, HurtQuery, StageComparison, StageScores
 
-_STAGES: tuple[Stage, ...] = get_args(Stage)
+_STAGES: tuple[SearchStage, ...] = get_args(SearchStage)
 
 
 def _stage(name: str) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 
 from notesearch.errors import IndexMissing, UsageError
 from notesearch.library.tag import encoder_for
-from notesearch.records import Skipped
+from notesearch.records import Skipped, TestSplit
 from notesearch.settings import Settings
 from notesearch.storage import IndexReader
 from notesearch.tagging.classifier import (
@@ -36,7 +36,7 @@ from notesearch.tagging.labels import (
     sample_examples,
 )
 from notesearch.tagging.report import Report, make_report, write_report
-from notesearch.tagging.selection import Progress, TestSplit, Trained, train
+from notesearch.tagging.selection import Progress, Trained, train
 from notesearch.tagging.tuned import Tuning, slow_estimators
 
 # Two to learn from, and one to see whether it was learnt.

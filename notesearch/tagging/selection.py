@@ -6,10 +6,11 @@ import operator
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from notesearch.records import TestSplit
 from notesearch.tagging.calibration import (
     Bin,
     Calibration,
@@ -279,7 +280,6 @@ def _choose(results: Sequence[CrossValidation], validator: _Validator) -> CrossV
 
 # From labelled notes to a classifier: model selection, a test on notes held out, and a last fit to all notes.
 
-TestSplit = Literal["random", "time"]
 
 _FOLDS = 5
 # One in so many notes is held out for the test.

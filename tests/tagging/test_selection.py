@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from notesearch.records import TestSplit
 from notesearch.tagging.calibration import Bin, Calibration, LabelMeasures
 from notesearch.tagging.estimators import Features, Heads, fast_estimators
 from notesearch.tagging.features import Content
 from notesearch.tagging.labels import Labelled, choose_labels
-from notesearch.tagging.selection import Selection, TestSplit, Trained, assign_folds, select, train
+from notesearch.tagging.selection import Selection, Trained, assign_folds, select, train
 
 COUNTS = st.integers(1, 6)
 SEEDS = st.integers(0, 2**32)
