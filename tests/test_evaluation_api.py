@@ -50,6 +50,8 @@ def model(tmp_path) -> Path:
     """A model that is there, for the fake encoder."""
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "model.safetensors").touch()
+    (tmp_path / "model" / "config.json").write_text('{"architectures": ["BertModel"], "model_type": "bert"}')
+    (tmp_path / "model" / "tokenizer.json").write_text("{}")
     return tmp_path / "model"
 
 
