@@ -16,7 +16,7 @@ from notesearch.library.search import Index
 from notesearch.records import Filters, Hit, IndexReport
 from notesearch.settings import Settings, load_settings
 from notesearch.storage import IndexReader
-from notesearch.storage.union import UnionReader
+from notesearch.storage.union_reader import UnionReader
 
 if TYPE_CHECKING:
     from notesearch.retrieval.concepts import ConceptLink, Concepts

@@ -20,7 +20,7 @@ from notesearch.retrieval.passages import (
     show_passages,
 )
 from notesearch.retrieval.query import Query, parse_query
-from notesearch.storage import IndexReader
+from notesearch.storage import Reader
 
 if TYPE_CHECKING:
     import numpy as np
@@ -82,9 +82,7 @@ class Searcher:
         concepts: The owner's links between ideas, if there are any.
     """
 
-    def __init__(
-        self, reader: IndexReader, open_encoder: Callable[[], Encoder], concepts: Concepts | None = None
-    ) -> None:
+    def __init__(self, reader: Reader, open_encoder: Callable[[], Encoder], concepts: Concepts | None = None) -> None:
         self._reader = reader
         self._encoder = QueryEncoder(open_encoder)
         self._concepts = concepts

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from notesearch.storage.database import database_file, translated_errors
-from notesearch.storage.reader import IndexReader, StoredChunk
-from notesearch.storage.vector_file import is_sound, vector_file
-from notesearch.storage.words import searchable_words
+from notesearch.storage.full_text import searchable_words
+from notesearch.storage.index_reader import IndexReader
+from notesearch.storage.reader import StoredChunk
+from notesearch.storage.vectors import is_sound, vector_file
 
 # How long to wait for another process to finish a batch.
 _PATIENCE_MS = 2_000

@@ -9,8 +9,8 @@ from typing import Any
 
 from notesearch.errors import IndexDamaged
 from notesearch.storage.database import database_file
-from notesearch.storage.reader import IndexReader
-from notesearch.storage.vector_file import vector_file
+from notesearch.storage.index_reader import IndexReader
+from notesearch.storage.vectors import vector_file
 
 # Where the parts of an index, by the names that a person would give them, are stored.
 _PARTS = {

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 
 from notesearch.records import Filters
-from notesearch.storage.bm25 import idf
-from notesearch.storage.reader import IndexReader, StoredChunk, StoredNote
+from notesearch.storage.full_text import WordQuery, idf
+from notesearch.storage.reader import Reader, StoredChunk, StoredNote
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,13 +24,10 @@ Value = TypeVar("Value")
 _STRIDE = 1 << 40
 _EVERY_PATH = "*"
 _NO_LIMIT = -1
-_PHRASE = re.compile(r'"(?:[^"]|"")*"')
-# What FTS5 scores by itself: phrases near each other, or a phrase.
-_CLAUSE = re.compile(rf"NEAR\((?:\s*{_PHRASE.pattern})+, \d+\)|{_PHRASE.pattern}")
 
 
-class UnionReader(IndexReader):
-    """Indexes with vectors of one kind, read as one: it answers all that a search asks of a reader.
+class UnionReader:
+    """Indexes with vectors of one kind, read as one; see `Reader`.
 
     A word counts by how rare it is in all of them, so that what BM25 says of a note is the same as if they were one
     index; only the lengths of notes are compared with those of their own index.
@@ -40,11 +36,12 @@ class UnionReader(IndexReader):
         readers: The indexes, of which this becomes the owner.
         defaults: For each, what holds where a search filters by nothing of that kind.
         beside: Indexes with other vectors that are searched for the same: their notes count where rarity does.
+
+    Attributes:
+        fingerprint: See `Reader`.
     """
 
-    def __init__(
-        self, readers: Sequence[IndexReader], defaults: Sequence[Filters], beside: Sequence[IndexReader] = ()
-    ) -> None:
+    def __init__(self, readers: Sequence[Reader], defaults: Sequence[Filters], beside: Sequence[Reader] = ()) -> None:
         self._readers = tuple(readers)
         self._defaults = tuple(defaults)
         self._counted = (*readers, *beside)
@@ -63,7 +60,7 @@ class UnionReader(IndexReader):
         readers.__exit__(kind, error, traceback)
 
     def close(self) -> None:
-        """Closes the indexes."""
+        """See `Reader`."""
         for reader in self._readers:
             reader.close()
 
@@ -72,62 +69,60 @@ class UnionReader(IndexReader):
         return self._of_paths[path]
 
     def count_notes(self) -> int:
-        """See `IndexReader`."""
+        """See `Reader`."""
         return sum(reader.count_notes() for reader in self._counted)
 
     def stems(self, words: Iterable[str]) -> dict[str, tuple[str, ...]]:
-        """See `IndexReader`; all indexes have one tokenizer."""
+        """See `Reader`; all indexes have one tokenizer."""
         return self._readers[0].stems(words)
 
     def note_frequencies(self, terms: Iterable[str]) -> dict[str, int]:
-        """See `IndexReader`."""
+        """See `Reader`."""
         wanted, total = set(terms), Counter[str]()
         for reader in self._counted:
             total.update(reader.note_frequencies(wanted))
         return dict(total)
 
-    def match_words(
-        self, expression: str, weights: tuple[float, float], limit: int, filters: Filters
-    ) -> list[tuple[int, float]]:
-        """See `IndexReader`."""
-        statistics = _Statistics(self._counted, weights) if len(self._counted) > 1 else None
+    def match(self, query: WordQuery, limit: int, filters: Filters) -> list[tuple[int, float]]:
+        """See `Reader`."""
+        rarity = _Rarity(self._counted) if len(self._counted) > 1 else None
         found = []
         for place, reader in enumerate(self._readers):
-            rows = reader.match_words(expression, weights, limit, self._filters_of(place, filters))
-            if statistics:
-                rows = statistics.rescored(place, expression, [note_id for note_id, _ in rows])
-            found += [(_global(note_id, place), score) for note_id, score in rows]
-        return sorted(found, key=lambda row: (-row[1], row[0]))[:limit]
+            scores = dict(reader.match(query, limit, self._filters_of(place, filters)))
+            if rarity:
+                scores = rarity.rescored(place, query, scores)
+            found += [(_global(note_id, place), score) for note_id, score in scores.items()]
+        return sorted(found, key=lambda row: (-row[1], row[0]))[: limit if limit >= 0 else None]
 
     def chunk_ids_of_notes(self, note_ids: Sequence[int]) -> dict[int, int]:
-        """See `IndexReader`."""
-        found = self._ask(note_ids, IndexReader.chunk_ids_of_notes)
+        """See `Reader`."""
+        found = self._ask(note_ids, lambda reader, own: reader.chunk_ids_of_notes(own))
         return {_global(chunk, place): _global(note, place) for place, own in found for chunk, note in own.items()}
 
     def notes_of_chunks(self, chunk_ids: Sequence[int]) -> dict[int, int]:
-        """See `IndexReader`."""
-        found = self._ask(chunk_ids, IndexReader.notes_of_chunks)
+        """See `Reader`."""
+        found = self._ask(chunk_ids, lambda reader, own: reader.notes_of_chunks(own))
         return {_global(chunk, place): _global(note, place) for place, own in found for chunk, note in own.items()}
 
     def chunks_of_notes(self, note_ids: Sequence[int]) -> list[StoredChunk]:
-        """See `IndexReader`."""
+        """See `Reader`."""
         return [
             replace(chunk, id=_global(chunk.id, place), note_id=_global(chunk.note_id, place))
-            for place, own in self._ask(note_ids, IndexReader.chunks_of_notes)
+            for place, own in self._ask(note_ids, lambda reader, own: reader.chunks_of_notes(own))
             for chunk in own
         ]
 
     def notes(self, note_ids: Sequence[int]) -> dict[int, StoredNote]:
-        """See `IndexReader`."""
+        """See `Reader`."""
         notes = {}
-        for place, own in self._ask(note_ids, IndexReader.notes):
+        for place, own in self._ask(note_ids, lambda reader, own: reader.notes(own)):
             for note in own.values():
                 notes[_global(note.id, place)] = replace(note, id=_global(note.id, place))
                 self._of_paths[note.path] = min(place, self._of_paths.get(note.path, place))
         return notes
 
     def admitted_chunks(self, filters: Filters) -> NDArray[np.int64] | None:
-        """See `IndexReader`."""
+        """See `Reader`."""
         own = [reader.admitted_chunks(self._filters_of(place, filters)) for place, reader in enumerate(self._readers)]
         if all(admitted is None for admitted in own):
             return None
@@ -139,7 +134,7 @@ class UnionReader(IndexReader):
         return _joined(parts)
 
     def vectors(self) -> list[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-        """See `IndexReader`."""
+        """See `Reader`."""
         return [
             (ids + place * _STRIDE, vectors)
             for place, reader in enumerate(self._readers)
@@ -147,16 +142,20 @@ class UnionReader(IndexReader):
         ]
 
     def dead_chunks(self) -> NDArray[np.int64]:
-        """See `IndexReader`."""
+        """See `Reader`."""
         return _joined([reader.dead_chunks() for reader in self._readers])
 
+    def graph(self) -> Any:
+        """See `Reader`; each index has a graph of its own, if it has one."""
+        return None
+
     def vectors_of_chunks(self, chunk_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
-        """See `IndexReader`."""
-        return _merged(self._ask(chunk_ids, IndexReader.vectors_of_chunks))
+        """See `Reader`."""
+        return _merged(self._ask(chunk_ids, lambda reader, own: reader.vectors_of_chunks(own)))
 
     def token_codes(self, chunk_ids: Sequence[int]) -> dict[int, bytes]:
-        """See `IndexReader`."""
-        return _merged(self._ask(chunk_ids, IndexReader.token_codes))
+        """See `Reader`."""
+        return _merged(self._ask(chunk_ids, lambda reader, own: reader.token_codes(own)))
 
     def _filters_of(self, place: int, filters: Filters) -> Filters:
         """What a search filters an index by: each kind of filter as it was asked for, else the index's own."""
@@ -169,7 +168,7 @@ class UnionReader(IndexReader):
         )
 
     def _ask(
-        self, ids: Sequence[int], question: Callable[[IndexReader, Sequence[int]], Value]
+        self, ids: Sequence[int], question: Callable[[Reader, Sequence[int]], Value]
     ) -> Iterator[tuple[int, Value]]:
         """Asks each index about those ids that are its own; yields its number and its answer."""
         for place, reader in enumerate(self._readers):
@@ -178,42 +177,39 @@ class UnionReader(IndexReader):
                 yield place, question(reader, own)
 
 
-class _Statistics:
-    """BM25 by how rare words are in several indexes together.
+class _Rarity:
+    """How rare words are in several indexes together; for one query.
 
-    FTS5 knows only its own table. But what it gives a note for one phrase is the phrase's IDF times something that
+    An index knows only its own notes. But the BM25 of a note for one word or phrase is its IDF times something that
     depends on the note alone; so one IDF can be put in the place of the other.
     """
 
-    def __init__(self, readers: Sequence[IndexReader], weights: tuple[float, float]) -> None:
+    def __init__(self, readers: Sequence[Reader]) -> None:
         self._readers = readers
-        self._weights = weights
         self._notes = [reader.count_notes() for reader in readers]
-        self._scores: dict[tuple[int, str], dict[int, float]] = {}
+        self._scores: dict[tuple[int, WordQuery], dict[int, float]] = {}
 
-    def rescored(self, place: int, expression: str, note_ids: Iterable[int]) -> list[tuple[int, float]]:
-        """Scores notes of one index that match an expression."""
+    def rescored(self, place: int, query: WordQuery, note_ids: Iterable[int]) -> dict[int, float]:
+        """Scores notes of one index that match a query."""
         total = dict.fromkeys(note_ids, 0.0)
-        for clause in _CLAUSE.findall(expression):
-            phrases = _PHRASE.findall(clause)
-            # Of two phrases near each other only the sum is known; they occur equally often.
-            factor = sum(map(self._idf, phrases)) / sum(self._idf(phrase, place) for phrase in phrases)
+        for clause in query.clauses():
+            words = [word for pair in clause.pairs for word in pair] or clause.words
+            # Of two words near each other only the sum is known; they occur equally often.
+            factor = sum(map(self._idf, words)) / sum(self._idf(word, place) for word in words)
             for note_id, score in self._matches(place, clause).items():
                 if note_id in total:
                     total[note_id] += factor * score
-        return list(total.items())
+        return total
 
-    def _idf(self, phrase: str, place: int | None = None) -> float:
-        """A phrase's IDF in one index, or in all."""
+    def _idf(self, word: str, place: int | None = None) -> float:
+        """A word's IDF in one index, or in all."""
         places = range(len(self._readers)) if place is None else [place]
         notes = sum(self._notes[number] for number in places)
-        holding = sum(len(self._matches(number, phrase)) for number in places)
-        return idf(notes, holding)
+        return idf(notes, sum(len(self._matches(number, WordQuery((word,)))) for number in places))
 
-    def _matches(self, place: int, clause: str) -> dict[int, float]:
+    def _matches(self, place: int, clause: WordQuery) -> dict[int, float]:
         if (place, clause) not in self._scores:
-            rows = self._readers[place].match_words(clause, self._weights, _NO_LIMIT, Filters())
-            self._scores[place, clause] = dict(rows)
+            self._scores[place, clause] = dict(self._readers[place].match(clause, _NO_LIMIT, Filters()))
         return self._scores[place, clause]
 
 
