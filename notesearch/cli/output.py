@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -23,7 +23,7 @@ from notesearch.cli.terminal import (
     write,
 )
 from notesearch.file_kinds import is_document
-from notesearch.records import Hit
+from notesearch.records import Hit, as_json
 
 if TYPE_CHECKING:
     from notesearch.retrieval.concepts import ConceptLink
@@ -118,15 +118,8 @@ def lines_for_people(
 
 def hit_as_dict(hit: Hit, query_id: str | None = None) -> dict[str, Any]:
     """A hit as the JSON formats print it."""
-    values: dict[str, Any] = {"query_id": query_id} if query_id is not None else {}
-    values |= asdict(hit)
-    values["score"] = round(hit.score, 6)
-    for parts in ("scores", "contributions"):
-        values[parts] = {name: round(score, 6) for name, score in getattr(hit, parts).items()}
-    values["strengths"] = [round(strength, 4) for strength in hit.strengths]
-    for evidence in values["evidence"]:
-        evidence["score"] = round(evidence["score"], 4)
-    return values
+    values: dict[str, Any] = as_json(hit)
+    return values if query_id is None else {"query_id": query_id} | values
 
 
 def _json(results: Iterable[Result]) -> Iterator[str]:
@@ -190,8 +183,7 @@ def _lines_of_hit(hit: Hit, columns: int) -> Iterator[str]:
     indent = " " * len(number)
     heading = f" › {hit.heading}" if hit.heading else ""
     yield from wrapped(hit.title + heading, columns, number, indent, style="bold")
-    collection = getattr(hit, "collection", "")  # of a CollectionHit, whose import would cost every search
-    more = f"  in {collection}" if collection else ""
+    more = f"  in {hit.collection}" if hit.collection else ""
     more += f"  (+{hit.more_passages} more)" if hit.more_passages else ""
     # A path is never broken over lines, so that it can be copied.
     yield indent + paint(shown_path(hit.path) + _place(hit), "path") + paint(more, "dim")
