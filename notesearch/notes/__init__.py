@@ -2,7 +2,6 @@
 
 from notesearch.notes.chunks import NO_TEXT, chunk_note
 from notesearch.notes.links import LinkResolver
-from notesearch.notes.markdown import without_tags
 from notesearch.notes.metadata import FrontMatter, parse_front_matter, unique_tags
 from notesearch.notes.read import (
     lines_are_of_file,
@@ -11,6 +10,7 @@ from notesearch.notes.read import (
     read_bytes,
     read_note,
     reader_version,
+    without_tags,
 )
 from notesearch.notes.walk import NoteFile, find_notes, most_bytes
 
