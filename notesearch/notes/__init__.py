@@ -12,13 +12,14 @@ from notesearch.notes.read import (
     reader_version,
     without_tags,
 )
-from notesearch.notes.walk import NoteFile, find_notes, most_bytes
+from notesearch.notes.walk import NoteFile, Walk, find_notes, most_bytes
 
 __all__ = [
     "NO_TEXT",
     "FrontMatter",
     "LinkResolver",
     "NoteFile",
+    "Walk",
     "chunk_note",
     "find_notes",
     "lines_are_of_file",
