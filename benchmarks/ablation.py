@@ -29,6 +29,7 @@ from notesearch.retrieval import fusion, late_interaction, lexical, pipeline, qu
 from notesearch.retrieval import passages as shown_passages
 from notesearch.retrieval.late_interaction import LateQuery
 from notesearch.settings import Settings
+from notesearch.storage import index_reader
 
 _RESAMPLES = 2_000
 # As `notesearch eval --index-dir` names it, so that it can use the same indexes.
@@ -103,8 +104,8 @@ PARTS = (
     Part("no NEAR pairs", ((lexical, "_PAIR_WEIGHT", 0.0),)),
     Part("repeated query words count once", ((pipeline, "parse_query", _said_once),)),
     Part("stopwords searched for, too", ((pipeline, "parse_query", _with_stopwords),)),
-    Part("title and text weigh the same", ((lexical, "FIELD_WEIGHTS", (1.0, 1.0)),)),
-    Part("titles not searched for words", ((lexical, "FIELD_WEIGHTS", (0.0, 1.0)),)),
+    Part("title and text weigh the same", ((index_reader, "RANK", "bm25(1.0, 1.0)"),)),
+    Part("titles not searched for words", ((index_reader, "RANK", "bm25(0.0, 1.0)"),)),
 )
 
 

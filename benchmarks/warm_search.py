@@ -34,7 +34,7 @@ from notesearch.retrieval.fusion import Feedback, Fusion
 from notesearch.retrieval.late_interaction import LateInteraction
 from notesearch.settings import Settings
 from notesearch.storage import IndexReader
-from notesearch.storage.vector_file import build_vector_file, load_graph
+from notesearch.storage.vectors import build_vector_file, load_graph
 from notesearch.storage.writer import IndexWriter
 from notesearch.words import find_runs, passage_text
 

@@ -10,12 +10,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from notesearch.cli.options import CollectionName, IndexDir, Quiet, Verbose
-from notesearch.cli.progress import progress_bar
-from notesearch.cli.terminal import harmless, is_terminal, json_text, paint, uses_colour, width, wrapped, write
+from notesearch.cli.terminal import (
+    harmless,
+    is_terminal,
+    json_text,
+    paint,
+    progress_bar,
+    uses_colour,
+    width,
+    wrapped,
+    write,
+)
 from notesearch.errors import NOTHING_FOUND
 
 if TYPE_CHECKING:
-    from notesearch.doctor_api import Check, Examination
+    from notesearch.library.checks import Check
+    from notesearch.library.doctor import Examination
 
 _STYLES = {"ok": "path", "warning": "fair", "wrong": "strong"}
 _STATE_COLUMNS = 9
@@ -30,24 +40,25 @@ def doctor(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Check the index and all that it needs: files, permissions, SQLite, vectors, model, folders, versions.
+    """Check the index and all that it needs.
 
-    With --repair, what can be made anew is made anew; a damaged index is put aside, and its folders are indexed again.
-    Notes are never written to. Exits with 0 where all is well (or warnings are all there is), with 1 where something
-    is wrong. With --quiet, only what is not well is printed.
+    That is files, permissions, SQLite, vectors, model, folders and versions. With --repair, an index in which something
+    is wrong is made anew from the notes, beside the old one. Notes are never written to. Exits with 0 where all is well
+    (or warnings are all there is), with 1 where something is wrong. With --quiet, only what is not well is printed.
 
     Example: notesearch doctor --repair
     """
-    from notesearch import doctor_api
+    from notesearch.library.doctor import examine
+    from notesearch.library.doctor import repair as repair_index
     from notesearch.settings import load_settings
 
     settings = load_settings(collection=collection, index_dir=index_dir)
-    examination = doctor_api.examine(settings)
+    examination = examine(settings)
     done: list[str] = []
     if repair and any(check.state != "ok" for check in examination.checks):
         with progress_bar("Indexing", shown=not quiet and is_terminal(sys.stderr)) as progress:
-            done = doctor_api.repair(settings, progress)
-        examination = doctor_api.examine(settings)
+            done = repair_index(settings, examination, progress)
+        examination = examine(settings)
     if as_json:
         report = {**asdict(examination), "repaired": done} if repair else asdict(examination)
         write([json_text(report) + "\n"])

@@ -7,19 +7,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from notesearch.cli.durations import parse_duration
-from notesearch.cli.options import CollectionName, IndexDir, Quiet, Verbose
+from notesearch.cli.options import CollectionName, IndexDir, Quiet, Verbose, parse_duration
 from notesearch.cli.terminal import counted, harmless, json_text, warn, width, wrapped, write
 from notesearch.errors import NOTHING_FOUND
 from notesearch.records import Skipped
 
 if TYPE_CHECKING:
+    from notesearch.library.status import Answer, FolderStatus, Status
     from notesearch.settings import Settings
-    from notesearch.status_api import Answer, FolderStatus, Status
 
 _LABEL_COLUMNS = 9
 _MOST_NAMED = 3
@@ -28,16 +27,14 @@ _UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"))
 
 def status(
     fail_if_stale: Annotated[
-        Optional[str],  # noqa: UP045 - typer reads it
+        str | None,
         typer.Option(
             metavar="AGE",
             help="Exit with 1 if a folder was not brought in step for so long (30m, 24h, 7d) or cannot be reached.",
-            show_default=False,
         ),
     ] = None,
     why: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(metavar="PATH", help="Say why this note is not found, or found as it was.", show_default=False),
+        Path | None, typer.Option(metavar="PATH", help="Say why this note is not found, or found as it was.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
     collection: CollectionName = None,
@@ -45,10 +42,10 @@ def status(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Show what the index holds, how old that is, what has changed since, and what was skipped.
+    """Show what the index holds, and how old that is.
 
-    Files are looked at, not read. With --quiet, nothing is printed but what is stale; with --verbose, all skipped files
-    are named.
+    Also what has changed since, and what was skipped. Files are looked at, not read. With --quiet, nothing is printed
+    but what is stale; with --verbose, all skipped files are named.
 
     Example: notesearch status --quiet --fail-if-stale 24h
     """
@@ -57,15 +54,15 @@ def status(
     settings = load_settings(collection=collection, index_dir=index_dir)
     age = parse_duration(fail_if_stale) if fail_if_stale is not None else None
     if why is not None:
-        from notesearch import status_api
+        from notesearch.library import status as library
 
         # os.path's leaves the name of an unknown user as it is; Path's raises.
-        answer = status_api.why(settings, Path(os.path.expanduser(why)))  # noqa: PTH111
+        answer = library.why(settings, Path(os.path.expanduser(why)))  # noqa: PTH111
         write([json_text(_answer_as_json(answer)) + "\n"] if as_json else _lines_of_answer(answer))
     elif not quiet or as_json:
-        from notesearch import status_api
+        from notesearch.library import status as library
 
-        found = status_api.take_stock(settings)
+        found = library.take_stock(settings)
         in_json = [json_text(_as_json(found)) + "\n"]
         write(in_json if as_json else _lines(found, everything=verbose))
     if age is not None and _is_stale(settings, age):
@@ -74,9 +71,9 @@ def status(
 
 def _is_stale(settings: Settings, age: timedelta) -> bool:
     """Names the first stale folder on stderr."""
-    from notesearch import status_api
+    from notesearch.library import status as library
 
-    stale = status_api.find_stale(settings, age)
+    stale = library.find_stale(settings, age)
     if stale:
         first = stale[0]
         why = _in_step(first.synced) if first.reachable else "cannot be reached"

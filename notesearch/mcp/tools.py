@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -226,8 +225,8 @@ def _tags(notes: Notes, arguments: Arguments) -> Answer:
 
 
 def _status(notes: Notes, arguments: Arguments) -> Answer:
-    with closing(IndexSurvey(notes.settings.index_dir)) as survey:
-        return answer_with_status(survey.folders(), survey.synced(), survey.fingerprint.model)
+    with IndexSurvey(notes.settings.index_dir) as index:
+        return answer_with_status(index.notes_by_folder(), index.synced(), index.fingerprint.model)
 
 
 def _text(description: str, most_chars: int = _MOST_ARGUMENT_CHARS) -> dict[str, Any]:

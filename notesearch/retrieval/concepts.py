@@ -15,7 +15,7 @@ from typing import Any
 
 from notesearch.errors import SettingsError
 from notesearch.retrieval.fusion import Candidate
-from notesearch.storage import IndexReader
+from notesearch.storage import Reader
 from notesearch.words import find_words
 
 # What a linked idea counts beside the query, unless the file says otherwise (docs/decisions/0008-concepts.md).
@@ -58,7 +58,7 @@ class Concepts:
         """All ideas, each once, in the order of the file."""
         return list(dict.fromkeys(idea for link in self.links for idea in (link.idea, link.linked)))
 
-    def called_for(self, text: str, reader: IndexReader) -> tuple[ConceptLink, ...]:
+    def called_for(self, text: str, reader: Reader) -> tuple[ConceptLink, ...]:
         """The links of which one idea occurs in a query and the other does not, the heaviest first.
 
         Args:

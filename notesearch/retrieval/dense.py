@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from notesearch.encoders import EncodedQuery, Encoder
-from notesearch.storage import IndexReader
+from notesearch.storage import Reader
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -95,7 +95,7 @@ class ExactScan:
         chunk_ids: The chunks that there are, int64 `(n,)`, ascending.
     """
 
-    def __init__(self, reader: IndexReader) -> None:
+    def __init__(self, reader: Reader) -> None:
         self._pairs = reader.vectors()
         ids = np.concatenate([ids for ids, _ in self._pairs] or [np.empty(0, dtype=np.int64)])
         rows = np.arange(len(ids))
@@ -145,7 +145,7 @@ class GraphScan:
         graph: Its vector file, loaded by hnswlib.
     """
 
-    def __init__(self, reader: IndexReader, graph: Any) -> None:
+    def __init__(self, reader: Reader, graph: Any) -> None:
         self._graph = graph
         self._exact = ExactScan(reader)
         in_graph = reader.vectors()[0][0]
@@ -229,7 +229,7 @@ DenseScores = ExactScores | GraphScores
 Scan = ExactScan | GraphScan
 
 
-def open_scan(reader: IndexReader) -> Scan:
+def open_scan(reader: Reader) -> Scan:
     """The scan for an index: by the graph, where the reader has it loaded."""
     graph = reader.graph()
     if graph is None:

@@ -15,7 +15,7 @@ import numpy as np
 from notesearch.encoders import ScoreScale
 from notesearch.retrieval.dense import DenseScores
 from notesearch.retrieval.lexical import LexicalScores
-from notesearch.storage import IndexReader
+from notesearch.storage import Reader
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -114,7 +114,7 @@ class Fusion:
 
     def __init__(
         self,
-        reader: IndexReader,
+        reader: Reader,
         lexical: LexicalScores,
         dense: DenseScores | None = None,
         scale: ScoreScale = ScoreScale(unrelated=0.0, related=1.0),
@@ -245,7 +245,7 @@ class Feedback:
         scale: What cosines mean.
     """
 
-    def __init__(self, reader: IndexReader, dense: DenseScores, vector: Vectors, scale: ScoreScale) -> None:
+    def __init__(self, reader: Reader, dense: DenseScores, vector: Vectors, scale: ScoreScale) -> None:
         self._reader = reader
         self._dense = dense
         self._vector = vector

@@ -14,7 +14,7 @@ from notesearch.errors import IndexDamaged
 from notesearch.retrieval.dense import DenseScores
 from notesearch.retrieval.fusion import Candidate
 from notesearch.retrieval.lexical import note_frequencies
-from notesearch.storage import IndexReader
+from notesearch.storage import Reader
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -84,7 +84,7 @@ class LateQuery:
         return cls(text, encoder, encoded.words, encoded.word_vectors, weights / weights.sum())
 
     @classmethod
-    def of_index(cls, text: str, encoder: Encoder, encoded: EncodedQuery, reader: IndexReader) -> LateQuery:
+    def of_index(cls, text: str, encoder: Encoder, encoded: EncodedQuery, reader: Reader) -> LateQuery:
         """Weights the words of a query by how rare they are in an index; see `of`."""
         frequencies = note_frequencies(reader, [word.word for word in encoded.words])
         return cls.of(text, encoder, encoded, frequencies, reader.count_notes())
@@ -138,7 +138,7 @@ class LateInteraction:
         query: The query.
     """
 
-    reader: IndexReader
+    reader: Reader
     dense: DenseScores
     query: LateQuery
 

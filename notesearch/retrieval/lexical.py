@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -12,17 +12,14 @@ import numpy as np
 
 from notesearch.records import Filters
 from notesearch.retrieval.query import Query
-from notesearch.storage import IndexReader, StoredChunk, quoted
-from notesearch.storage.bm25 import K1, idf
+from notesearch.storage import Reader, StoredChunk, WordQuery
+from notesearch.storage.full_text import K1, idf
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# BM25 weights of title and text; anything from 1 to 5 does equally well (docs/decisions/0004-fusion.md).
-FIELD_WEIGHTS = (2.0, 1.0)
-# How much two neighbouring words found near each other count beside the words themselves, and how near.
+# How much two neighbouring words of a query count where they are found near each other, beside the words themselves.
 _PAIR_WEIGHT = 0.25
-_NEAR_WORDS = 3
 # The most that BM25 gives a word, as a multiple of its IDF.
 _SATURATION = K1 + 1
 # Many more notes are scored than a search proposes: those that the dense side proposes should have their words counted.
@@ -59,7 +56,7 @@ NOTHING_MATCHED = LexicalScores({}, 0.0)
 
 
 def match_lexical(
-    reader: IndexReader, query: Query, filters: Filters, required: NDArray[np.int64] | None = None
+    reader: Reader, query: Query, filters: Filters, required: NDArray[np.int64] | None = None
 ) -> LexicalScores:
     """Finds the notes that match a query best by its words, and by its words near each other.
 
@@ -71,18 +68,13 @@ def match_lexical(
     """
     if not query.words:
         return NOTHING_MATCHED
-    phrases = ""
-    if query.phrases:
-        phrases = f" AND {_all_phrases(query)}"
-        words = " OR ".join(quoted(word) for word in query.words)
-        scores = dict(reader.match_words(f"({words}){phrases}", FIELD_WEIGHTS, _MOST_NOTES, filters))
-    else:
-        scores = dict(reader.match_any_word(query.words, FIELD_WEIGHTS, _MOST_NOTES, filters))
+    scores = dict(reader.match(WordQuery(query.words, required=query.phrases), _MOST_NOTES, filters))
     if not scores:
         return NOTHING_MATCHED
     coverage = max(scores.values()) / _most_attainable(reader, query)
-    if pairs := " OR ".join(_near_pairs(query.words)):
-        for note_id, score in reader.match_words(f"({pairs}){phrases}", FIELD_WEIGHTS, _MOST_NOTES, filters):
+    # A sequential dependence model (Metzler and Croft, 2005).
+    if pairs := tuple((first, second) for first, second in pairwise(query.words) if first != second):
+        for note_id, score in reader.match(WordQuery(pairs=pairs, required=query.phrases), _MOST_NOTES, filters):
             scores[note_id] = scores.get(note_id, 0.0) + _PAIR_WEIGHT * score
     if required is not None:  # the full-text index knows the stems of a phrase's words, not their letters
         admitted = set(reader.notes_of_chunks(required.tolist()).values())
@@ -90,12 +82,12 @@ def match_lexical(
     return LexicalScores(scores, min(coverage, 1.0))
 
 
-def is_mentioned(reader: IndexReader, words: str) -> bool:
+def is_mentioned(reader: Reader, words: str) -> bool:
     """Whether some words stand one after another in a note, in whatever form."""
-    return bool(reader.match_words(quoted(words), FIELD_WEIGHTS, 1, Filters()))
+    return bool(reader.match(WordQuery((words,)), 1, Filters()))
 
 
-def chunks_with_phrases(reader: IndexReader, query: Query, filters: Filters) -> NDArray[np.int64] | None:
+def chunks_with_phrases(reader: Reader, query: Query, filters: Filters) -> NDArray[np.int64] | None:
     """Ids of the chunks of notes in which all phrases of a query occur, ascending; `None` for a query without phrases.
 
     The full-text index knows words by their stems; so what it finds is looked at once more, letter by letter (case and
@@ -103,9 +95,8 @@ def chunks_with_phrases(reader: IndexReader, query: Query, filters: Filters) -> 
     """
     if not query.phrases:
         return None
-    note_ids = [
-        note_id for note_id, _ in reader.match_words(_all_phrases(query), (1, 1), _MOST_PHRASE_MATCHES, filters)
-    ]
+    matches = reader.match(WordQuery(required=query.phrases), _MOST_PHRASE_MATCHES, filters)
+    note_ids = [note_id for note_id, _ in matches]
     titles = {note.id: note.title for note in reader.notes(note_ids).values()}
     chunks: dict[int, list[StoredChunk]] = {}
     for chunk in reader.chunks_of_notes(note_ids):
@@ -121,31 +112,18 @@ def chunks_with_phrases(reader: IndexReader, query: Query, filters: Filters) -> 
     return np.array(sorted(found), dtype=np.int64)
 
 
-def _near_pairs(words: Sequence[str]) -> list[str]:
-    """FTS5 expressions for each two neighbouring words of a query, for passages where they are neighbours too.
-
-    A sequential dependence model (Metzler and Croft, 2005) in the means of FTS5.
-    """
-    pairs = [(a, b) for a, b in pairwise(words) if a != b]
-    return [f"NEAR({quoted(a)} {quoted(b)}, {_NEAR_WORDS})" for a, b in pairs]
-
-
-def _most_attainable(reader: IndexReader, query: Query) -> float:
+def _most_attainable(reader: Reader, query: Query) -> float:
     """The BM25 score of a note in which each word of the query occurs without end."""
     notes = reader.count_notes()
     frequencies = note_frequencies(reader, query.words)
     return _SATURATION * sum(idf(notes, frequencies[word]) for word in query.words)
 
 
-def _all_phrases(query: Query) -> str:
-    return " AND ".join(quoted(phrase) for phrase in query.phrases)
-
-
 def _comparable(texts: Iterable[str]) -> str:
     return " ".join(" ".join(texts).casefold().split())
 
 
-def note_frequencies(reader: IndexReader, words: Iterable[str]) -> dict[str, int]:
+def note_frequencies(reader: Reader, words: Iterable[str]) -> dict[str, int]:
     """In how many notes each word occurs, in whatever form.
 
     A word that is several terms (a pair of characters) is at most as frequent as the rarest of them.
@@ -155,7 +133,7 @@ def note_frequencies(reader: IndexReader, words: Iterable[str]) -> dict[str, int
     return {word: min((frequencies.get(term, 0) for term in terms), default=0) for word, terms in stems.items()}
 
 
-def telling_words(reader: IndexReader, query_words: Iterable[str], words: Set[str]) -> dict[str, str]:
+def telling_words(reader: Reader, query_words: Iterable[str], words: Set[str]) -> dict[str, str]:
     """Finds the words that have the same stem as a word of the query.
 
     Returns:

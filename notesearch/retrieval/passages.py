@@ -14,7 +14,7 @@ from notesearch.retrieval.fusion import Candidate, Fusion
 from notesearch.retrieval.late_interaction import LateQuery
 from notesearch.retrieval.lexical import telling_words
 from notesearch.retrieval.query import Query
-from notesearch.storage import IndexReader, StoredChunk, StoredNote
+from notesearch.storage import Reader, StoredChunk, StoredNote
 from notesearch.words import distinct_words, find_some_words, passage_text
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class ChosenPassage:
 
 
 def choose_passages(
-    reader: IndexReader,
+    reader: Reader,
     query: Query,
     candidates: Sequence[Candidate],
     required: NDArray[np.int64] | None,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from notesearch.encoders import Encoder
-from notesearch.records import Filters, Hit
+from notesearch.records import Filters, Hit, Mode, Rerank
 from notesearch.retrieval.dense import QueryEncoder, Scan, open_scan
 from notesearch.retrieval.fusion import Candidate, Feedback, Fusion, Stage, run_stages
 from notesearch.retrieval.late_interaction import LateInteraction, LateQuery
@@ -20,7 +20,7 @@ from notesearch.retrieval.passages import (
     show_passages,
 )
 from notesearch.retrieval.query import Query, parse_query
-from notesearch.storage import IndexReader
+from notesearch.storage import Reader
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from notesearch.encoders.cross_encoder import CrossEncoder
     from notesearch.retrieval.concepts import ConceptLink, Concepts
 
-Mode = Literal["lexical", "dense", "hybrid"]
-Rerank = Literal["none", "maxsim", "cross-encoder"]
 
 # Each retriever proposes more notes than wanted, so that one that is good on both counts is not missed.
 _LEAST_NOTES = 300
@@ -84,9 +82,7 @@ class Searcher:
         concepts: The owner's links between ideas, if there are any.
     """
 
-    def __init__(
-        self, reader: IndexReader, open_encoder: Callable[[], Encoder], concepts: Concepts | None = None
-    ) -> None:
+    def __init__(self, reader: Reader, open_encoder: Callable[[], Encoder], concepts: Concepts | None = None) -> None:
         self._reader = reader
         self._encoder = QueryEncoder(open_encoder)
         self._concepts = concepts

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from notesearch.encoders import EncodedQuery, Encoder
 from notesearch.errors import NoteUnreadable
 from notesearch.notes import NO_TEXT, NoteFile, chunk_note, lines_are_of_file, most_bytes, read_note
 from notesearch.notes.structure import LineTable
-from notesearch.records import Chunking, Hit, Place, Skipped
+from notesearch.records import Chunking, Hit, Place, RerankMethod, Skipped
 from notesearch.retrieval.fusion import Candidate
 from notesearch.retrieval.late_interaction import PASSAGES_A_NOTE, LateQuery, score_note
 from notesearch.retrieval.lexical import telling_words
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
     Vectors = NDArray[np.float32]
 
-Method = Literal["maxsim", "dense", "cross-encoder"]
 
 # Passages encoded together, between two reports of progress.
 _BATCH_PASSAGES = 256
@@ -92,7 +91,7 @@ class Reranker:
         typed: str,
         places: Sequence[Place],
         *,
-        method: Method,
+        method: RerankMethod,
         limit: int,
         cross_encoder: CrossEncoder | None = None,
     ) -> tuple[list[Hit], list[Skipped]]:

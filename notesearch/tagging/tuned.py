@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from notesearch.encoders import find_model, read_encoder_config
+from notesearch.encoders import find_model, models
 from notesearch.encoders.fine_tuning import FineTuning
-from notesearch.tagging.estimators import Heads, Learner, Material, Ridge, solve_ridge
+from notesearch.tagging.estimators import Estimator, Features, Heads, Ridge, solve_ridge
 from notesearch.tagging.selection import Progress
 
 if TYPE_CHECKING:
@@ -23,33 +23,33 @@ if TYPE_CHECKING:
 
 # What logits count beside the scores of least squares, which are mostly between 0 and 1.
 _LOGIT_WEIGHTS = (0.01, 0.03, 0.1)
-_STRENGTH = 6.0
+_REGULARISATION = 1 / 6
 # Two do no better on notes, and take twice as long.
 _TRAINED_LAYERS = 1
 
 
 class Tuning:
-    """The encoder that slow learners train, one after the other.
+    """The encoder that slow estimators train, one after the other.
 
     Args:
         model: The encoder, as the user named it.
-        material: The examples.
+        features: The examples.
         seed: Of all that is random.
         progress: Told what is being done.
     """
 
-    def __init__(self, model: str, material: Material, seed: int, progress: Progress) -> None:
+    def __init__(self, model: str, features: Features, seed: int, progress: Progress) -> None:
         self._model = model
-        self._material = material
+        self._features = features
         self._seed = seed
         self._progress = progress
         self._logits: dict[tuple[bytes, bytes], Scores] = {}
 
     @cached_property
     def _engine(self) -> FineTuning:
-        source = find_model(self._model)
-        texts = [content.text for content in self._material.examples.contents]
-        config = read_encoder_config(self._model, source)
+        source = find_model(self._model).directory
+        texts = [content.text for content in self._features.examples.contents]
+        config = models.prepare(self._model).config
         return FineTuning(
             source,
             config,
@@ -74,8 +74,8 @@ class Tuning:
         """Trains the encoder with a head; gives the head's weights `(dim, labels)` and bias `(labels,)`."""
         head = self._engine.fit_classifier(
             train.tolist(),
-            self._material.targets[train],
-            exclusive=self._material.examples.exclusive,
+            self._features.targets[train],
+            exclusive=self._features.examples.exclusive,
             progress=lambda done, total: self._progress("fine-tuned", done, total),
         )
         return head.weights, head.bias
@@ -84,7 +84,7 @@ class Tuning:
         """Trains the encoder to bring examples of one label together; embeds examples, float32 `(len(rows), dim)`."""
         self._engine.fit_contrastive(
             train.tolist(),
-            self._material.targets[train],
+            self._features.targets[train],
             progress=lambda done, total: self._progress("contrastive", done, total),
         )
         vectors: Scores = self._engine.embed(rows.tolist())
@@ -100,41 +100,41 @@ class FineTuned:
     """A fine-tuned encoder with a head, alone or beside least squares on TF-IDF and frozen embeddings.
 
     Attributes:
-        material: The examples.
+        features: The examples.
         tuning: The encoder.
         beside: Whether least squares takes part.
         logit_weight: What the head's logits count beside it.
     """
 
-    material: Material
+    features: Features
     tuning: Tuning
     beside: bool = False
     logit_weight: float = _LOGIT_WEIGHTS[1]
     slow = True
-    hinted = True
+    uses_names = True
 
     @property
     def name(self) -> str:
-        """See `Learner`."""
+        """See `Estimator`."""
         return "fine-tuned + tf-idf" if self.beside else "fine-tuned"
 
-    def variants(self) -> Sequence[Learner]:
-        """See `Learner`."""
+    def variants(self) -> Sequence[Estimator]:
+        """See `Estimator`."""
         return [replace(self, logit_weight=weight) for weight in _LOGIT_WEIGHTS] if self.beside else (self,)
 
     def score(self, train: Rows, test: Rows) -> Scores:
-        """See `Learner`."""
+        """See `Estimator`."""
         logits = self.tuning.classify(train, test)
         if not self.beside:
             return logits
-        return Ridge(self.material).score(train, test) + np.float32(self.logit_weight) * logits
+        return Ridge(self.features).score(train, test) + np.float32(self.logit_weight) * logits
 
-    def learn(self, train: Rows) -> Heads:
-        """See `Learner`."""
+    def fit(self, train: Rows) -> Heads:
+        """See `Estimator`."""
         weights, bias = self.tuning.fit(train)
         if not self.beside:
             return Heads(bias=bias, tuned=weights)
-        frozen = Ridge(self.material).learn(train)
+        frozen = Ridge(self.features).fit(train)
         share = np.float32(self.logit_weight)
         return replace(frozen, bias=frozen.bias + share * bias, tuned=share * weights)
 
@@ -143,34 +143,34 @@ class FineTuned:
 class Contrastive:
     """An encoder tuned on pairs of examples, then least squares on its embeddings (SetFit, Tunstall et al. 2022)."""
 
-    material: Material
+    features: Features
     tuning: Tuning
     name = "contrastive"
     slow = True
-    hinted = True
+    uses_names = True
 
-    def variants(self) -> Sequence[Learner]:
-        """See `Learner`."""
+    def variants(self) -> Sequence[Estimator]:
+        """See `Estimator`."""
         return (self,)
 
     def score(self, train: Rows, test: Rows) -> Scores:
-        """See `Learner`."""
+        """See `Estimator`."""
         vectors = self.tuning.contrast(train, np.concatenate([train, test]))
         own, others = vectors[: len(train)], vectors[len(train) :]
-        weights = solve_ridge(own @ own.T, self.material.targets[train], _STRENGTH)
+        weights = solve_ridge(own @ own.T, self.features.targets[train], _REGULARISATION)
         return ((others @ own.T + np.float32(1)) @ weights).astype(np.float32)
 
-    def learn(self, train: Rows) -> Heads:
-        """See `Learner`."""
+    def fit(self, train: Rows) -> Heads:
+        """See `Estimator`."""
         own = self.tuning.contrast(train, train)
-        weights = solve_ridge(own @ own.T, self.material.targets[train], _STRENGTH)
+        weights = solve_ridge(own @ own.T, self.features.targets[train], _REGULARISATION)
         return Heads(bias=weights.sum(axis=0), tuned=(own.T @ weights).astype(np.float32))
 
 
-def slow_learners(material: Material, tuning: Tuning) -> list[Learner]:
+def slow_estimators(features: Features, tuning: Tuning) -> list[Estimator]:
     """The ways that take minutes."""
     return [
-        Contrastive(material, tuning),
-        FineTuned(material, tuning),
-        FineTuned(material, tuning, beside=True),
+        Contrastive(features, tuning),
+        FineTuned(features, tuning),
+        FineTuned(features, tuning, beside=True),
     ]

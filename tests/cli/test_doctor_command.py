@@ -33,7 +33,7 @@ def test_what_is_wrong_comes_with_what_to_do(run, index_dir):
     assert done.code == 1
     lines = done.out.splitlines()
     number = next(number for number, line in enumerate(lines) if line.startswith("wrong    permissions   other users"))
-    assert "                       Mend it: notesearch doctor --repair" in lines[number:]
+    assert "                       Repair it: notesearch doctor --repair" in lines[number:]
     assert all(columns_of(line) <= 80 or "/" in line for line in lines)
 
 
@@ -61,8 +61,7 @@ def test_repair_says_what_it_did_and_how_things_are_then(run, index_dir, indexed
     assert run("doctor").code == 1
     done = run("doctor", "--repair")
     assert done.code == 0
-    assert done.out.startswith("The damaged notes.db is ")
-    assert "3 notes added" in " ".join(done.out.split())
+    assert done.out.startswith("The index was made anew from the notes: 3 notes.\n")
     assert "ok       database      notes.db is sound" in done.out
     assert run("search", "lentils").code == 0
 
@@ -71,17 +70,17 @@ def test_repair_as_json(run, index_dir):
     with sqlite3.connect(index_dir / "notes.db") as connection:
         connection.execute("DELETE FROM embeddings WHERE chunk_id = 1")
     report = json.loads(run("doctor", "--repair", "--json").out)
-    assert report["repaired"][0].startswith("Taken out, to be indexed again: 1 notes")
+    assert report["repaired"] == ["The index was made anew from the notes: 3 notes."]
     assert {check["state"] for check in report["checks"]} == {"ok"}
     assert json.loads(run("doctor", "--repair", "--json").out)["repaired"] == []
 
 
-def test_what_cannot_be_repaired_stays_wrong(run, index_dir):
-    with sqlite3.connect(index_dir / "notes.db") as connection:
-        connection.execute("PRAGMA user_version = 99")
+def test_what_cannot_be_repaired_stays_wrong(run, index_dir, indexed):
+    damage(index_dir)
+    indexed.rename(indexed.with_name("unmounted"))
     done = run("doctor", "--repair")
     assert done.code == 1
-    assert "Nothing was done about notes.db" in done.out
+    assert "Are they mounted?" in " ".join(done.out.split())
 
 
 def test_without_an_index(run):

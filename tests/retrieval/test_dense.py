@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notesearch.retrieval.dense import ExactScan, ExactScores, GraphScan, GraphScores, open_scan
-from notesearch.storage.vector_file import build_vector_file, load_graph, map_vectors
+from notesearch.storage.vectors import build_vector_file, load_graph, map_vectors
 
 DIM = 6
 GRAPH_DIM = 32

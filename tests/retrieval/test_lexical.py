@@ -3,6 +3,7 @@ import pytest
 from notesearch.records import Filters
 from notesearch.retrieval.lexical import chunks_with_phrases, is_mentioned, match_lexical, telling_words
 from notesearch.retrieval.query import parse_query
+from notesearch.storage import WordQuery
 from notesearch.words import distinct_words, find_words
 
 NOTES = {
@@ -167,7 +168,7 @@ def test_only_the_passages_that_hold_the_phrase_are_kept(make_reader):
     reader = make_reader(
         {"a.md": f"# One\n\n{filler}\n\n# Two\n\nHere are green pears. {filler}\n\n# Three\n\n{filler}"}
     )
-    ((note_id, _),) = reader.match_words("pears", (1, 1), 2, Filters())
+    ((note_id, _),) = reader.match(WordQuery(("pears",)), 2, Filters())
     assert len(reader.chunk_ids_of_notes([note_id])) >= 3
     chunks = chunks_with_phrases(reader, parse_query('"green pears"'), Filters())
     assert len(chunks) == 1
