@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -24,7 +24,7 @@ from notesearch.cli.terminal import (
     write,
 )
 from notesearch.file_kinds import is_document
-from notesearch.records import Evidence, Hit
+from notesearch.records import Evidence, Hit, as_json
 
 if TYPE_CHECKING:
     from notesearch.retrieval.concepts import ConceptLink
@@ -138,15 +138,8 @@ def format_results(
 
 def hit_as_dict(hit: Hit, query_id: str | None = None) -> dict[str, Any]:
     """A hit as the JSON formats print it."""
-    values: dict[str, Any] = {"query_id": query_id} if query_id is not None else {}
-    values |= asdict(hit)
-    values["score"] = round(hit.score, 6)
-    for parts in ("scores", "contributions"):
-        values[parts] = {name: round(score, 6) for name, score in getattr(hit, parts).items()}
-    values["strengths"] = [round(strength, 4) for strength in hit.strengths]
-    for evidence in values["evidence"]:
-        evidence["score"] = round(evidence["score"], 4)
-    return values
+    values: dict[str, Any] = as_json(hit)
+    return values if query_id is None else {"query_id": query_id} | values
 
 
 def _json(results: Iterable[Result]) -> Iterator[str]:
@@ -211,8 +204,7 @@ def _lines_for_people(hit: Hit, colour: bool, columns: int) -> Iterator[str]:
     heading = f" › {hit.heading}" if hit.heading else ""
     title = wrapped(harmless(hit.title + heading), columns, number, indent)
     yield from (paint(line, "bold", colour=colour) for line in title)
-    collection = getattr(hit, "collection", "")  # of a CollectionHit, whose import would cost every search
-    more = f"  in {collection}" if collection else ""
+    more = f"  in {hit.collection}" if hit.collection else ""
     more += f"  (+{hit.more_passages} more)" if hit.more_passages else ""
     # A path is never broken over lines, so that it can be copied.
     yield (

@@ -3,7 +3,6 @@ import io
 import json
 import re
 import unicodedata
-from dataclasses import fields
 from typing import get_args
 
 import pytest
@@ -11,7 +10,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from notesearch.cli.output import Format, explain_concepts, explanation, format_results
-from notesearch.library.collections import CollectionHit
 from notesearch.records import Evidence, Hit
 from notesearch.retrieval.concepts import ConceptLink
 
@@ -60,7 +58,8 @@ def test_a_hit_as_json_has_the_keys_of_the_contract():
     assert values["snippet"] == "Consistency or availability."
     assert values["tags"] == ["databases", "theory/cap"]
     assert values["highlights"] == [[0, 11]]
-    assert "query_id" not in values
+    assert values.keys() & {"query_id", "collection"} == set()
+    assert json.loads(formatted("json", hit(collection="work")))[0]["collection"] == "work"
 
 
 @pytest.mark.parametrize("kind", [kind for kind in get_args(Format) if kind != "json"])
@@ -205,8 +204,7 @@ def test_a_person_sees_title_heading_place_tags_and_snippet():
 
 
 def test_a_hit_in_a_collection_says_in_which():
-    values = {field.name: getattr(hit(), field.name) for field in fields(Hit)}
-    shown = formatted("human", CollectionHit(**values, collection="work"), columns=80)
+    shown = formatted("human", hit(collection="work"), columns=80)
     assert "    /notes/cap.md:3-9  in work  (+2 more)\n" in shown
 
 
