@@ -42,7 +42,7 @@ _OWN = "notes.db* rebuilt.db* folders.json* vectors.hnsw* writer.lock *.jsonl ta
 # Only a process that holds the writer's lock makes these.
 _OF_WRITER = ("folders.json.new", "vectors.hnsw.new", "rebuilt.db*")
 # What the names of folders begin with that `private.working_folder` makes; they are locked as long as they are used.
-_WORKING_FOLDERS = (".eval-", ".preparing-", ".measuring-", ".writing-", ".adapting-")
+_WORKING_FOLDERS = (".eval-", ".preparing-", ".writing-")
 # Longer than any run takes that does not touch its files.
 _LIVE_S = 86_400
 _SPARE_BYTES = 50_000_000
@@ -309,11 +309,11 @@ def leftovers(settings: Settings, *, of_writer: bool) -> list[Path]:
     index_dir = settings.index_dir
     found = [path for pattern in _OF_WRITER for path in sorted(index_dir.glob(pattern))] if of_writer else []
     places = {
-        index_dir / "classifiers": (".writing-*", ".adapting-*"),
+        index_dir / "classifiers": (".writing-*",),
         index_dir / "models": (".tuned-*", ".training.safetensors.new"),
         cache_dir(): (".eval-*",),
         cache_dir() / "encoders": (".preparing-*",),
-        cache_dir() / "token-models": (".measuring-*",),
+        cache_dir() / "cross-encoders": (".preparing-*",),
         Path(os.environ.get("TMPDIR") or "/tmp"): ("notesearch-*",),  # tempfile would write there to find out
     }
     for folder, patterns in places.items():
