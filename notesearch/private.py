@@ -10,14 +10,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
-def keep_private() -> None:
-    """From now on, this process makes no file and no folder that anyone but its owner may use, whatever the umask was.
-
-    For commands only: the umask of a program that merely uses the library is its own affair.
-    """
-    os.umask(0o077)
-
-
 def make_private_folder(folder: Path) -> None:
     """Makes a folder for its owner only, whatever the umask, and likewise the folders above it that are missing.
 

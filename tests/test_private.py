@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from notesearch.private import keep_private, make_private_folder, seal, working_folder
+from notesearch.cli.process import keep_private
+from notesearch.private import make_private_folder, seal, working_folder
 
 # Works in a folder, says so, and waits to be killed.
 WORK_AND_WAIT = """

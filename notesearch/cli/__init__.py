@@ -35,7 +35,7 @@ COMMANDS = {
     },
     "Tag": {
         "tag": ("tag.tag", "Suggest tags for notes, and write them."),
-        "train-classifier": ("train_command.train_classifier", "Learn to tag from tagged notes."),
+        "train-classifier": ("train.train_classifier", "Learn to tag from tagged notes."),
     },
     "Evaluate and tune": {
         "eval": ("eval.evaluate", "Score the search, stage by stage."),
@@ -44,8 +44,8 @@ COMMANDS = {
         "concepts": ("concepts.app", "Show and propose links between ideas."),
     },
     "Settings and health": {
-        "status": ("status_command.status", "Show what the index holds, and how old that is."),
-        "doctor": ("doctor_command.doctor", "Check the index and all that it needs."),
+        "status": ("status.status", "Show what the index holds, and how old that is."),
+        "doctor": ("doctor.doctor", "Check the index and all that it needs."),
         "config": ("config.config", "Show the settings in force, and where each comes from."),
     },
     "Other programs": {"mcp": ("mcp.mcp", "Serve the notes to assistants (Model Context Protocol).")},
