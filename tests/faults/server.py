@@ -34,8 +34,18 @@ for name in (
         "notesearch.library.train",
         "notesearch.tuning.tune",
     ),
-    *("notesearch.tagging.report", "notesearch.indexing", "notesearch.storage.writer", "notesearch.cli.progress"),
-    *("hnswlib", "filelock", "scipy.sparse", "scipy.optimize", "scipy.stats", "jinja2", "safetensors.numpy", "yaml"),
+    *("notesearch.tagging.report", "notesearch.indexing", "notesearch.storage.writer"),
+    *(
+        "hnswlib",
+        "filelock",
+        "scipy.sparse",
+        "scipy.optimize",
+        "scipy.stats",
+        "sqlite_utils",
+        "jinja2",
+        "safetensors.numpy",
+        "yaml",
+    ),
     *sys.argv[1:],
 ):
     importlib.import_module(name)
