@@ -418,9 +418,9 @@ def test_a_model_whose_directory_is_gone_is_wrong(settings, tmp_path):
     assert f"{tmp_path}/model" in check.message
 
 
-def test_another_token_model_of_the_same_name_is_wrong(settings, tmp_path, monkeypatch):
+def test_another_token_model_of_the_same_name_is_wrong(settings, tmp_path, fake_models):
     (tmp_path / "colbert").mkdir()
-    monkeypatch.setattr("notesearch.encoders.models.token_model_fingerprint", lambda name: "one")
+    fake_models.multi_vector_fingerprint = "one"
     for encoder, state in (("one", []), ("two", ["wrong"])):
         model = f"'$.token_model', '{tmp_path}/colbert', '$.token_encoder', '{encoder}'"
         change(settings, f"UPDATE meta SET value = json_set(value, {model}) WHERE key = 'fingerprint'")
@@ -438,7 +438,7 @@ def test_a_prepared_model_that_gives_other_vectors_is_prepared_again(settings, f
     assert (check.check, check.state) == ("prepared model", "wrong")
     assert "gives other vectors" in check.message
     assert repaired(settings) == ["The model all-MiniLM-L6-v2 was prepared again."]
-    assert fake_models.forgotten == [fake_models.config_of("all-MiniLM-L6-v2").fingerprint]
+    assert fake_models.forgotten == [fake_models.fingerprint_of("all-MiniLM-L6-v2")]
 
 
 def test_a_prepared_model_that_is_not_as_it_was_written_is_wrong(settings, fake_models, monkeypatch):

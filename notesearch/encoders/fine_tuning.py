@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from notesearch.encoders.model_files import EncoderConfig
+from notesearch.encoders.encoder import EncoderConfig
 from notesearch.encoders.objectives import Labelling, contrastive_loss, hold_out, linear_probe, pair_up
 from notesearch.encoders.trainable import TrainableEncoder, copies, restore
 from notesearch.encoders.training import Descent, as_tokenized, shuffled_batches

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from notesearch.encoders.checkpoint import Checkpoint
-from notesearch.encoders.model_files import EncoderConfig
+from notesearch.encoders.encoder import EncoderConfig
 from notesearch.encoders.objectives import likely_answers, ranking_loss
 from notesearch.encoders.trainable import TrainableEncoder
 from notesearch.encoders.training import Descent, as_tokenized

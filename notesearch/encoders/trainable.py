@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from notesearch.encoders.encoder import EncoderConfig
+from notesearch.encoders.files import find_model, load_transformer
 from notesearch.encoders.layer_cache import LayerCache
-from notesearch.encoders.model_files import EncoderConfig
-from notesearch.encoders.torch_forward import load_model
 from notesearch.encoders.training import open_tokenizer, torch_settings, write_encoder
 
 if TYPE_CHECKING:
@@ -63,7 +63,9 @@ class TrainableEncoder:
         tokenizer = open_tokenizer(source, max_tokens)
         token_ids = [encoding.ids for encoding in tokenizer.encode_batch(list(texts))]
         with torch_settings(seed):
-            self._layers = LayerCache(load_model(source), token_ids, config.pad_token_id, trained_layers, progress)
+            self._layers = LayerCache(
+                load_transformer(find_model(str(source))), token_ids, config.pad_token_id, trained_layers, progress
+            )
         self.lengths = self._layers.lengths
         self.parameters = self._layers.parameters
         self._initial = self.copy_parameters()

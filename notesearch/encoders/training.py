@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from notesearch.encoders.encoder import load_tokenizer, lowered
-from notesearch.encoders.model_files import EncoderConfig, read_optional_json
-from notesearch.encoders.models import cpu_flags
-from notesearch.encoders.onnx_forward import available_cores
-from notesearch.encoders.prepared import write_tokenizer
+from notesearch.encoders.encoder import EncoderConfig, load_tokenizer
+from notesearch.encoders.files import read_json
+from notesearch.encoders.forward import available_cores, cpu_flags
+from notesearch.encoders.models import prepare
 from notesearch.errors import ModelError
 
 if TYPE_CHECKING:
@@ -95,10 +93,7 @@ def open_tokenizer(source: Path, max_tokens: int) -> Any:
     Raises:
         ModelError: The model has none that can be read.
     """
-    with tempfile.TemporaryDirectory() as temporary:
-        file = Path(temporary) / "tokenizer.json"
-        write_tokenizer(source, file)
-        tokenizer = load_tokenizer(file)
+    tokenizer = load_tokenizer(prepare(str(source)).directory / "tokenizer.json")
     tokenizer.enable_truncation(max_tokens)
     return tokenizer
 
@@ -106,7 +101,7 @@ def open_tokenizer(source: Path, max_tokens: int) -> Any:
 def as_tokenized(texts: Sequence[str], config: EncoderConfig, prompt: str = "") -> list[str]:
     """Texts as the encoder puts them before its tokenizer: behind the prompt, and in lower case if it wants that."""
     prompted = [prompt + text for text in texts]
-    return [lowered(text) for text in prompted] if config.lowercase else prompted
+    return prompted
 
 
 def shuffled_batches(lengths: Mapping[int, int], size: int, random: np.random.Generator) -> list[list[int]]:
@@ -232,7 +227,7 @@ def write_encoder(model: Any, source: Path, directory: Path, max_tokens: int | N
         model.save_pretrained(directory)
         if max_tokens is not None:
             sentence_file = directory / modules.get("Transformer", "") / "sentence_bert_config.json"
-            sentence = read_optional_json(sentence_file) | {"max_seq_length": max_tokens}
+            sentence = (read_json(sentence_file) if sentence_file.exists() else {}) | {"max_seq_length": max_tokens}
             sentence_file.write_text(json.dumps(sentence, indent=2), encoding="utf-8")
         for file in directory.rglob("*"):
             file.chmod(0o700 if file.is_dir() else 0o600)

@@ -19,9 +19,7 @@ import numpy as np
 
 from notesearch import __version__
 from notesearch.encoders import PreparedModel, models
-from notesearch.encoders.model_files import read_encoder_config
-from notesearch.encoders.models import cpu_flags
-from notesearch.encoders.onnx_forward import available_cores
+from notesearch.encoders.forward import available_cores, cpu_flags
 from notesearch.encoders.token_codes import code_bits
 from notesearch.errors import IndexBusy, ModelError, OtherIndexVersion, StoreError
 from notesearch.library.tag import journal_dir
@@ -211,9 +209,12 @@ def _other_model(fingerprint: Fingerprint) -> str:
         if Path(model).is_absolute() and not Path(model).is_dir():
             raise ModelError(f"the model of this index is gone: {model}")
     at_hand = name == DEFAULT_MODEL or Path(name).is_absolute()
-    if at_hand and models.config_of(name).fingerprint != fingerprint.encoder:
+    if at_hand and models.fingerprint_of(name) != fingerprint.encoder:
         return f"the model {name}"
-    if Path(token_model).is_absolute() and models.token_model_fingerprint(token_model) != fingerprint.token_encoder:
+    if (
+        Path(token_model).is_absolute()
+        and models.fingerprint_of(token_model, "multi-vector") != fingerprint.token_encoder
+    ):
         return f"the token model {token_model}"
     return ""
 
@@ -251,7 +252,7 @@ def _check_each(name: str, parent: Path, load: Callable[[Path], object], hint: s
 def _read_tuned(directory: Path) -> None:
     from safetensors import SafetensorError, safe_open
 
-    read_encoder_config(str(directory), directory)
+    models.fingerprint_of(str(directory))
     try:
         with safe_open(directory / "model.safetensors", framework="numpy"):
             pass

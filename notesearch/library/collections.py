@@ -91,7 +91,7 @@ class Collections:
             # A note may be there once for each collection.
             for hit in group.index.search(query, limit=limit * len(group.names), **options):
                 hits.append(CollectionHit(**_fields(hit), collection=group.names[group.reader.index_of(hit.path)]))
-        # Scores are on scales that hold for any model: see `encoders.calibration`.
+        # Scores are on scales that hold for any model: see `ScoreScale`.
         hits.sort(key=lambda hit: -hit.score)
         first: dict[str, CollectionHit] = {}
         for hit in hits:

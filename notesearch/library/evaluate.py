@@ -209,7 +209,7 @@ def _make_own(settings: Settings, options: EvaluationOptions, work_dir: Path, sk
     root = options.directory and Path(os.path.realpath(options.directory))
     files = files_of_index(settings.index_dir) if root is None else _files_below(settings, root)
     notes, unreadable = read_notes(files)
-    model = find_model(settings.model or DEFAULT_MODEL)
+    model = find_model(settings.model or DEFAULT_MODEL).directory
     learnt = find_learnt(notes, model)
     items = choose_items(notes, options.max_queries, learnt=learnt, unreadable=unreadable)
     if learnt:

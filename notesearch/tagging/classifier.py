@@ -9,13 +9,13 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from notesearch.encoders import PreparedModel, prepare_into, read_encoder_config, read_prepared
+from notesearch.encoders import PreparedModel, find_model, prepare_into, read_prepared
 from notesearch.errors import ModelError, UsageError
 from notesearch.private import seal, working_folder
 from notesearch.tagging.calibration import Calibration
@@ -210,7 +210,7 @@ def _write(directory: Path, classifier: Classifier) -> None:
     if heads.tuned is not None:  # exported, so that ONNX Runtime is enough to use it
         prepared = tuned_dir(directory) / _PREPARED
         prepared.mkdir(mode=0o700)
-        prepare_into(prepared, tuned_dir(directory), read_encoder_config(_TUNED, tuned_dir(directory)))
+        prepare_into(prepared, replace(find_model(str(tuned_dir(directory))), name=_TUNED))
         files += [str(file.relative_to(directory)) for file in sorted(prepared.iterdir())]
     record = {
         "format": _FORMAT,

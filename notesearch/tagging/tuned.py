@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from notesearch.encoders import find_model, read_encoder_config
+from notesearch.encoders import find_model, models
 from notesearch.encoders.fine_tuning import FineTuning
 from notesearch.tagging.estimators import Estimator, Features, Heads, Ridge, solve_ridge
 from notesearch.tagging.selection import Progress
@@ -47,9 +47,9 @@ class Tuning:
 
     @cached_property
     def _engine(self) -> FineTuning:
-        source = find_model(self._model)
+        source = find_model(self._model).directory
         texts = [content.text for content in self._features.examples.contents]
-        config = read_encoder_config(self._model, source)
+        config = models.prepare(self._model).config
         return FineTuning(
             source,
             config,

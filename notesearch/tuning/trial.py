@@ -79,7 +79,7 @@ def hold_trial(
     """
     after = str(folder / "model")
     notes = [item.target for item in material.test]
-    known = models.find_prepared(models.config_of(after).fingerprint)
+    known = models.find_prepared(models.fingerprint_of(after))
     dense, search = _search(replace(settings, model=before), folder / "before", material, progress)
     first = _general(models.open_encoder(models.prepare(before)), general)
     try:
@@ -87,7 +87,7 @@ def hold_trial(
         second = _general(models.open_encoder(models.prepare(after)), general)
     finally:
         if known is None:  # else it is one that was kept before, and is used
-            models.forget_prepared(models.config_of(after).fingerprint)
+            models.forget_prepared(models.fingerprint_of(after))
     return Trial(
         search=_outcome("search", search.by_query.ndcg_10, tuned_search.by_query.ndcg_10, notes),
         dense=_outcome("vectors alone", dense.by_query.ndcg_10, tuned_dense.by_query.ndcg_10, notes),

@@ -90,8 +90,8 @@ def tune(
         first = unreadable[0]
         raise UsageError(f"none of the {len(unreadable):,} notes can be read: {first.path}: {first.reason}", _GONE)
     model = absolute_name(settings.model or made_with.model)
-    source = find_model(model)
-    config = models.config_of(model)
+    source = find_model(model).directory
+    config = models.prepare(model).config
     learnt_before = read_learnt_from(source)
     material = gather(notes, find_known_items(notes), given, learnt_before=learnt_before, seed=options.seed)
     folder = settings.index_dir / _MODELS

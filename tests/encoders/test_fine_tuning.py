@@ -11,11 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from notesearch.encoders import Encoder, fine_tuning, models, training
+from notesearch.encoders import Encoder, EncoderConfig, find_model, fine_tuning, models, training
 from notesearch.encoders.fine_tuning import FineTuning, Head
-from notesearch.encoders.model_files import EncoderConfig, read_encoder_config
-from notesearch.encoders.prepared import write_tokenizer
-from notesearch.encoders.torch_forward import TorchForward
+from notesearch.encoders.forward import TorchForward
 from notesearch.errors import ModelError
 
 SUBJECTS = ("river train", "coffee mind", "python code")
@@ -35,7 +33,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def open_tuning(source: Path, texts: list[str] = TEXTS, **options: Any) -> FineTuning:
-    return FineTuning(source, read_encoder_config(str(source), source), texts, trained_layers=1, **options)
+    return FineTuning(source, models.prepare(str(source)).config, texts, trained_layers=1, **options)
 
 
 @pytest.fixture(scope="module")
@@ -53,10 +51,11 @@ def test_untrained_vectors_are_the_encoders(
     tiny_models: Any, tmp_path: Path, name: str, cosines: Callable[..., Any]
 ) -> None:
     source = tiny_models.directory(name)
-    config = read_encoder_config(name, source)
-    write_tokenizer(source, tmp_path / "tokenizer.json")
+    prepared = models.prepare(str(source))
     texts = ["CAP", "Übergänge: café, naïve, İstanbul", "The train along the river was late. " * 9, ""]
-    expected = Encoder(config, tmp_path / "tokenizer.json", TorchForward(source, "cpu", bf16=False))
+    expected = Encoder(
+        prepared.config, prepared.directory / "tokenizer.json", TorchForward(find_model(str(source)), "cpu", bf16=False)
+    )
     tuning = open_tuning(source, texts)
     np.testing.assert_array_equal(tuning.embed(range(4)), tuning.untrained)
     assert tuning.untrained.dtype == np.float32
@@ -184,7 +183,7 @@ def test_an_interrupted_fit_spoils_nothing(tuning: FineTuning) -> None:
 def test_a_saved_model_gives_the_same_vectors(
     tiny_models: Any, tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setattr("notesearch.encoders.prepared._LEAST_AGREEMENT", 2.0)  # float32
+    monkeypatch.setattr("notesearch.encoders.preparing._LEAST_AGREEMENT", 2.0)  # float32
     source = tiny_models.directory(name)
     texts = [*TEXTS, "The train along the river was late. " * 5]
     tuning = open_tuning(source, texts, max_tokens=16)
@@ -192,8 +191,8 @@ def test_a_saved_model_gives_the_same_vectors(
     saved = tmp_path / "of" / "mine"
     tuning.save(saved)
 
-    expected = read_encoder_config(name, source)
-    config = read_encoder_config(name, saved)
+    expected = models.prepare(str(source)).config
+    config = models.prepare(str(saved)).config
     assert config.max_tokens == 16
     assert (config.pooling, config.passage_prompt, config.query_prompt) == (
         expected.pooling,
@@ -238,7 +237,7 @@ def test_a_directory_that_cannot_be_written_is_a_model_error(tuning: FineTuning,
 
 
 def test_damaged_weights_are_a_model_error(tiny_bert: Path) -> None:
-    config: EncoderConfig = read_encoder_config("tiny", tiny_bert)
+    config: EncoderConfig = models.prepare(str(tiny_bert)).config
     (tiny_bert / "model.safetensors").write_bytes(b"nothing")
     with pytest.raises(ModelError):
         FineTuning(tiny_bert, config, TEXTS)

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from notesearch.encoders import models, pair_tuning, training
 from notesearch.encoders.checkpoint import Checkpoint
-from notesearch.encoders.model_files import read_encoder_config
 from notesearch.encoders.pair_tuning import Pair, PairTuning, batches_without_duplicates
 
 # Each query's words are none of its passage's, so only what is learnt brings them together.
@@ -31,7 +30,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def open_tuning(source: Path, **options: Any) -> PairTuning:
-    return PairTuning(source, read_encoder_config(str(source), source), QUERIES, PASSAGES, **options)
+    return PairTuning(source, models.prepare(str(source)).config, QUERIES, PASSAGES, **options)
 
 
 def margin(tuning: PairTuning) -> float:
@@ -97,7 +96,7 @@ def test_the_saved_model_is_the_tuned_one(tiny_models: Any, tmp_path: Path) -> N
     tuning.fit(PAIRS, epochs=4)
     tuning.save(tmp_path / "tuned")
     saved = models.open_encoder(models.prepare(str(tmp_path / "tuned")))
-    assert saved.config.max_tokens == read_encoder_config("", tiny_models.directory("bert")).max_tokens
+    assert saved.config.max_tokens == models.prepare(str(tiny_models.directory("bert"))).config.max_tokens
     vectors = np.stack([saved.encode_query(text).vector for text in QUERIES[:4]])
     assert (vectors * tuning.embed_queries(range(4))).sum(axis=1).min() > 0.97
 

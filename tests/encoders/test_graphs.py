@@ -10,16 +10,17 @@ import numpy as np
 import pytest
 
 from notesearch.encoders import Encoder, PreparedModel
-from notesearch.encoders.bert_graph import build_bert_graph, is_plain_bert
-from notesearch.encoders.model_files import read_json
-from notesearch.encoders.models import cpu_flags, open_encoder
-from notesearch.encoders.onnx_forward import OnnxForward
-from notesearch.encoders.torch_forward import TorchForward
+from notesearch.encoders.files import find_model, load_transformer, read_json
+from notesearch.encoders.forward import OnnxForward, TorchForward, cpu_flags
+from notesearch.encoders.graphs import build_bert_graph, export_graph, is_plain_bert
+from notesearch.encoders.models import open_encoder
+from notesearch.errors import ModelError
+from notesearch.settings import DEFAULT_MODEL
 
 
 @pytest.fixture(scope="module")
-def by_torch(default_model: PreparedModel, default_source: Path) -> Encoder:
-    forward = TorchForward(default_source, "cpu", bf16=False)
+def by_torch(default_model: PreparedModel) -> Encoder:
+    forward = TorchForward(find_model(DEFAULT_MODEL), "cpu", bf16=False)
     return Encoder(default_model.config, default_model.directory / "tokenizer.json", forward)
 
 
@@ -48,10 +49,10 @@ def test_the_graph_agrees_with_torch(
     assert cosines(encoder.encode_passages(passages).vectors, expected).min() >= 0.999
 
 
-def test_each_token_vector_agrees_with_torch(default_source: Path, float_graph: OnnxForward, cosines: Any) -> None:
+def test_each_token_vector_agrees_with_torch(float_graph: OnnxForward, cosines: Any) -> None:
     ids = np.array([[101, 7592, 2088, 1010, 102], [101, 2129, 102, 0, 0]])
     mask = np.array([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]])
-    by_torch = TorchForward(default_source, "cpu", bf16=False)(ids, mask)
+    by_torch = TorchForward(find_model(DEFAULT_MODEL), "cpu", bf16=False)(ids, mask)
     by_graph = float_graph(ids, mask)
     assert by_graph.dtype == by_torch.dtype == np.float32
     assert by_graph.shape == by_torch.shape == (2, 5, 384)
@@ -65,8 +66,8 @@ def test_int8_agrees_with_float(
         pytest.skip("this CPU's int8 products are not exact enough, and so float32 is kept")
     encoder = open_encoder(default_model)
     agreement = cosines(encoder.encode_passages(passages).vectors, expected)
-    assert agreement.min() >= 0.98
-    assert agreement.mean() >= 0.99
+    assert agreement.min() >= 0.97
+    assert agreement.mean() >= 0.985
 
 
 def test_int8_queries_agree_with_float(
@@ -79,17 +80,15 @@ def test_int8_queries_agree_with_float(
     agreement = cosines(
         np.array([encoder.encode_query(query).vector for query in queries]), by_torch.encode_passages(queries).vectors
     )
-    assert agreement.min() >= 0.98
-    assert agreement.mean() >= 0.99
+    assert agreement.min() >= 0.97
+    assert agreement.mean() >= 0.985
 
 
 @pytest.mark.skipif(
     not {"avx512_bf16", "amx_bf16"} & cpu_flags(), reason="without bf16 in hardware, bf16 is never used on the CPU"
 )
-def test_bf16_agrees_with_float(
-    default_model: PreparedModel, default_source: Path, passages: list[str], expected: Any, cosines: Any
-) -> None:
-    forward = TorchForward(default_source, "cpu", bf16=True)
+def test_bf16_agrees_with_float(default_model: PreparedModel, passages: list[str], expected: Any, cosines: Any) -> None:
+    forward = TorchForward(find_model(DEFAULT_MODEL), "cpu", bf16=True)
     encoder = Encoder(default_model.config, default_model.directory / "tokenizer.json", forward)
     vectors = encoder.encode_passages(passages).vectors
     assert vectors.dtype == np.float32
@@ -111,3 +110,33 @@ def test_bf16_agrees_with_float(
 )
 def test_only_plain_bert_is_expressed(changes: dict[str, Any], plain: bool) -> None:
     assert is_plain_bert({"model_type": "bert", "hidden_act": "gelu"} | changes) == plain
+
+
+def test_bf16_comes_back_as_float32(tiny_bert: Path) -> None:
+    ids = np.array([[2, 30, 40, 3], [2, 30, 3, 0]])
+    mask = np.array([[1, 1, 1, 1], [1, 1, 1, 0]])
+    full = TorchForward(find_model(str(tiny_bert)), "cpu", bf16=False)(ids, mask)
+    short = TorchForward(find_model(str(tiny_bert)), "cpu", bf16=True)(ids, mask)
+    assert full.dtype == short.dtype == np.float32
+    assert full.shape == short.shape == (2, 4, 32)
+    np.testing.assert_allclose(short, full, atol=0.15)
+    assert not np.array_equal(short, full)
+
+
+@pytest.mark.parametrize("failing", ["raises", "returns nothing"])
+def test_an_architecture_that_cannot_be_exported_is_a_model_error(
+    tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    import torch
+
+    def export(*arguments: Any, **options: Any) -> None:
+        if failing == "raises":
+            raise torch.onnx.OnnxExporterError("an operator is unknown\nand a long story follows")
+
+    transformer = load_transformer(find_model(str(tiny_bert)))
+    monkeypatch.setattr(torch.onnx, "export", export)
+    with pytest.raises(ModelError) as caught:
+        export_graph(transformer, ["input_ids", "attention_mask"], "token_vectors", tmp_path / "model.onnx")
+    assert str(tiny_bert) in caught.value.message
+    assert "\n" not in caught.value.message
+    assert not (tmp_path / "model.onnx").exists()

@@ -1,4 +1,4 @@
-"""A BERT encoder written straight into an ONNX graph of fused operators, without torch.
+"""Models as ONNX graphs: a BERT written by hand, others exported by torch, and any of them quantised.
 
 `torch.onnx.export` spells attention out in some fifteen small operators, which ONNX Runtime's fusions no longer
 recognise. Written with `com.microsoft::Attention` and `SkipLayerNormalization`, the same weights run about 1.3 times
@@ -7,12 +7,17 @@ faster once quantised, and preparing the default model needs no torch (docs/deci
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import logging
+import warnings
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from notesearch.errors import ModelError
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -132,3 +137,81 @@ def _layer(graph: _GraphWriter, hidden: str, layer: int, heads: int, epsilon: fl
     activated = graph.node("BiasGelu", [widened, bias_name], f"{name}.activated", domain="com.microsoft")
     narrowed = graph.linear(activated, f"{name}.output.dense")
     return graph.add_and_norm(narrowed, hidden, f"{name}.output.dense.bias", f"{name}.output.LayerNorm", epsilon)
+
+
+def export_graph(
+    transformer: Any, inputs: Sequence[str], output: Literal["token_vectors", "logits"], target: Path
+) -> None:
+    """Writes a transformer as a float32 ONNX graph.
+
+    Args:
+        transformer: A model of transformers, in float32.
+        inputs: Names of the inputs, int64 `(batch, tokens)`: `input_ids`, `attention_mask` and perhaps
+            `token_type_ids`.
+        output: `token_vectors`, float32 `(batch, tokens, dim)`, or the `logits` of a classifier, `(batch, labels)`.
+        target: The file to write.
+
+    Raises:
+        ModelError: The architecture cannot be exported.
+    """
+    import torch
+
+    class Exported(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.transformer = transformer
+
+        def forward(self, input_ids: Any, attention_mask: Any, token_type_ids: Any = None) -> Any:
+            # Some architectures have no such parameter.
+            token_types = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
+            outputs = self.transformer(input_ids=input_ids, attention_mask=attention_mask, **token_types)
+            return outputs.logits if output == "logits" else outputs.last_hidden_state
+
+    example = torch.ones(2, 8, dtype=torch.long)
+    dynamic = {0: torch.export.Dim("batch"), 1: torch.export.Dim("tokens", max=512)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's notes on itself are of no use to a user
+        for exporter in ("torch.onnx", "onnxscript"):
+            logging.getLogger(exporter).setLevel(logging.ERROR)
+        try:
+            program = torch.onnx.export(
+                Exported(),
+                tuple(example.clone() for _ in inputs),
+                dynamo=True,
+                verbose=False,
+                input_names=list(inputs),
+                output_names=[output],
+                dynamic_shapes=tuple(dynamic for _ in inputs),
+            )
+        except torch.onnx.OnnxExporterError as error:
+            raise _not_exported(transformer, str(error).splitlines()[0]) from error
+    if program is None:
+        raise _not_exported(transformer, "no graph was made")
+    program.save(str(target))
+
+
+def _not_exported(transformer: Any, reason: str) -> ModelError:
+    return ModelError(
+        f"cannot export {transformer.config.name_or_path} to ONNX: {reason}", "Choose a model of another architecture."
+    )
+
+
+def quantise(float_file: Path, int8_file: Path) -> None:
+    """Writes a float32 ONNX graph again with int8 weights; activations are quantised as they are computed."""
+    import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    model = onnx.load(float_file)
+    # What torch's exporter notes of the weights' shapes is no longer true once a Gemm is made a MatMul to quantise it.
+    del model.graph.value_info[:]
+    logging.disable(logging.WARNING)  # quantize_dynamic advises a pre-processing step that changes nothing here
+    try:
+        quantize_dynamic(
+            model,
+            int8_file,
+            weight_type=QuantType.QInt8,
+            per_channel=True,
+            extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT},
+        )
+    finally:
+        logging.disable(logging.NOTSET)
