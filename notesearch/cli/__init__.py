@@ -44,8 +44,8 @@ COMMANDS = {
         "concepts": ("concepts.app", "Show and propose links between ideas."),
     },
     "Settings and health": {
-        "status": ("status_command.status", "Show what the index holds, and how old that is."),
-        "doctor": ("doctor_command.doctor", "Check the index and all that it needs."),
+        "status": ("status.status", "Show what the index holds, and how old that is."),
+        "doctor": ("doctor.doctor", "Check the index and all that it needs."),
         "config": ("config.config", "Show the settings in force, and where each comes from."),
     },
     "Other programs": {"mcp": ("mcp.mcp", "Serve the notes to assistants (Model Context Protocol).")},

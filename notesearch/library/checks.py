@@ -7,9 +7,8 @@ import platform
 import shutil
 import sqlite3
 import stat
-import textwrap
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -20,31 +19,26 @@ import numpy as np
 from notesearch import __version__
 from notesearch.encoders import PreparedModel, models
 from notesearch.encoders.forward import available_cores, cpu_flags
-from notesearch.encoders.token_codes import code_bits
 from notesearch.errors import IndexBusy, ModelError, OtherIndexVersion, StoreError
 from notesearch.library.tag import journal_dir
 from notesearch.private import is_locked
 from notesearch.settings import DEFAULT_MODEL, Settings, cache_dir
-from notesearch.storage import Fingerprint
+from notesearch.storage import Fingerprint, IndexReader
 from notesearch.storage.check import IndexCheck, full_text_fits
 from notesearch.storage.database import database_file
 from notesearch.storage.folders import Coverage, read_coverage
 from notesearch.storage.lock import writer_is_at_work
-from notesearch.storage.vectors import unpack
 from notesearch.tagging.classifier import classifiers_dir, load_classifier
 from notesearch.tuning.accepted import accepted_file, read_accepted
-from notesearch.words import passage_text
 from notesearch.writeback.journal import opened_journal
 
+# What the libraries raise that damaged files go through.
+BY_DAMAGE = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 _REPAIR = "Repair it: notesearch doctor --repair"
 # All that notesearch keeps in an index directory. What else is there is not its business.
 _OWN = "notes.db* rebuilt.db* folders.json* vectors.hnsw* writer.lock *.jsonl tag-journals classifiers models"
-# Only a process that holds the writer's lock makes these.
+# What only a process makes that holds the writer's lock, until it is done.
 _OF_WRITER = ("folders.json.new", "vectors.hnsw.new", "rebuilt.db*")
-# What the names of folders begin with that `private.working_folder` makes; they are locked as long as they are used.
-_WORKING_FOLDERS = (".eval-", ".preparing-", ".measuring-", ".writing-", ".adapting-")
-# Longer than any run takes that does not touch its files.
-_LIVE_S = 86_400
 _SPARE_BYTES = 50_000_000
 _SAMPLE_CHUNKS = 5
 # Int8 and bf16 give vectors of one text whose cosine is seldom below 0.98; another model gives anything.
@@ -73,8 +67,9 @@ def _is_well(check: str, fault: str, all_well: str, hint: str = _REPAIR) -> Chec
     return Check(check, "wrong", fault, hint) if fault else Check(check, "ok", all_well)
 
 
-def check_directory(index_dir: Path) -> Iterator[Check]:
+def _check_directory(settings: Settings) -> Iterator[Check]:
     """Whether the directory can be read and written, has room for a rebuild, and is private to its owner."""
+    index_dir = settings.index_dir
     if not os.access(index_dir, os.R_OK | os.X_OK):
         yield Check("directory", "wrong", f"may not read {index_dir}", "Mend its permissions.")
         return
@@ -91,13 +86,12 @@ def check_directory(index_dir: Path) -> Iterator[Check]:
     else:
         yield Check("space", "ok", f"{free / 1e9:,.1f} GB free")
     public = public_paths(index_dir)
-    files = [path for path in public if not path.is_dir()]
-    if public and not files:
+    if files := [path for path in public if not path.is_dir()]:
+        yield Check("permissions", "wrong", f"other users may read {_first_of(files)}", _REPAIR)
+    elif public:
         yield Check("permissions", "warning", f"other users may look into {public[0]}", _REPAIR)
     else:
-        yield _is_well(
-            "permissions", f"other users may read {_first_of(files)}" if files else "", "private to their owner"
-        )
+        yield Check("permissions", "ok", "private to their owner")
 
 
 def public_paths(index_dir: Path) -> list[Path]:
@@ -110,41 +104,46 @@ def public_paths(index_dir: Path) -> list[Path]:
     return [path for path in found if stat.S_IMODE(path.stat().st_mode) & 0o077]
 
 
-def check_database(index_dir: Path) -> Iterator[Check]:
+def _check_database(settings: Settings) -> Iterator[Check]:
     """Whether `notes.db` is sound, its tables fit together, and what is derived from them fits them."""
-    broken = ""
+    index_dir = settings.index_dir
     try:
         with IndexCheck(index_dir) as index:
-            fingerprint = index.fingerprint
-            code_bytes = 1 if fingerprint.token_model else -(-code_bits(fingerprint.dim) // 8)
             broken = index.broken_page()
-            faults = [] if broken else index.faults(code_bytes)
+            faults = [] if broken else index.faults()
             vector_file_fault = index.vector_file_fault()
     except OtherIndexVersion:
         raise
     except StoreError as error:
         broken = error.message
-    broken = broken and f"notes.db is not sound: {textwrap.shorten(broken, 200, placeholder='…')}"
     yield _is_well("database", broken, "notes.db is sound")
     if broken:
         return
     yield _is_well("rows", "; ".join(faults), "notes, chunks, vectors and token codes fit together")
+    yield _is_well("vector file", vector_file_fault, "as written, or not needed")
     try:
         fault = "" if full_text_fits(index_dir) else "the full-text index does not fit the notes"
         yield _is_well("words", fault, "the full-text index fits the notes")
     except StoreError as error:
         # Where the file may be written, it is by what it reads there that SQLite cannot.
-        writable = all(os.access(path, os.W_OK) for path in (index_dir, database_file(index_dir)))
-        damaged = writable and not isinstance(error, IndexBusy)
-        yield Check(
-            "words", "wrong" if damaged else "warning", f"not checked: {error.message}", _REPAIR if damaged else ""
-        )
-    fault = vector_file_fault and f"vectors.hnsw: {vector_file_fault}; searches do without it"
-    yield _is_well("vector file", fault, "as written, or not needed")
+        damaged = all(os.access(path, os.W_OK) for path in (index_dir, database_file(index_dir)))
+        fault = f"not checked: {error.message}"
+        if damaged and not isinstance(error, IndexBusy):
+            yield Check("words", "wrong", fault, _REPAIR)
+        else:
+            yield Check("words", "warning", fault)
 
 
-def check_folders(settings: Settings, covered: Coverage) -> Iterator[Check]:
+def coverage_of(index_dir: Path) -> Coverage:
+    """What an index covers, by `notes.db` where that can be read, else by the list beside it."""
+    with suppress(StoreError, *BY_DAMAGE), IndexReader(index_dir) as index:
+        return Coverage(tuple(Path(folder) for folder in index.folders()), index.fingerprint)
+    return read_coverage(index_dir)
+
+
+def _check_folders(settings: Settings) -> Iterator[Check]:
     """Whether the folders that the index covers are listed beside it, can be read, and are those that are wanted."""
+    covered = coverage_of(settings.index_dir)
     if set(read_coverage(settings.index_dir).folders) != set(covered.folders):
         yield Check("folder list", "warning", "folders.json does not list the folders of the index", _REPAIR)
     missing = [folder for folder in covered.folders if not is_readable(folder)]
@@ -174,29 +173,31 @@ def is_readable(folder: Path) -> bool:
     return folder.is_dir() and os.access(folder, os.R_OK | os.X_OK)
 
 
-def check_model(index_dir: Path, fingerprint: Fingerprint) -> Iterator[Check]:
+def _check_model(settings: Settings) -> Iterator[Check]:
     """Whether the model of an index is there, as it was, and gives the vectors that the index holds."""
-    name = fingerprint.model
+    made_with = coverage_of(settings.index_dir).fingerprint
+    if made_with is None:
+        return
     try:
-        other = _other_model(fingerprint)
+        other = _other_model(made_with)
         fault = f"{other} is no longer the one that this index was made with" if other else ""
     except ModelError as error:
         fault = error.message
-    prepared = models.find_prepared(fingerprint.encoder)
-    about = f"{name}, {prepared.precision if prepared else 'to be prepared by the next command'}"
+    prepared = models.find_prepared(made_with.encoder)
+    about = f"{made_with.model}, {prepared.precision if prepared else 'to be prepared by the next command'}"
     hint = f"Make the index anew, with a model of your choice: notesearch index --rebuild --model {DEFAULT_MODEL}"
     yield _is_well("model", fault, about, hint)
     if fault or prepared is None:
         return
-    if models.find_prepared(fingerprint.encoder, thoroughly=True) is None:
-        fault = f"what was prepared of the model {name} is damaged"
-    elif (cosine := _agreement(index_dir, prepared)) < _LEAST_COSINE:
-        fault = f"the model {name} gives other vectors than those of the index (cosine {cosine:.2f})"
+    if models.find_prepared(made_with.encoder, thoroughly=True) is None:
+        fault = f"what was prepared of the model {made_with.model} is damaged"
+    elif (cosine := _agreement(settings.index_dir, prepared)) < _LEAST_COSINE:
+        fault = f"the model {made_with.model} gives other vectors than those of the index (cosine {cosine:.2f})"
     hint = f"{_REPAIR}; if that does not help: notesearch index --rebuild"
     yield _is_well("prepared model", fault, "gives the vectors of the index", hint)
 
 
-def _other_model(fingerprint: Fingerprint) -> str:
+def _other_model(made_with: Fingerprint) -> str:
     """The model whose files are not those that the index was made with any more; empty where there is none.
 
     The files of a model of the hub are not looked for: that might fetch them.
@@ -204,37 +205,30 @@ def _other_model(fingerprint: Fingerprint) -> str:
     Raises:
         ModelError: The files are gone or damaged.
     """
-    name, token_model = fingerprint.model, fingerprint.token_model
-    for model in (name, token_model):
-        if Path(model).is_absolute() and not Path(model).is_dir():
-            raise ModelError(f"the model of this index is gone: {model}")
+    name, token_model = made_with.model, made_with.token_model
     at_hand = name == DEFAULT_MODEL or Path(name).is_absolute()
-    if at_hand and models.fingerprint_of(name) != fingerprint.encoder:
+    if at_hand and models.fingerprint_of(name) != made_with.encoder:
         return f"the model {name}"
-    if (
-        Path(token_model).is_absolute()
-        and models.fingerprint_of(token_model, "multi-vector") != fingerprint.token_encoder
-    ):
+    token_encoder = made_with.token_encoder
+    if Path(token_model).is_absolute() and models.fingerprint_of(token_model, "multi-vector") != token_encoder:
         return f"the token model {token_model}"
     return ""
 
 
 def _agreement(index_dir: Path, prepared: PreparedModel) -> float:
     """The median cosine between what the index holds of some chunks and what the model makes of them now."""
-    with IndexCheck(index_dir) as index:
-        sample = index.sample_chunks(_SAMPLE_CHUNKS)
-    if not sample:
-        return 1.0
-    passages = [passage_text(title, chunk.heading, chunk.text) for title, chunk, _ in sample]
-    now = models.open_encoder(prepared).encode_passages(passages).vectors
-    then = unpack([vector for *_, vector in sample], now.shape[1])
-    return float(np.nan_to_num(np.median((now * then).sum(axis=1)), nan=0.0))
+    with suppress(StoreError), IndexCheck(index_dir) as index:  # a damaged index says nothing of the model
+        passages, vectors = index.sample_passages(_SAMPLE_CHUNKS)
+        if passages:
+            now = models.open_encoder(prepared).encode_passages(passages).vectors
+            return float(np.nan_to_num(np.median((now * vectors).sum(axis=1)), nan=0.0))
+    return 1.0
 
 
-def check_trained(index_dir: Path) -> Iterator[Check]:
+def _check_trained(settings: Settings) -> Iterator[Check]:
     """Whether all trained classifiers and tuned models can be loaded."""
-    yield from _check_each("classifiers", classifiers_dir(index_dir), load_classifier, "")
-    yield from _check_each("tuned models", index_dir / "models", _read_tuned, "Tune again: notesearch tune")
+    yield from _check_each("classifiers", classifiers_dir(settings.index_dir), load_classifier, "")
+    yield from _check_each("tuned models", settings.index_dir / "models", _read_tuned, "Tune again: notesearch tune")
 
 
 def _check_each(name: str, parent: Path, load: Callable[[Path], object], hint: str) -> Iterator[Check]:
@@ -260,7 +254,7 @@ def _read_tuned(directory: Path) -> None:
         raise ModelError(f"{directory}: {error}") from error
 
 
-def check_journals(settings: Settings) -> Iterator[Check]:
+def _check_journals(settings: Settings) -> Iterator[Check]:
     """Whether what was written into notes can be undone."""
     sound = 0
     for path in sorted(journal_dir(settings).glob("*.jsonl")):
@@ -279,17 +273,17 @@ def check_journals(settings: Settings) -> Iterator[Check]:
         yield Check("tag journals", "ok", f"{sound} run{'' if sound == 1 else 's'} that can be undone")
 
 
-def check_accepted(index_dir: Path) -> Iterator[Check]:
+def _check_accepted(settings: Settings) -> Iterator[Check]:
     """Whether the accepted results can be read."""
-    accepted, skipped = read_accepted(index_dir)
+    accepted, skipped = read_accepted(settings.index_dir)
     if skipped:
         what = f"{skipped[0].path}: {skipped[0].reason}; {len(skipped)} in all"
-        yield Check("accepted", "warning", what, f"Those lines count for nothing: {accepted_file(index_dir)}")
+        yield Check("accepted", "warning", what, f"Those lines count for nothing: {accepted_file(settings.index_dir)}")
     elif accepted:
         yield Check("accepted", "ok", f"{len(accepted)} results")
 
 
-def check_processes(settings: Settings) -> Iterator[Check]:
+def _check_processes(settings: Settings) -> Iterator[Check]:
     """Whether a process is writing, and what processes that were killed have left behind."""
     busy = writer_is_at_work(settings.index_dir)
     yield Check("writer", "ok", f"{'a process' if busy else 'nobody'} is writing to the index now")
@@ -306,35 +300,22 @@ def leftovers(settings: Settings, *, of_writer: bool) -> list[Path]:
         settings: Which index.
         of_writer: Whether no writer can be at work, so that what only writers make is left over too.
     """
-    index_dir = settings.index_dir
+    index_dir, cache = settings.index_dir, cache_dir()
     found = [path for pattern in _OF_WRITER for path in sorted(index_dir.glob(pattern))] if of_writer else []
-    places = {
-        index_dir / "classifiers": (".writing-*", ".adapting-*"),
-        index_dir / "models": (".tuned-*", ".training.safetensors.new"),
-        cache_dir(): (".eval-*",),
-        cache_dir() / "encoders": (".preparing-*",),
-        cache_dir() / "token-models": (".measuring-*",),
-        Path(os.environ.get("TMPDIR") or "/tmp"): ("notesearch-*",),  # tempfile would write there to find out
-    }
-    for folder, patterns in places.items():
-        found += [path for pattern in patterns for path in sorted(folder.glob(pattern)) if _is_dead(path)]
-    return found
+    # Made by `private.working_folder`, and locked as long as they are used.
+    working = [*index_dir.glob("classifiers/.writing-*"), *index_dir.glob("models/.tuned-*"), *cache.glob(".eval-*")]
+    working += [*cache.glob("encoders/.preparing-*"), *cache.glob("token-models/.measuring-*")]
+    return [*found, *(path for path in working if not _is_used(path))]
 
 
-def _is_dead(path: Path) -> bool:
-    """Whether no process uses this any more: by the lock on it, or by its age where there is none."""
+def _is_used(path: Path) -> bool:
     try:
-        if path.is_symlink() or path.stat().st_uid != os.geteuid():
-            return False
-        if path.name.startswith(_WORKING_FOLDERS):
-            return not is_locked(path)
-        newest = max(part.lstat().st_mtime for part in (path, *path.rglob("*")))
+        return path.is_symlink() or is_locked(path)
     except OSError:  # gone meanwhile, or not ours to look into
-        return False
-    return time.time() - newest > _LIVE_S
+        return True
 
 
-def check_machine() -> Iterator[Check]:
+def _check_machine(settings: Settings) -> Iterator[Check]:
     """What of this machine decides how fast and how exactly models run."""
     flags = cpu_flags()
     about = [platform.machine(), f"{available_cores()} cores", *sorted(_FAST_ARITHMETIC & flags)]
@@ -352,3 +333,17 @@ def versions() -> dict[str, str]:
 
 def _first_of(paths: list[Path]) -> str:
     return f"{paths[0]} and {len(paths) - 1} more" if len(paths) > 1 else str(paths[0])
+
+
+# By the name that a finding has where a check could not be made.
+CHECKS: dict[str, Callable[[Settings], Iterator[Check]]] = {
+    "directory": _check_directory,
+    "database": _check_database,
+    "folders": _check_folders,
+    "model": _check_model,
+    "classifiers": _check_trained,
+    "tag journals": _check_journals,
+    "accepted": _check_accepted,
+    "leftovers": _check_processes,
+    "machine": _check_machine,
+}

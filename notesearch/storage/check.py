@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from notesearch.storage.database import database_file, translated_errors
 from notesearch.storage.full_text import searchable_words
 from notesearch.storage.index_reader import IndexReader
-from notesearch.storage.reader import StoredChunk
-from notesearch.storage.vectors import is_sound, vector_file
+from notesearch.storage.vectors import is_sound, unpack, vector_file
+from notesearch.words import passage_text
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 # How long to wait for another process to finish a batch.
 _PATIENCE_MS = 2_000
@@ -25,7 +29,7 @@ _FAULTS = {
     "chunks without token codes": "chunks WHERE id NOT IN (SELECT chunk_id FROM token_codes)",
     "chunks on impossible lines": "chunks WHERE start_line < 1 OR end_line < start_line",
     "chunks that count as removed": "dead_vectors WHERE chunk_id IN (SELECT id FROM chunks)",
-    "token codes of a wrong length": "token_codes WHERE typeof(codes) != 'blob' OR length(codes) % {code_bytes} != 0",
+    "token codes that are none": "token_codes WHERE typeof(codes) != 'blob' OR length(codes) = 0",
     "rows that belong to nothing": "pragma_foreign_key_check",
 }
 
@@ -36,21 +40,15 @@ class IndexCheck(IndexReader):
     def broken_page(self) -> str:
         """What SQLite first finds wrong with the file: its pages, indexes, constraints; empty where all is well."""
         found = " ".join(str(self._query("PRAGMA integrity_check(1)")[0][0]).split())
-        return "" if found == "ok" else found
+        return "" if found == "ok" else f"notes.db is damaged: {found}"
 
-    def faults(self, code_bytes: int) -> list[str]:
+    def faults(self) -> list[str]:
         """What does not fit together in the tables, or is not of its type.
-
-        Args:
-            code_bytes: Of one token code; 1 where that is not known.
 
         Raises:
             IndexDamaged: A text is not UTF-8, or a vector has another length than the others.
         """
-        counts = {
-            fault: self._query(f"SELECT count(*) FROM {rows.format(code_bytes=code_bytes)}")[0][0]
-            for fault, rows in _FAULTS.items()
-        }
+        counts = {fault: self._query(f"SELECT count(*) FROM {rows}")[0][0] for fault, rows in _FAULTS.items()}
         for table in _TABLES:
             kinds = [_TYPES[row[2]] for row in self._query(f"PRAGMA table_info({table})")]
             with self._errors():
@@ -67,15 +65,20 @@ class IndexCheck(IndexReader):
         """What is wrong with the vector file, by its checksum; empty where it is sound or there are no vectors."""
         path, record = vector_file(self._index_dir), self._vector_file_record()
         if record and path.exists():
-            return "" if is_sound(path, record) else "it is not as it was written"
-        return "it is missing" if record or self._query("SELECT 1 FROM chunks LIMIT 1") else ""
+            return "" if is_sound(path, record) else "vectors.hnsw is not as it was written; searches do without it"
+        return (
+            "vectors.hnsw is missing; searches do without it"
+            if record or self._query("SELECT 1 FROM chunks LIMIT 1")
+            else ""
+        )
 
-    def sample_chunks(self, count: int) -> list[tuple[str, StoredChunk, bytes]]:
-        """Some chunks from all over the index, each with its note's title and its vector as stored."""
-        sql = """SELECT title, c.id, note_id, start, end, start_line, end_line, heading, text, vector
+    def sample_passages(self, count: int) -> tuple[list[str], NDArray[np.float32]]:
+        """Some passages from all over the index, with their vectors: float32 `(n, dim)`, n ≤ count."""
+        sql = """SELECT title, heading, text, vector
                  FROM chunks c JOIN notes ON notes.id = note_id JOIN embeddings ON chunk_id = c.id
                  WHERE c.id % max(1, (SELECT count(*) / ? FROM chunks)) = 0 AND text != '' ORDER BY c.id LIMIT ?"""
-        return [(title, StoredChunk(*chunk), vector) for title, *chunk, vector in self._query(sql, (count, count))]
+        rows = self._query(sql, (count, count))
+        return [passage_text(*row[:3]) for row in rows], unpack([row[3] for row in rows], self.fingerprint.dim)
 
 
 def full_text_fits(index_dir: Path) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import typer.main
-from cli.conftest import run  # noqa: F401 - a fixture
+from cli.conftest import run, terminals  # noqa: F401 - fixtures
 from indexing.vault import Vault, contents
 from outcome import Outcome
 

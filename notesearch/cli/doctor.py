@@ -1,4 +1,4 @@
-"""`notesearch doctor`: find out what is wrong, and put it right."""
+"""`notesearch doctor`: find out what is wrong, and repair it."""
 
 from __future__ import annotations
 
@@ -10,26 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from notesearch.cli.options import CollectionName, IndexDir, Quiet, Verbose
-from notesearch.cli.terminal import (
-    harmless,
-    is_terminal,
-    json_text,
-    paint,
-    progress_bar,
-    uses_colour,
-    width,
-    wrapped,
-    write,
-)
+from notesearch.cli.terminal import is_terminal, json_text, paint, progress_bar, uses_colour, write
 from notesearch.errors import NOTHING_FOUND
 
 if TYPE_CHECKING:
-    from notesearch.library.checks import Check
     from notesearch.library.doctor import Examination
 
 _STYLES = {"ok": "path", "warning": "fair", "wrong": "strong"}
-_STATE_COLUMNS = 9
-_NAME_COLUMNS = 14
 
 
 def doctor(
@@ -48,17 +35,16 @@ def doctor(
 
     Example: notesearch doctor --repair
     """
-    from notesearch.library.doctor import examine
-    from notesearch.library.doctor import repair as repair_index
+    from notesearch.library import doctor as library
     from notesearch.settings import load_settings
 
     settings = load_settings(collection=collection, index_dir=index_dir)
-    examination = examine(settings)
+    examination = library.examine(settings)
     done: list[str] = []
     if repair and any(check.state != "ok" for check in examination.checks):
         with progress_bar("Indexing", shown=not quiet and is_terminal(sys.stderr)) as progress:
-            done = repair_index(settings, examination, progress)
-        examination = examine(settings)
+            done = library.repair(settings, examination, progress)
+        examination = library.examine(settings)
     if as_json:
         report = {**asdict(examination), "repaired": done} if repair else asdict(examination)
         write([json_text(report) + "\n"])
@@ -69,22 +55,18 @@ def doctor(
 
 
 def _lines(examination: Examination, done: Sequence[str], *, only_not_well: bool) -> Iterator[str]:
-    for message in done:
-        yield from (f"{line}\n" for line in wrapped(harmless(message), width(), "", "  "))
-    if done:
-        yield "\n"
+    from notesearch.cli.tables import table
+
+    rows: list[tuple[str, str, str]] = []
     for check in examination.checks:
         if check.state != "ok" or not only_not_well:
-            yield from _lines_of_check(check)
+            rows.append((check.state, check.check, check.message))
+            rows += [("", "", check.hint)] if check.hint else []
     if not only_not_well:
-        versions = ", ".join(f"{name} {version}" for name, version in examination.versions.items())
-        yield from (f"{line}\n" for line in wrapped(versions, width(), "", "  "))
-
-
-def _lines_of_check(check: Check) -> Iterator[str]:
-    rest = " " * (_STATE_COLUMNS + _NAME_COLUMNS)
-    state = f"{check.state:<{_STATE_COLUMNS}}"
-    first, *more = wrapped(harmless(check.message), width(), f"{state}{check.check:<{_NAME_COLUMNS}}", rest)
-    yield paint(state, _STYLES[check.state], colour=uses_colour(sys.stdout)) + first[_STATE_COLUMNS:] + "\n"
-    hint = wrapped(harmless(check.hint), width(), rest, rest) if check.hint else []
-    yield from (f"{line}\n" for line in [*more, *hint])
+        rows.append(("", "versions", ", ".join(f"{name} {version}" for name, version in examination.versions.items())))
+    told = [*table([[message] for message in done], wrap=(0,)), ""] if done else []
+    colour = uses_colour(sys.stdout)
+    for line in [*told, *(table(rows, text=(0, 1), wrap=(2,)) if rows else [])]:
+        state = line.partition(" ")[0]
+        style = _STYLES.get(state)
+        yield (paint(state, style, colour=colour) + line[len(state) :] if style else line) + "\n"

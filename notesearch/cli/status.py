@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from notesearch.cli.options import CollectionName, IndexDir, Quiet, Verbose, parse_duration
-from notesearch.cli.terminal import counted, harmless, json_text, warn, width, wrapped, write
+from notesearch.cli.terminal import counted, json_text, warn, write
 from notesearch.errors import NOTHING_FOUND
 from notesearch.records import Skipped
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from notesearch.library.status import Answer, FolderStatus, Status
     from notesearch.settings import Settings
 
-_LABEL_COLUMNS = 9
 _MOST_NAMED = 3
 _UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"))
 
@@ -84,15 +83,22 @@ def _is_stale(settings: Settings, age: timedelta) -> bool:
 
 def _lines(found: Status, *, everything: bool) -> Iterator[str]:
     token_model = found.fingerprint.token_model
-    yield from _labelled("index", f"{found.index_dir}{' (being written now)' if found.writing else ''}")
-    yield from _labelled("model", found.fingerprint.model + (f", and {token_model} for words" if token_model else ""))
-    yield from _labelled("holds", f"{counted(found.notes, 'note')}, {counted(found.chunks, 'chunk')}")
-    yield from _labelled("size", _sizes(found))
-    for folder in found.folders:
-        yield from _labelled("folder", _about_folder(folder))
-    if not found.folders:
-        yield from _labelled("folder", "none: notesearch index FOLDER")
-    yield from _lines_of_skipped(found.skipped, everything=everything)
+    rows = [
+        ("index", f"{found.index_dir}{' (being written now)' if found.writing else ''}"),
+        ("model", found.fingerprint.model + (f", and {token_model} for words" if token_model else "")),
+        ("holds", f"{counted(found.notes, 'note')}, {counted(found.chunks, 'chunk')}"),
+        ("size", _sizes(found)),
+        *(("folder", _about_folder(folder)) for folder in found.folders),
+        *([] if found.folders else [("folder", "none: notesearch index FOLDER")]),
+        *_rows_of_skipped(found.skipped, everything=everything),
+    ]
+    return _in_lines(rows)
+
+
+def _in_lines(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    from notesearch.cli.tables import table
+
+    yield from (f"{line}\n" for line in table(rows, wrap=(len(rows[0]) - 1,)))
 
 
 def _sizes(found: Status) -> str:
@@ -114,28 +120,25 @@ def _about_folder(folder: FolderStatus) -> str:
     return f"{about}; {', '.join(changes)} since" if changes else f"{about}; nothing has changed since"
 
 
-def _lines_of_skipped(skipped: Sequence[Skipped], *, everything: bool) -> Iterator[str]:
+def _rows_of_skipped(skipped: Sequence[Skipped], *, everything: bool) -> Iterator[tuple[str, str]]:
     by_reason: dict[str, list[str]] = {}
     for entry in skipped:
         # What is in brackets, or behind a colon, is of that file alone.
         by_reason.setdefault(entry.reason.split(" (")[0].split(":")[0], []).append(entry.path)
     for reason, paths in sorted(by_reason.items(), key=lambda item: -len(item[1])):
-        yield from _labelled("skipped", f"{len(paths):,}: {reason}")
+        yield "skipped", f"{len(paths):,}: {reason}"
         shown = paths if everything else paths[:_MOST_NAMED]
-        for path in shown:
-            yield f"{' ' * _LABEL_COLUMNS}  {harmless(path)}\n"
+        yield from (("", f"  {path}") for path in shown)
         if len(shown) < len(paths):
-            yield f"{' ' * _LABEL_COLUMNS}  … and {len(paths) - len(shown):,} more; --verbose names them all\n"
+            yield "", f"  … and {len(paths) - len(shown):,} more; --verbose names them all"
 
 
 def _lines_of_answer(answer: Answer) -> Iterator[str]:
-    yield f"{harmless(answer.path)}\n"
     lines = [f"{answer.state}: {answer.message}", answer.hint]
     if note := answer.note:
         tags = " ".join(f"#{tag}" for tag in note.tags)
         lines[1:1] = [f"{note.title} ({counted(note.chunks, 'chunk')}) {tags}", *note.problems]
-    for line in filter(None, lines):
-        yield from (f"{part}\n" for part in wrapped(harmless(line), width(), "  ", "    "))
+    return _in_lines([(answer.path,), *((f"  {line}",) for line in lines if line)])
 
 
 def _as_json(found: Status) -> dict[str, Any]:
@@ -167,11 +170,6 @@ def _answer_as_json(answer: Answer) -> dict[str, Any]:
         "tags": list(note.tags) if note else [],
         "chunks": note.chunks if note else 0,
     }
-
-
-def _labelled(label: str, text: str) -> Iterator[str]:
-    first = f"{label:<{_LABEL_COLUMNS}}"
-    yield from (f"{line}\n" for line in wrapped(harmless(text), width(), first, " " * _LABEL_COLUMNS))
 
 
 def _in_step(when: datetime | None) -> str:
