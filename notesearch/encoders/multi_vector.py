@@ -15,7 +15,7 @@ from notesearch.encoders.files import ModelFiles, find_model, load_model, loadin
 from notesearch.encoders.preparing import PROBES, check_vocabulary, measure_late_scale, prepared_directory
 from notesearch.encoders.token_codes import CodedWord, Span, code_bits, compress
 from notesearch.errors import ModelError
-from notesearch.private import seal, working_folder
+from notesearch.files import make_private_folder, write_whole
 from notesearch.words import UNSPACED_CHARACTER, find_runs
 
 if TYPE_CHECKING:
@@ -144,8 +144,7 @@ def _late_scale(model: MultiVectorModel, files: ModelFiles) -> ScoreScale:
     codes = model.encode_passages([passage for _, passage in PROBES])
     scale = measure_late_scale([model.encode_query(query)[1] for query, _ in PROBES], codes, model.code_bits)
     # Where it cannot be kept, it is measured each time, which takes a moment.
-    with suppress(OSError), working_folder(file.parent, ".measuring-") as folder:
-        (folder / file.name).write_text(json.dumps(asdict(scale)), encoding="utf-8")
-        seal(folder)
-        (folder / file.name).replace(file)
+    with suppress(OSError):
+        make_private_folder(file.parent)
+        write_whole(file, json.dumps(asdict(scale)))
     return scale

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 import numpy as np
 
 from notesearch.errors import UsageError
-from notesearch.private import make_private_folder
+from notesearch.files import make_private_folder
 from notesearch.records import Skipped
 
 LAYOUTS = (

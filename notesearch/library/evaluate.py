@@ -20,10 +20,10 @@ from notesearch.evaluation import (
     sum_up,
     write_corpus_as_notes,
 )
+from notesearch.files import working_folder
 from notesearch.library.index import sync_index
 from notesearch.library.search import Index
 from notesearch.notes import NoteFile, find_notes
-from notesearch.private import working_folder
 from notesearch.records import Mode, Rerank, SearchStage, Skipped
 from notesearch.settings import DEFAULT_MODEL, Settings, cache_dir
 from notesearch.storage import IndexReader
