@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from notesearch.records import Evidence, Hit
-from notesearch.retrieval.fusion import Candidate, Fusion
+from notesearch.retrieval.fusion import Candidate, Fusion, Stage, run_stages
 from notesearch.retrieval.late_interaction import LateQuery
 from notesearch.retrieval.lexical import telling_words
 from notesearch.retrieval.query import Query
@@ -32,6 +32,29 @@ _LEAD_CHARS = 60
 
 _HEADING_LINES = re.compile(r"(?:#{1,6}[ \t][^\n]*\n\s*)+")
 _BOUNDARY = re.compile(r"(?:[.!?。！？][)\"']*\s*|\n\s*)")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ranking:
+    """Notes as one text ranks them: the query, or an idea linked to it.
+
+    Attributes:
+        query: The text.
+        fusion: Its scores of notes and passages.
+        stages: What scores candidates again.
+        late: The text for late interaction, where that takes part.
+        candidates: The notes, best first.
+    """
+
+    query: Query
+    fusion: Fusion
+    stages: tuple[Stage, ...]
+    late: LateQuery | None
+    candidates: list[Candidate]
+
+    def score(self, note_ids: Sequence[int]) -> list[Candidate]:
+        """Scores any notes as the candidates were scored, best first."""
+        return run_stages(self.fusion.score(note_ids), self.stages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,24 +81,16 @@ class ChosenPassage:
 
 
 def choose_passages(
-    reader: Reader,
-    query: Query,
-    candidates: Sequence[Candidate],
-    required: NDArray[np.int64] | None,
-    fusion: Fusion,
-    late: LateQuery | None,
+    reader: Reader, ranked: Sequence[tuple[Candidate, Ranking]], required: NDArray[np.int64] | None
 ) -> list[ChosenPassage]:
-    """Chooses the passage of each note that answers a query best.
+    """Chooses the passage of each note that answers best.
 
     Args:
         reader: The index.
-        query: The query.
-        candidates: The notes.
+        ranked: Notes, best first, each with the ranking that it has its score from.
         required: Ids of the only chunks that may be shown, where not all may.
-        fusion: The query's scores of passages.
-        late: The query for late interaction, where that takes part.
     """
-    note_ids = [found.note_id for found in candidates]
+    note_ids = [found.note_id for found, _ in ranked]
     notes = reader.notes(note_ids)
     passages: dict[int, list[StoredChunk]] = {note_id: [] for note_id in note_ids}
     admitted = None if required is None else set(required.tolist())
@@ -83,17 +98,21 @@ def choose_passages(
         if admitted is None or chunk.id in admitted:
             passages[chunk.note_id].append(chunk)
     words = {chunk.id: distinct_words(chunk.text) for chunks in passages.values() for chunk in chunks}
-    telling = telling_words(reader, query.words, set().union(*words.values()))
+    every_word = set().union(*words.values())
+    telling = {
+        ranking: telling_words(reader, ranking.query.words, every_word)
+        for ranking in dict.fromkeys(ranking for _, ranking in ranked)
+    }
     chosen = []
-    for found in candidates:
-        chunks = passages[found.note_id]
+    for found, ranking in ranked:
+        chunks, own = passages[found.note_id], telling[ranking]
         ids = [chunk.id for chunk in chunks]
-        held = [{telling[word] for word in words[chunk_id] & telling.keys()} for chunk_id in ids]
+        held = [{own[word] for word in words[chunk_id] & own.keys()} for chunk_id in ids]
         # What later stages did not look at is no better than the worst of what they did.
         unseen = min(found.passages.values(), default=0.0)
         added = np.array([found.passages.get(chunk_id, unseen) for chunk_id in ids], dtype=np.float32)
-        best = int((fusion.score_passages(found.note_id, ids, held) + added).argmax())
-        chosen.append(ChosenPassage(found, notes[found.note_id], chunks[best], len(chunks) - 1, telling, late))
+        best = int((ranking.fusion.score_passages(found.note_id, ids, held) + added).argmax())
+        chosen.append(ChosenPassage(found, notes[found.note_id], chunks[best], len(chunks) - 1, own, ranking.late))
     return chosen
 
 
@@ -114,29 +133,41 @@ def show_passages(chosen: Sequence[ChosenPassage], codes: Mapping[int, bytes]) -
             above = chunk.start - passage.chunk.start
             matches = [replace(m, start=m.start - above, end=m.end - above) for m in matches if m.start >= above]
         snippet = make_snippet(chunk.text, [*_exact_matches(chunk.text, passage.telling, matches), *matches])
-        hits.append(
-            Hit(
-                rank=rank,
-                score=found.score,
-                path=note.path,
-                title=note.title,
-                heading=chunk.heading,
-                start_line=chunk.start_line,
-                end_line=chunk.end_line,
-                snippet=snippet.text,
-                tags=note.tags,
-                date=note.date,
-                scores=found.parts,
-                more_passages=passage.others,
-                highlights=snippet.highlights,
-                contributions=found.contributions,
-                strengths=snippet.strengths,
-                evidence=tuple(evidence),
-                page=chunk.page or None,
-                end_page=chunk.end_page or None,
-            )
-        )
+        hits.append(make_hit(rank, found, note, chunk, passage.others, snippet, tuple(evidence)))
     return hits
+
+
+def make_hit(
+    rank: int,
+    found: Candidate,
+    note: StoredNote,
+    chunk: StoredChunk,
+    others: int,
+    snippet: Snippet,
+    evidence: tuple[Evidence, ...] = (),
+) -> Hit:
+    """Makes a hit of a note and the passage that is shown of it; `others` are how many more it has."""
+    return Hit(
+        rank=rank,
+        score=found.score,
+        path=note.path,
+        title=note.title,
+        heading=chunk.heading,
+        start_line=chunk.start_line,
+        end_line=chunk.end_line,
+        snippet=snippet.text,
+        tags=note.tags,
+        date=note.date,
+        scores=found.parts,
+        more_passages=others,
+        highlights=snippet.highlights,
+        contributions=found.contributions,
+        strengths=snippet.strengths,
+        evidence=evidence,
+        page=chunk.page or None,
+        end_page=chunk.end_page or None,
+        collection=note.collection,
+    )
 
 
 def _exact_matches(text: str, telling: Mapping[str, str], matches: Sequence[Match]) -> list[Match]:
@@ -150,31 +181,30 @@ def _exact_matches(text: str, telling: Mapping[str, str], matches: Sequence[Matc
 
 
 def rerank_by_cross_encoder(
-    cross_encoder: CrossEncoder, query: str, chosen: Sequence[ChosenPassage]
+    cross_encoder: CrossEncoder, query: str, chosen: Sequence[ChosenPassage], pool: int
 ) -> list[ChosenPassage]:
-    """Ranks notes by a cross-encoder's scores of the passages chosen for them."""
-    texts = [passage_text(passage.note.title, passage.chunk.heading, passage.chunk.text) for passage in chosen]
+    """Ranks notes by a cross-encoder's scores of the passages chosen for them.
+
+    Args:
+        cross_encoder: The cross-encoder.
+        query: The query.
+        chosen: Best first.
+        pool: How many are scored. The others stay below them, in their order, with scores that say so.
+    """
+    texts = [passage_text(passage.note.title, passage.chunk.heading, passage.chunk.text) for passage in chosen[:pool]]
     scores = cross_encoder.score(query, texts)
     ranked = []
     for row in np.argsort(-scores, kind="stable").tolist():
-        score = float(scores[row])
-        found = chosen[row].found
+        found, score = chosen[row].found, float(scores[row])
         parts = found.parts | {"cross_encoder": score}
         ranked.append(replace(chosen[row], found=replace(found, score=score, parts=parts, contributions={})))
-    return ranked
-
-
-def continue_below(ranked: Sequence[ChosenPassage], rest: Sequence[ChosenPassage]) -> list[ChosenPassage]:
-    """Puts notes that were not scored again after those that were, in their order, with scores that say so."""
-    floor = ranked[-1].found.score if ranked else 0.0
-    drop = rest[0].found.score - floor if rest else 0.0
-    if not ranked or drop <= 0:
-        return [*ranked, *rest]
-    lowered = []
-    for passage in rest:
-        score = min(passage.found.score - drop, floor)  # rounding may leave it a little above
-        lowered.append(replace(passage, found=replace(passage.found, score=score, contributions={})))
-    return [*ranked, *lowered]
+    rest = chosen[pool:]
+    if ranked and rest and (drop := rest[0].found.score - (floor := ranked[-1].found.score)) > 0:
+        for passage in rest:
+            score = min(passage.found.score - drop, floor)  # rounding may leave it a little above
+            ranked.append(replace(passage, found=replace(passage.found, score=score, contributions={})))
+        return ranked
+    return [*ranked, *rest]
 
 
 def find_evidence(query: LateQuery, title: str, chunk: StoredChunk, codes: bytes) -> tuple[list[Evidence], list[Match]]:

@@ -24,24 +24,20 @@ from fake_encoder import FakeModels
 from tuning_stub import StubTrainer, kept_trial
 
 import notesearch.cli
+from notesearch.cli import COMMANDS
 
 # What the commands import as they go along.
 for name in (
-    *(
-        "notesearch.library.doctor",
-        "notesearch.library.search",
-        "notesearch.library.tag",
-        "notesearch.library.train",
-        "notesearch.tuning.tune",
-    ),
-    *("notesearch.tagging.report", "notesearch.indexing", "notesearch.storage.writer"),
+    *{f"notesearch.cli.{place.partition('.')[0]}" for group in COMMANDS.values() for place, _ in group.values()},
+    *("notesearch.library.doctor", "notesearch.library.tag", "notesearch.library.train", "notesearch.tuning.tune"),
+    *("notesearch.tagging.report", "notesearch.indexing", "notesearch.storage.writer", "notesearch.cli.tables"),
     *(
         "hnswlib",
         "filelock",
+        "sqlite_utils",
         "scipy.sparse",
         "scipy.optimize",
         "scipy.stats",
-        "sqlite_utils",
         "jinja2",
         "safetensors.numpy",
         "yaml",

@@ -52,7 +52,7 @@ def test_a_command_that_is_killed_does_no_harm(
 def test_no_kill_at_any_moment_of_a_rebuild_or_a_repair_loses_a_folder(opened: Open, scenario: type[Scenario]) -> None:
     found = opened(scenario)
     # Here and there, and all through the end, where the new index takes the place of the old one.
-    for change in (*range(1, found.changes - 16, 17), *range(found.changes - 16, found.changes + 1)):
+    for change in (*range(1, found.changes - 12, 23), *range(found.changes - 12, found.changes + 1)):
         assert found.disturb(Fault(Kind.KILL_HALFWAY if change % 2 else Kind.KILL, change)).fired
 
 
