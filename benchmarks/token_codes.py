@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from notesearch.encoders import Encoder, max_similarities, token_codes
 from notesearch.encoders.models import find_prepared, open_encoder
-from notesearch.evaluation import Collection, read_collection, write_corpus_as_notes
+from notesearch.evaluation.collections import Collection, read_collection, write_corpus_as_notes
 from notesearch.evaluation.measures import ndcg
 from notesearch.library.index import sync_index
 from notesearch.library.search import Index

@@ -14,8 +14,8 @@ from notesearch.cli.terminal import show, width, wrapped, write_json
 from notesearch.records import SearchStage
 
 if TYPE_CHECKING:
-    from notesearch.evaluation import Evaluation, Measures, StageScores
-    from notesearch.evaluation.measures import HurtQuery, StageComparison
+    from notesearch.evaluation.measures import Measures
+    from notesearch.evaluation.report import Evaluation, HurtQuery, StageComparison, StageScores
 
 _STAGES: tuple[SearchStage, ...] = get_args(SearchStage)
 

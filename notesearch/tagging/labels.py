@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from notesearch.errors import NoteUnreadable, StoreError, UsageError
-from notesearch.files import append_jsonl, read_own_jsonl
+from notesearch.files import append_jsonl, read_jsonl, read_own_jsonl
 from notesearch.notes import unique_tags
 from notesearch.records import Skipped
 from notesearch.tagging.features import Content, ContentReader
@@ -29,7 +28,10 @@ _HOW_TO_GET_LABELS = (
     "Tag more notes, with two labels or more to tell apart; or have labels guessed by what they mean: "
     'notesearch tag --labels "work, home"'
 )
-_LINE = 'Each line is an object such as {"path": "notes/rent.md", "labels": ["home"]} or {"text": "…", "labels": […]}.'
+_LINE = (
+    'Give tags, folder, or a file of JSON lines such as {"path": "notes/rent.md", "labels": ["home"]} '
+    'or {"text": "…", "labels": […]}.'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +161,8 @@ def read_label_file(file: Path, contents: ContentReader) -> tuple[list[Labelled]
     """
     labelled: list[Labelled] = []
     skipped: list[Skipped] = []
-    for labels, text, path in _label_rows(file):
+    for number, row in read_jsonl(file, ("labels",), _LINE):
+        labels, text, path = _label_row(row, f"{file}, line {number}")
         try:
             content = contents.text(text) if text is not None else contents.file(file.parent / path)
         except NoteUnreadable as error:
@@ -170,33 +173,17 @@ def read_label_file(file: Path, contents: ContentReader) -> tuple[list[Labelled]
     return labelled, skipped
 
 
-def _label_rows(file: Path) -> Iterator[tuple[tuple[str, ...], str | None, str]]:
-    """The labels of each line, and the text, or else the path, that has them."""
-    try:
-        with file.open(encoding="utf-8-sig") as lines:
-            for number, line in enumerate(lines, start=1):
-                if line.strip():
-                    yield _label_row(line, f"{file}, line {number}")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise UsageError(f"cannot read {file}: {reason}", "Give tags, folder, or a file of JSON lines.") from error
-
-
-def _label_row(line: str, place: str) -> tuple[tuple[str, ...], str | None, str]:
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{place}: it is not JSON", _LINE) from error
-    labels = row.get("labels") if isinstance(row, dict) else None
+def _label_row(row: dict[str, Any], place: str) -> tuple[tuple[str, ...], str | None, str]:
+    """The labels, and the text, or else the path, that has them."""
+    labels, text, path = row["labels"], row.get("text"), row.get("path")
     labels = [labels] if isinstance(labels, str) else labels
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
-        raise UsageError(f"{place}: it has no list of labels", _LINE)
-    text, path = row.get("text"), row.get("path")
+        raise UsageError(f"{place} has no list of labels", _LINE)
     if isinstance(text, str):
         return unique_tags(labels), storable(text), ""
     if isinstance(path, str) and path:
         return unique_tags(labels), None, path
-    raise UsageError(f"{place}: it has neither a text nor a path", _LINE)
+    raise UsageError(f"{place} has neither a text nor a path", _LINE)
 
 
 def name_text(label: str) -> str:
