@@ -15,14 +15,6 @@ from typing import Any
 from notesearch.errors import UsageError
 
 
-def keep_private() -> None:
-    """From now on, this process makes no file and no folder that anyone but its owner may use, whatever the umask was.
-
-    For commands only: the umask of a program that merely uses the library is its own affair.
-    """
-    os.umask(0o077)
-
-
 def make_private_folder(folder: Path) -> None:
     """Makes a folder for its owner only, whatever the umask, and likewise the folders above it that are missing.
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from notesearch.cli.process import keep_private
 from notesearch.files import (
     append_jsonl,
     former_folder,
-    keep_private,
     make_private_folder,
     put_folder,
     read_own_jsonl,
