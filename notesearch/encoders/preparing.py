@@ -27,7 +27,7 @@ from notesearch.encoders.forward import OnnxForward
 from notesearch.encoders.graphs import build_bert_graph, export_graph, is_plain_bert, quantise
 from notesearch.encoders.token_codes import expand, max_similarities
 from notesearch.errors import ModelError
-from notesearch.private import seal, working_folder
+from notesearch.files import put_folder, working_folder
 from notesearch.settings import DEFAULT_MODEL, cache_dir
 
 if TYPE_CHECKING:
@@ -280,12 +280,9 @@ def prepare_once(
             directory = folder / "model"
             directory.mkdir(mode=0o700)
             prepare(directory)
-            seal(directory)
             if faster := read(target):  # another process was faster, and may be using it already
                 return faster
-            if target.exists():  # damaged
-                target.rename(folder / "damaged")
-            directory.rename(target)
+            put_folder(directory, target)  # in the place of a damaged one, if there is one
     except OSError as error:
         raise ModelError(
             f"cannot prepare the model {files.name} in {cache_dir()}: {error.strerror or error}",

@@ -20,8 +20,8 @@ from notesearch import __version__
 from notesearch.encoders import PreparedModel, models
 from notesearch.encoders.forward import available_cores, cpu_flags
 from notesearch.errors import IndexBusy, ModelError, OtherIndexVersion, StoreError
+from notesearch.files import is_locked
 from notesearch.library.tag import journal_dir
-from notesearch.private import is_locked
 from notesearch.settings import DEFAULT_MODEL, Settings, cache_dir
 from notesearch.storage import Fingerprint, IndexReader
 from notesearch.storage.check import IndexCheck, full_text_fits
