@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 
 from notesearch.errors import StoreError
-from notesearch.private import make_private_folder
+from notesearch.files import make_private_folder, sync
 from notesearch.writeback.plan import FileEdit
 
 _NAME = re.compile(r"(\d{8}T\d{6}Z)-(\d{3,})\.jsonl(\.undone)?")
@@ -110,11 +110,7 @@ class JournalWriter:
                     self._path, self._descriptor = path, descriptor
                 else:
                     os.close(descriptor)
-        folder = os.open(self._directory, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync(self._directory)
 
 
 def newest_journal(directory: Path) -> Path | None:
