@@ -92,7 +92,7 @@ def _lines(report: dict[str, Any]) -> Iterator[str]:
                 f"{method['micro_f1']:.3f}",
                 f"{method['macro_f1']:.3f}",
                 f"±{method['spread']:.3f}",
-                f"{method['seconds']:.0f}",
+                f"{method['seconds']:4.0f}",
                 "← kept" if method["name"] == report["method"] else "",
             )
             for method in report["methods"]

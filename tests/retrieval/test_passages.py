@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from notesearch.encoders import CodedWord
+from notesearch.encoders.token_codes import CodedWord
 from notesearch.notes.read import decode
 from notesearch.records import Evidence, Filters
 from notesearch.retrieval.fusion import Candidate
@@ -278,7 +278,7 @@ def test_a_short_passage_is_shown_whole():
     assert shown("Raft elects a leader.\nThe leader\treplicates.") == ("Raft elects a leader. The leader replicates.")
 
 
-def test_without_telling_words_the_beginning_is_shown():
+def test_without_word_forms_the_beginning_is_shown():
     snippet = shown("First sentence. " + 20 * FILLER)
     assert snippet.startswith("First sentence.")
     assert snippet.endswith("…")
@@ -296,7 +296,7 @@ def test_a_hashtag_is_no_heading():
     assert shown("#raft is a tag") == "#raft is a tag"
 
 
-def test_the_window_holds_the_telling_words():
+def test_the_window_holds_the_word_forms():
     text = 10 * FILLER + "The quorum decides by majority. " + 10 * FILLER
     snippet = shown(text, "quorum", "majority")
     assert "The quorum decides by majority." in snippet
