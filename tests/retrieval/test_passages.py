@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from notesearch.encoders import CodedWord
+from notesearch.encoders.token_codes import CodedWord
 from notesearch.notes.read import decode
 from notesearch.records import Evidence, Filters
 from notesearch.retrieval.fusion import Candidate
