@@ -304,7 +304,7 @@ def leftovers(settings: Settings, *, of_writer: bool) -> list[Path]:
     found = [path for pattern in _OF_WRITER for path in sorted(index_dir.glob(pattern))] if of_writer else []
     # Made by `private.working_folder`, and locked as long as they are used.
     working = [*index_dir.glob("classifiers/.writing-*"), *index_dir.glob("models/.tuned-*"), *cache.glob(".eval-*")]
-    working += [*cache.glob("encoders/.preparing-*"), *cache.glob("token-models/.measuring-*")]
+    working += cache.glob("*/.preparing-*")
     return [*found, *(path for path in working if not _is_used(path))]
 
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from notesearch.encoders import PreparedModel, find_model, prepare_into, read_prepared
+from notesearch.encoders import PreparedModel, find_model
+from notesearch.encoders.preparing import prepare_into, read_prepared
 from notesearch.errors import ModelError, UsageError
 from notesearch.files import former_folder, put_folder, working_folder
 from notesearch.tagging.calibration import Calibration

@@ -81,11 +81,6 @@ def _replaceable(path: Path) -> tuple[Path, os.stat_result]:
     """The file that a path leads to."""
     target = Path(os.path.realpath(path, strict=True))
     status = target.stat()
-    _refuse(target, status)
-    return target, status
-
-
-def _refuse(target: Path, status: os.stat_result) -> None:
     # The superuser may write everything: the bits say what the owner wants.
     if not stat.S_ISREG(status.st_mode):
         raise NoteNotWritable("special file")
@@ -95,6 +90,7 @@ def _refuse(target: Path, status: os.stat_result) -> None:
         raise NoteNotWritable("read-only file")
     if not target.parent.stat().st_mode & stat.S_IWUSR or not os.access(target.parent, os.W_OK | os.X_OK):
         raise NoteNotWritable("read-only folder")
+    return target, status
 
 
 def _replace(target: Path, status: os.stat_result, expected: bytes, new: bytes, temporary_name: str) -> None:
