@@ -14,8 +14,7 @@ from urllib.parse import unquote
 import numpy as np
 
 from notesearch.errors import UsageError
-from notesearch.files import read_jsonl, read_lines
-from notesearch.private import make_private_folder
+from notesearch.files import make_private_folder, read_jsonl, read_lines
 from notesearch.records import Skipped
 
 _LAYOUTS = (

@@ -13,6 +13,7 @@ from pathlib import Path
 from notesearch.encoders import PreparedModel
 from notesearch.errors import FolderUnreadable, NoteUnreadable, UsageError
 from notesearch.file_kinds import has_reader, is_document
+from notesearch.files import hash_of
 from notesearch.indexing.batches import BATCH_CHUNKS, BatchWriter, Progress, ReadNote, settled
 from notesearch.indexing.fingerprints import fingerprint_of, require_same_vectors
 from notesearch.notes import NoteFile, Walk, find_notes, note_from_bytes, read_bytes, reader_version
@@ -20,7 +21,6 @@ from notesearch.records import Chunking, IndexReport, Skipped
 from notesearch.storage import Fingerprint
 from notesearch.storage.rebuild import forget_rebuilt, rebuilding
 from notesearch.storage.writer import IndexWriter, KnownNote, SkippedFile
-from notesearch.storage.written import hash_of
 
 # What a passage holds beside its chunk: title, headings, special tokens.
 _TITLE_TOKENS = 64

@@ -13,10 +13,10 @@ from notesearch.errors import UsageError
 from notesearch.evaluation.collections import Collection, read_collection, read_run_for, write_corpus_as_notes
 from notesearch.evaluation.known_items import choose_items, find_learnt, make_own_collection, read_notes
 from notesearch.evaluation.report import Evaluation, StageScores, score_run, sum_up
+from notesearch.files import working_folder
 from notesearch.library.index import sync_index
 from notesearch.library.search import Index
 from notesearch.notes import NoteFile, find_notes
-from notesearch.private import working_folder
 from notesearch.records import Mode, Rerank, SearchStage, Skipped
 from notesearch.settings import DEFAULT_MODEL, Settings, cache_dir
 from notesearch.storage import IndexReader

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections import Counter
 from collections.abc import Container, Mapping, Sequence
 from contextlib import suppress
@@ -14,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from notesearch.errors import NoteUnreadable, StoreError, UsageError
-from notesearch.files import read_jsonl
+from notesearch.files import append_jsonl, read_jsonl, read_own_jsonl
 from notesearch.notes import unique_tags
-from notesearch.private import make_private_folder
 from notesearch.records import Skipped
 from notesearch.tagging.features import Content, ContentReader
 from notesearch.words import find_words, storable
@@ -234,13 +231,9 @@ def remember_rejections(index_dir: Path, rejected: Mapping[str, Sequence[str]]) 
     Raises:
         StoreError: They cannot be written.
     """
-    # The first line end closes what a killed process may have left half written.
-    lines = ["\n", *(json.dumps({"path": path, "tags": list(tags)}) + "\n" for path, tags in rejected.items() if tags)]
+    records = [{"path": path, "tags": list(tags)} for path, tags in rejected.items() if tags]
     try:
-        make_private_folder(index_dir)
-        descriptor = os.open(index_dir / _REJECTIONS, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - from a descriptor
-            file.writelines(lines)
+        append_jsonl(index_dir / _REJECTIONS, records)
     except OSError as error:
         raise StoreError(
             f"cannot write {index_dir / _REJECTIONS}: {error.strerror or error}", "Is the disk full, or read-only?"
@@ -258,16 +251,10 @@ def read_rejections(index_dir: Path, contents: ContentReader, labelled: Containe
         contents: Reads the notes; those that are gone are left out.
         labelled: The paths of the notes whose labels are known.
     """
-    paths = []
     try:
-        lines = (index_dir / _REJECTIONS).read_text(encoding="utf-8", errors="replace").splitlines()
-    except FileNotFoundError:
-        return []
+        paths = [str(record["path"]) for _, record in read_own_jsonl(index_dir / _REJECTIONS) if "path" in record]
     except OSError as error:
         raise StoreError(f"cannot read {index_dir / _REJECTIONS}: {error.strerror or error}") from error
-    for line in lines:
-        with suppress(ValueError, KeyError, TypeError, RecursionError):  # half a line, of a process that was killed
-            paths.append(str(json.loads(line)["path"]))
     found = []
     for path in dict.fromkeys(paths):
         if path not in labelled:

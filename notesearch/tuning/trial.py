@@ -7,10 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from notesearch.encoders import (
-    Encoder,
-    models,
-)
+from notesearch.encoders import Encoder, models
 from notesearch.evaluation.collections import GeneralSet
 from notesearch.evaluation.comparison import Comparison, compare
 from notesearch.evaluation.known_items import make_own_collection
