@@ -1,9 +1,8 @@
-"""Write tags into notes with a way back.
+"""Write tags into notes so that they can be taken out again.
 
-Before a note is replaced, a line in a journal says what is about to change in it: where, which bytes go, which bytes
-come, and the hash of the file before and after. So whatever happens, each note holds its old or its new bytes, and the
-journal knows the way from the one to the other. One run has one journal; the name of one that was undone ends in
-`.undone`.
+Before a note is replaced, a line in a journal records the change: its place, the bytes removed, the bytes inserted, and
+the hash of the file before and after. So at any moment each note holds its old or its new bytes, and the journal leads
+from one to the other. Each run has a journal of its own; once the run was undone, its name ends in `.undone`.
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ class WriteReport:
 
     Attributes:
         written: Files that were replaced.
-        unchanged: Files that were as wanted already.
+        unchanged: Files that were already as wanted.
         refused: Files that were left alone, and why; `for_now` where undoing again may put them back.
     """
 
@@ -66,7 +65,7 @@ class WriteReport:
     refused: tuple[Skipped, ...]
 
 
-# What became of a file: it was replaced, it was as wanted already, or why it was left alone.
+# What happened to a file: it was replaced, it was already as wanted, or the reason why it was left alone.
 _Outcome = Literal["written", "unchanged"] | Skipped
 
 
@@ -200,7 +199,7 @@ def diff_of(note: TaggedNote) -> str:
     behind = before[len(before) - tail :][:_CONTEXT_LINES]
     removed, added = before[first : len(before) - tail], after[first : len(after) - tail]
     around = first - start + len(behind)
-    # A line end in its name would begin lines of the difference that are none.
+    # A line end in a file name would break the header into lines.
     path = "".join(char if char.isprintable() else "\ufffd" for char in _shown(os.fspath(note.path)).lstrip("/"))
     return "".join(
         [

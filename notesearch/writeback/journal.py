@@ -1,4 +1,4 @@
-"""The files in which a run of writing tags notes down what it is about to change: JSON, one line a note."""
+"""Journals of what a run is about to change in notes: files of JSON, one line for each note."""
 
 from __future__ import annotations
 

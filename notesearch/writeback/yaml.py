@@ -1,4 +1,4 @@
-"""Where tags go in YAML front matter."""
+"""YAML front matter with more tags, every other byte as it was."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # What ends or divides a plain scalar in one version of YAML or another, and what must not begin one.
 _DIVIDING = re.compile(r"[:#,\[\]{}]")
 _NO_BEGINNING = tuple("-?!&*|>%@`'\"~+=<.")
-# What other programs take for a truth value, nothing, a number or a date.
+# What other programs read as a truth value, as nothing, as a number or as a date.
 _NO_TEXT = re.compile(
     r"y|n|yes|no|on|off|true|false|null|none|nan|inf"
     r"|0[xob][\da-f_]+|\d[\d_.]*(?:e[-+]?\d+)?|\d+(?:-\d+)+",
@@ -106,7 +106,7 @@ def _extend_scalar(content: str, root: MappingNode, value: ScalarNode, tags: Seq
 
 
 def _fill(content: str, root: MappingNode, value: ScalarNode, tags: Sequence[str]) -> TextEdit:
-    """Put a list in the place of nothing."""
+    """Replace an empty value by a list."""
     start, end = value.start_mark.index, value.end_mark.index
     if start < end:  # `~`, `null` or quotation marks
         return TextEdit(start, end, _flow_list(tags))
