@@ -24,7 +24,8 @@ from notesearch.encoders.files import find_model, read_json
 from notesearch.encoders.forward import OnnxForward, TorchForward
 from notesearch.encoders.graphs import build_bert_graph
 from notesearch.encoders.models import open_encoder, prepare
-from notesearch.evaluation import measure_run, read_collection
+from notesearch.evaluation.collections import read_collection
+from notesearch.evaluation.measures import measure_run
 from notesearch.retrieval.dense import Scan
 from notesearch.settings import DEFAULT_MODEL
 from notesearch.storage import IndexReader

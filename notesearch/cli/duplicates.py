@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from notesearch.cli.options import IndexOptions, MessageOptions
+from notesearch.cli.options import IndexOptions, MessageOptions, flag, option
 from notesearch.cli.tables import table
-from notesearch.cli.terminal import (
-    counted,
-    harmless,
-    json_text,
-    paint,
-    shown_path,
-    uses_colour,
-    warn,
-    width,
-    wrapped,
-    write,
-)
+from notesearch.cli.terminal import counted, paint, show, shown_path, warn, width, wrapped, write_json
 from notesearch.errors import NOTHING_FOUND
 
 if TYPE_CHECKING:
@@ -34,15 +22,12 @@ _DEFAULT_THRESHOLD = 0.8  # the library's, whose import would cost the help nump
 
 
 def duplicates(
-    passages: Annotated[
-        bool, typer.Option("--passages", help="Passages of 25 words or more that stand in several notes.")
-    ] = False,
+    passages: Annotated[bool, flag("Passages of 25 words or more that stand in several notes.", "--passages")] = False,
     threshold: Annotated[
-        float,
-        typer.Option(metavar="P", help="How much of one must stand in the other, from 0.1 to 1.", min=0.1, max=1.0),
+        float, option("P", "How much of one must stand in the other, from 0.1 to 1.", min=0.1, max=1.0)
     ] = _DEFAULT_THRESHOLD,
-    limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", help="The most groups; 0: all.", min=0)] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the groups as JSON.")] = False,
+    limit: Annotated[int, option("N", "The most groups; 0: all.", "--limit", "-n", min=0)] = 0,
+    as_json: Annotated[bool, flag("Print the groups as JSON.", "--json")] = False,
     *,
     index: IndexOptions,
     messages: MessageOptions,
@@ -62,9 +47,9 @@ def duplicates(
     )
     groups = found.groups[:limit] if limit else found.groups
     if as_json:
-        write([json_text([asdict(group) for group in groups], indent=2) + "\n"])
+        write_json([asdict(group) for group in groups], indent=2)
     else:
-        write(f"{line}\n" for group in groups for line in _lines(group, passages, uses_colour(sys.stdout)))
+        show(line for group in groups for line in _lines(group, passages))
     if not messages.quiet:
         _warn_of_the_rest(found, len(groups))
     if not groups:
@@ -83,22 +68,21 @@ def _warn_of_the_rest(found: Duplicates, shown: int) -> None:
         warn(f"Not compared, since they hold little but what more than 20 notes hold: {found.templates:,}.")
 
 
-def _lines(group: DuplicateGroup, passages: bool, colour: bool) -> Iterator[str]:
+def _lines(group: DuplicateGroup, passages: bool) -> Iterator[str]:
     place = _place(group.path, group.start_line, group.end_line, passages)
-    yield paint(place, "path", colour=colour) + f"  {counted(group.words, 'word')}"
+    yield paint(place, "path") + f"  {counted(group.words, 'word')}"
     if passages:
-        yield from wrapped(harmless(group.text), min(width(), _MOST_WIDTH), _INDENT, _INDENT)
+        yield from wrapped(group.text, min(width(), _MOST_WIDTH), _INDENT)
     for copy in group.copies:
         # A path is never broken over lines, so that it can be copied.
-        yield _INDENT + paint(_place(copy.path, copy.start_line, copy.end_line, passages), "path", colour=colour)
+        yield _INDENT + paint(_place(copy.path, copy.start_line, copy.end_line, passages), "path")
         rows = [_relation(copy)]
         for where, stretches in (("only here", copy.only_here), ("only above", copy.only_there)):
             for stretch in stretches:
                 several = "s" if stretch.end_line > stretch.start_line else ""
                 lines = _span(stretch.start_line, stretch.end_line)
                 rows.append((f"{where}, line{several} {lines}:", stretch.text))
-        for line in table(rows, wrap=(1,), indent=2 * _INDENT):
-            yield paint(line, "dim", colour=colour)
+        yield from (paint(line, "dim") for line in table(rows, wrap=(1,), indent=2 * _INDENT))
     yield ""
 
 
@@ -114,7 +98,7 @@ def _relation(copy: Copy) -> tuple[str, str]:
 
 
 def _place(path: str, start_line: int, end_line: int, with_lines: bool) -> str:
-    return harmless(shown_path(path)) + (f":{_span(start_line, end_line)}" if with_lines else "")
+    return shown_path(path) + (f":{_span(start_line, end_line)}" if with_lines else "")
 
 
 def _span(start_line: int, end_line: int) -> str:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from notesearch.cli.options import IndexOptions, MessageOptions
+from notesearch.cli.options import IndexOptions, MessageOptions, flag, option
 from notesearch.cli.tables import table
-from notesearch.cli.terminal import harmless, json_text, paint, uses_colour, width, wrapped, write
+from notesearch.cli.terminal import show, width, wrapped, write_json
 from notesearch.records import SearchStage
 
 if TYPE_CHECKING:
-    from notesearch.evaluation import Evaluation, Measures, StageScores
-    from notesearch.evaluation.measures import HurtQuery, StageComparison
+    from notesearch.evaluation.measures import Measures
+    from notesearch.evaluation.report import Evaluation, HurtQuery, StageComparison, StageScores
 
 _STAGES: tuple[SearchStage, ...] = get_args(SearchStage)
 
@@ -32,50 +31,39 @@ def evaluate(
         Path | None,
         typer.Argument(metavar="[DIR]", help="The documents: corpus.jsonl, or notes. Default: the notes of the index."),
     ] = None,
-    qrels: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Judgements, of TREC or BEIR. Default: those in DIR.")
-    ] = None,
+    qrels: Annotated[Path | None, option("FILE", "Judgements, of TREC or BEIR. Default: those in DIR.")] = None,
     topics: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Queries: TREC topics, id<TAB>text, or JSON lines. Default: DIR's."),
+        Path | None, option("FILE", "Queries: TREC topics, id<TAB>text, or JSON lines. Default: DIR's.")
     ] = None,
     runs: Annotated[
-        list[Path] | None,
-        typer.Option("--run", metavar="FILE", help="Score this TREC run too; without --stage, only runs."),
+        list[Path] | None, option("FILE", "Score this TREC run too; without --stage, only runs.", "--run")
     ] = None,
     stages: Annotated[
         list[str] | None,  # typer takes no list of Literal
-        typer.Option(
+        option(
+            f"<{'|'.join(_STAGES)}>",
+            "Score this stage; again for more. Default: all; cross-encoder where one is set.",
             "--stage",
-            metavar=f"<{'|'.join(_STAGES)}>",
-            help="Score this stage; again for more. Default: all; cross-encoder where one is set.",
             parser=_stage,
             autocompletion=lambda: list(_STAGES),
         ),
     ] = None,
-    cross_encoder: Annotated[
-        str | None, typer.Option(metavar="MODEL", help="Score it too: a local directory or a hub id.")
-    ] = None,
-    worst: Annotated[int, typer.Option(metavar="N", help="Show the N queries that each stage hurts most.", min=0)] = 0,
+    cross_encoder: Annotated[str | None, option("MODEL", "Score it too: a local directory or a hub id.")] = None,
+    worst: Annotated[int, option("N", "Show the N queries that each stage hurts most.", min=0)] = 0,
     work_dir: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Keep the index here for the next time. Default: a temporary one."),
+        Path | None, option("DIR", "Keep the index here for the next time. Default: a temporary one.")
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(
-            metavar="MODEL",
-            help="Bi-encoder: a local directory or a hub id. Default: all-MiniLM-L6-v2; without DIR, the index's.",
+        option(
+            "MODEL", "Bi-encoder: a local directory or a hub id. Default: all-MiniLM-L6-v2; without DIR, the index's."
         ),
     ] = None,
     max_queries: Annotated[
-        int,
-        typer.Option(
-            metavar="N", help="Take at most so many queries; 0: all, or 300 of a kind from your notes.", min=0
-        ),
+        int, option("N", "Take at most so many queries; 0: all, or 300 of a kind from your notes.", min=0)
     ] = 0,
-    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write a page with charts.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the measures as JSON.")] = False,
+    html: Annotated[Path | None, option("FILE", "Also write a page with charts.")] = None,
+    as_json: Annotated[bool, flag("Print the measures as JSON.", "--json")] = False,
     *,
     index: IndexOptions,
     messages: MessageOptions,
@@ -113,9 +101,9 @@ def evaluate(
     if html:
         write_page(html, report_page(evaluation))
     if as_json:
-        write([json_text(report_as_json(evaluation)) + "\n"])
+        write_json(report_as_json(evaluation))
     else:
-        write(f"{line}\n" for line in _lines(evaluation, uses_colour(sys.stdout)))
+        show(_lines(evaluation))
     if not messages.quiet:
         messages.tell_of_skipped(evaluation.skipped)
     if evaluation.own_notes:
@@ -124,7 +112,7 @@ def evaluate(
         messages.tell(f"Report: {html}")
 
 
-def _lines(evaluation: Evaluation, colour: bool) -> Iterator[str]:
+def _lines(evaluation: Evaluation) -> Iterator[str]:
     yield from _stages(evaluation.stages)
     if evaluation.comparisons:
         yield ""
@@ -132,12 +120,11 @@ def _lines(evaluation: Evaluation, colour: bool) -> Iterator[str]:
     for comparison in evaluation.comparisons:
         if comparison.worst:
             yield ""
-            yield from wrapped(f"Hurt most by {harmless(comparison.stage)}:", width(), "", "")
+            yield from wrapped(f"Hurt most by {comparison.stage}:", width())
             for query in comparison.worst:
                 yield from _hurt(query)
     yield ""
-    for line in wrapped(harmless(evaluation.verdict), width(), "", ""):
-        yield paint(line, "bold", colour=colour)
+    yield from wrapped(evaluation.verdict, width(), style="bold")
 
 
 def _stages(stages: Sequence[StageScores]) -> list[str]:
@@ -171,9 +158,9 @@ def _comparisons(comparisons: Sequence[StageComparison]) -> list[str]:
 
 
 def _hurt(query: HurtQuery) -> Iterator[str]:
-    yield from wrapped(harmless(query.query), width(), "  ", "  ")
+    yield from wrapped(query.query, width(), "  ")
     what = (
         f"nDCG@10 {query.ndcg_before:.3f} → {query.ndcg_after:.3f}, first relevant at "
         f"{query.rank_before or '–'} → {query.rank_after or '–'}; now first: {query.first or 'nothing'}"
     )
-    yield from wrapped(harmless(what), width(), "    ", "    ")
+    yield from wrapped(what, width(), "    ")

@@ -10,24 +10,24 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from notesearch.cli.options import IndexOptions, MessageOptions
+from notesearch.cli.options import IndexOptions, MessageOptions, flag, option
 from notesearch.cli.output import one_line
 from notesearch.cli.places import lines_of_stdin, read_places
 from notesearch.cli.terminal import (
     counted,
     harmless,
     is_terminal,
-    json_text,
     paint,
+    show,
     shown_path,
-    uses_colour,
     warn,
     width,
     wrapped,
     write,
+    write_json,
 )
 from notesearch.errors import ERROR, NOTHING_FOUND, UsageError
-from notesearch.records import Because, Place, Skipped, Suggestions, TagScore
+from notesearch.records import Place, Skipped, Suggestions, TagScore
 
 if TYPE_CHECKING:
     from notesearch.library.tag import TagRun
@@ -60,30 +60,23 @@ def tag(
         ),
     ] = None,
     labels: Annotated[
-        str,
-        typer.Option(
-            metavar="TAG[: DESCRIPTION],…", help="Guess among these tags by what they mean; needs no tagged notes."
-        ),
+        str, option("TAG[: DESCRIPTION],…", "Guess among these tags by what they mean; needs no tagged notes.")
     ] = "",
-    name: Annotated[str, typer.Option(metavar="NAME", help="The classifier to use.")] = "default",
+    name: Annotated[str, option("NAME", "The classifier to use.")] = "default",
     min_score: Annotated[
-        float | None,
-        typer.Option(metavar="P", help="Suggest from this score on, whatever each tag's own threshold.", min=0, max=1),
+        float | None, option("P", "Suggest from this score on, whatever each tag's own threshold.", min=0, max=1)
     ] = None,
     top: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="The most tags to list of a note. Default: all that are suggested.", min=1),
+        int | None, option("N", "The most tags to list of a note. Default: all that are suggested.", min=1)
     ] = None,
-    new_only: Annotated[bool, typer.Option("--new-only", help="Leave out tags that a note has already.")] = False,
-    output: Annotated[TagFormat, typer.Option("--format", help="How to print suggestions.")] = "human",
-    as_jsonl: Annotated[bool, typer.Option("--jsonl", help="Short for --format jsonl.")] = False,
-    as_tsv: Annotated[bool, typer.Option("--tsv", help="Short for --format tsv.")] = False,
-    apply: Annotated[bool, typer.Option("--apply", help="Write the suggested tags into the notes.")] = False,
-    interactive: Annotated[
-        bool, typer.Option("--interactive", "-i", help="With --apply: ask about each note.")
-    ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what --apply would change.")] = False,
-    undo: Annotated[bool, typer.Option("--undo", help="Take out again what the last --apply wrote.")] = False,
+    new_only: Annotated[bool, flag("Leave out tags that a note has already.", "--new-only")] = False,
+    output: Annotated[TagFormat, flag("How to print suggestions.", "--format")] = "human",
+    as_jsonl: Annotated[bool, flag("Short for --format jsonl.", "--jsonl")] = False,
+    as_tsv: Annotated[bool, flag("Short for --format tsv.", "--tsv")] = False,
+    apply: Annotated[bool, flag("Write the suggested tags into the notes.", "--apply")] = False,
+    interactive: Annotated[bool, flag("With --apply: ask about each note.", "--interactive", "-i")] = False,
+    dry_run: Annotated[bool, flag("Show what --apply would change.", "--dry-run")] = False,
+    undo: Annotated[bool, flag("Take out again what the last --apply wrote.", "--undo")] = False,
     *,
     index: IndexOptions,
     messages: MessageOptions,
@@ -126,7 +119,7 @@ def tag(
     else:
         # The notes come first: whoever reads what is printed may go away.
         refused = apply and _write_tags(settings, run, _new_tags(run.suggestions), messages)
-        write(format_suggestions(shown, kind, new_only=new_only, colour=uses_colour(sys.stdout), columns=width()))
+        write_suggestions(shown, kind, new_only=new_only)
     if refused or (unread and not run.suggestions):
         raise typer.Exit(ERROR)
     if not suggested:
@@ -178,14 +171,14 @@ def _show_changes(run: TagRun) -> bool:
     from notesearch.library.tag import diff_tags
 
     refused: list[Skipped] = []
-    for_people = is_terminal(sys.stdout)
     for diff in diff_tags(run, _new_tags(run.suggestions)):
         if isinstance(diff, Skipped):
             refused.append(diff)
             continue
-        # As diff and patch see lines, not as Python does.
-        lines = [f"{line}\n" for line in diff.removesuffix("\n").split("\n")]
-        write(harmless(line.rstrip("\r\n")) + "\n" if for_people else line for line in lines)
+        if is_terminal(sys.stdout):
+            show(harmless(line.rstrip("\r")) for line in diff.removesuffix("\n").split("\n"))
+        else:
+            write([diff if diff.endswith("\n") else f"{diff}\n"])
     return _tell_of_refusals(refused)
 
 
@@ -221,28 +214,24 @@ def _tell_of_refusals(refused: Sequence[Skipped]) -> bool:
     return bool(refused)
 
 
-def format_suggestions(
-    suggestions: Sequence[Suggestions], kind: TagFormat, *, new_only: bool, colour: bool, columns: int
-) -> Iterator[str]:
-    """Renders suggestions.
+def write_suggestions(suggestions: Sequence[Suggestions], kind: TagFormat, *, new_only: bool) -> None:
+    """Prints suggestions.
 
     Args:
         suggestions: Of each note.
         kind: `human`; `jsonl`, which also has tags below their thresholds; or `tsv`, a line a suggestion.
         new_only: Whether to leave out tags that a note has already.
-        colour: Whether to colour what is for people.
-        columns: Columns of the terminal.
     """
-    for entry in suggestions:
-        tags = [tag for tag in entry.tags if not (new_only and tag.present)]
-        if kind == "jsonl":
-            yield json_text(_as_json(entry, tags)) + "\n"
-        elif kind == "tsv":
-            for tag in tags:
-                if tag.suggested:
-                    yield "\t".join((one_line(entry.path), one_line(tag.tag), f"{tag.score:.{_DECIMALS}f}")) + "\n"
-        else:
-            yield from _for_people(entry, tags, colour=colour, columns=min(columns, _MOST_WIDTH))
+    shown = [(entry, [tag for tag in entry.tags if not (new_only and tag.present)]) for entry in suggestions]
+    if kind == "human":
+        for entry, tags in shown:
+            show([paint(shown_path(entry.path), "path"), *_lines(entry, tags), ""])
+    elif kind == "jsonl":
+        for entry, tags in shown:
+            write_json(_as_json(entry, tags))
+    else:
+        rows = ((entry.path, tag.tag, tag.score) for entry, tags in shown for tag in tags if tag.suggested)
+        write(f"{one_line(path)}\t{one_line(tag)}\t{score:.{_DECIMALS}f}\n" for path, tag, score in rows)
 
 
 def _as_json(entry: Suggestions, tags: Sequence[TagScore]) -> dict[str, object]:
@@ -259,41 +248,20 @@ def _as_json(entry: Suggestions, tags: Sequence[TagScore]) -> dict[str, object]:
     }
 
 
-def _for_people(entry: Suggestions, tags: Sequence[TagScore], *, colour: bool, columns: int) -> Iterator[str]:
-    yield paint(harmless(shown_path(entry.path)), "path", colour=colour) + "\n"
-    for line in lines_of_suggestions(entry, tags, columns, colour=colour):
-        yield line + "\n"
-    yield "\n"
-
-
-def lines_of_suggestions(
-    entry: Suggestions, tags: Sequence[TagScore], columns: int, *, colour: bool = False
-) -> Iterator[str]:
-    """The lines that tell a person which of some tags are suggested for a note, and why.
-
-    Args:
-        entry: What is suggested.
-        tags: Of which tags to tell.
-        columns: Columns to fit them into.
-        colour: Whether to colour them.
-    """
+def _lines(entry: Suggestions, tags: Sequence[TagScore]) -> Iterator[str]:
+    """The lines that tell a person which of some tags are suggested for a note, and why."""
+    columns = min(width(), _MOST_WIDTH)
     reasons = {reason.tag: reason for reason in entry.because}
     for tag in tags:
         if tag.suggested:
             has = "  (has it)" if tag.present else ""
-            first, *rest = wrapped(harmless(tag.tag) + has, columns, f"  {tag.score:.2f}  ", "        ")
-            yield paint(first, "tag", colour=colour)
-            yield from (paint(line, "tag", colour=colour) for line in rest)
-            if reason := reasons.get(tag.tag):
-                yield from (paint(line, "dim", colour=colour) for line in _reason_lines(reason, columns))
-
-
-def _reason_lines(reason: Because, columns: int) -> Iterator[str]:
-    if reason.words:
-        yield from wrapped(harmless(", ".join(reason.words)), columns, "        words:", "          ")
-    if reason.notes:
-        notes = "; ".join(f"{note.title} ({note.similarity:.2f})" for note in reason.notes)
-        yield from wrapped(harmless(notes), columns, "        like:", "          ")
+            yield from wrapped(tag.tag + has, columns, f"  {tag.score:.2f}  ", " " * 8, style="tag")
+            reason = reasons.get(tag.tag)
+            if reason and reason.words:
+                yield from wrapped(", ".join(reason.words), columns, "        words:", " " * 10, style="dim")
+            if reason and reason.notes:
+                notes = "; ".join(f"{note.title} ({note.similarity:.2f})" for note in reason.notes)
+                yield from wrapped(notes, columns, "        like:", " " * 10, style="dim")
 
 
 def ask_about(suggestions: Sequence[Suggestions]) -> tuple[Decided, Decided]:
@@ -308,7 +276,7 @@ def ask_about(suggestions: Sequence[Suggestions]) -> tuple[Decided, Decided]:
         for number, entry in enumerate(suggestions, start=1):
             warn("")
             warn(f"{number}/{len(suggestions)}  {shown_path(entry.path)}")
-            for line in lines_of_suggestions(entry, [tag for tag in entry.tags if not tag.present], width()):
+            for line in _lines(entry, [tag for tag in entry.tags if not tag.present]):
                 warn(line)
             answer = _answer()
             if answer == "q":

@@ -20,14 +20,13 @@ from notesearch import __version__
 from notesearch.encoders import PreparedModel, models
 from notesearch.encoders.forward import available_cores, cpu_flags
 from notesearch.errors import IndexBusy, ModelError, OtherIndexVersion, StoreError
+from notesearch.files import is_locked
 from notesearch.library.tag import journal_dir
-from notesearch.private import is_locked
 from notesearch.settings import DEFAULT_MODEL, Settings, cache_dir
 from notesearch.storage import Fingerprint, IndexReader
 from notesearch.storage.check import IndexCheck, full_text_fits
-from notesearch.storage.database import database_file
+from notesearch.storage.database import database_file, writer_is_at_work
 from notesearch.storage.folders import Coverage, read_coverage
-from notesearch.storage.lock import writer_is_at_work
 from notesearch.tagging.classifier import classifiers_dir, load_classifier
 from notesearch.tuning.accepted import accepted_file, read_accepted
 from notesearch.writeback.journal import opened_journal
@@ -109,7 +108,7 @@ def _check_database(settings: Settings) -> Iterator[Check]:
     index_dir = settings.index_dir
     try:
         with IndexCheck(index_dir) as index:
-            broken = index.broken_page()
+            broken = index.damage()
             faults = [] if broken else index.faults()
             vector_file_fault = index.vector_file_fault()
     except OtherIndexVersion:
@@ -304,7 +303,7 @@ def leftovers(settings: Settings, *, of_writer: bool) -> list[Path]:
     found = [path for pattern in _OF_WRITER for path in sorted(index_dir.glob(pattern))] if of_writer else []
     # Made by `private.working_folder`, and locked as long as they are used.
     working = [*index_dir.glob("classifiers/.writing-*"), *index_dir.glob("models/.tuned-*"), *cache.glob(".eval-*")]
-    working += [*cache.glob("encoders/.preparing-*"), *cache.glob("token-models/.measuring-*")]
+    working += cache.glob("*/.preparing-*")
     return [*found, *(path for path in working if not _is_used(path))]
 
 

@@ -144,7 +144,7 @@ def find_duplicate_notes(reader: IndexReader, threshold: float) -> Duplicates:
     same = _notes_of_same_words(table, notes)
     shared = SharedText.find(table, sorted(same))
     own_words = {
-        row: int(shared.telling_of(row).sum()) if len(copies) <= MOST_SHARING else 0 for row, copies in same.items()
+        row: int(shared.distinctive_of(row).sum()) if len(copies) <= MOST_SHARING else 0 for row, copies in same.items()
     }
     edges = _edges(shared, own_words, threshold)
     groups: list[DuplicateGroup] = []
@@ -184,7 +184,7 @@ def find_duplicate_passages(reader: IndexReader, threshold: float) -> Duplicates
         copies = [(other, shared.share(other, first), shared.share(first, other)) for other in others]
         groups.append(_group(reader, shared, notes, first, copies, threshold))
     groups.sort(key=lambda group: -group.words * len(group.copies))
-    templates = sum(int(shared.telling_of(row).sum()) < _LEAST_PASSAGE_WORDS for row in rows)
+    templates = sum(int(shared.distinctive_of(row).sum()) < _LEAST_PASSAGE_WORDS for row in rows)
     return Duplicates(tuple(groups), len(notes), len(notes) - len(rows), templates)
 
 
@@ -226,7 +226,7 @@ def _matches(shared: SharedText, threshold: float) -> Iterator[tuple[Span, Span]
     enough = shared.counts > _LEAST_PASSAGE_WORDS - SHINGLE_WORDS - 2 * _MOST_CHANGED
     for row, other in shared.pairs[enough].tolist():
         whole = shared.table.whole(row), shared.table.whole(other)
-        for span in _spans(row, shared.shared_words(*whole) & shared.telling_of(row)):
+        for span in _spans(row, shared.shared_words(*whole) & shared.distinctive_of(row)):
             # What stands in the other note of it.
             found = _spans(other, shared.shared_words(whole[1], span)) if span.words >= _LEAST_PASSAGE_WORDS else []
             there = max(found, key=lambda found: found.words, default=None)

@@ -12,7 +12,7 @@ import numpy as np
 from notesearch.records import Evidence, Hit
 from notesearch.retrieval.fusion import Candidate, Fusion, Stage, run_stages
 from notesearch.retrieval.late_interaction import LateQuery
-from notesearch.retrieval.lexical import telling_words
+from notesearch.retrieval.lexical import word_forms
 from notesearch.retrieval.query import Query
 from notesearch.storage import Reader, StoredChunk, StoredNote
 from notesearch.words import distinct_words, find_some_words, passage_text
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # How many notes are scored again at least: more changes nothing.
 POOL_NOTES = 50
-# Below this cosine, two words have met for want of better ones: it is reported, but not shown in the snippet.
+# A weaker match of two words than this cosine is reported as evidence, but not highlighted in the snippet.
 _LEAST_STRENGTH = 0.4
 _SNIPPET_CHARS = 220
 # How far back a snippet may reach for the start of its sentence or line.
@@ -66,7 +66,7 @@ class ChosenPassage:
         note: The note.
         chunk: The passage.
         others: How many other passages the note has (of those that may be shown).
-        telling: Words of the note, and the words of the query that they stand for, see `words.telling_words`.
+        forms: Words of the note that are forms of words of the query, and these; see `lexical.word_forms`.
         late: The query for late interaction, where that took part.
         shown: The part of the passage that is shown; `None` for all of it.
     """
@@ -75,7 +75,7 @@ class ChosenPassage:
     note: StoredNote
     chunk: StoredChunk
     others: int
-    telling: Mapping[str, str]
+    forms: Mapping[str, str]
     late: LateQuery | None = None
     shown: StoredChunk | None = None
 
@@ -99,13 +99,13 @@ def choose_passages(
             passages[chunk.note_id].append(chunk)
     words = {chunk.id: distinct_words(chunk.text) for chunks in passages.values() for chunk in chunks}
     every_word = set().union(*words.values())
-    telling = {
-        ranking: telling_words(reader, ranking.query.words, every_word)
+    forms = {
+        ranking: word_forms(reader, ranking.query.words, every_word)
         for ranking in dict.fromkeys(ranking for _, ranking in ranked)
     }
     chosen = []
     for found, ranking in ranked:
-        chunks, own = passages[found.note_id], telling[ranking]
+        chunks, own = passages[found.note_id], forms[ranking]
         ids = [chunk.id for chunk in chunks]
         held = [{own[word] for word in words[chunk_id] & own.keys()} for chunk_id in ids]
         # What later stages did not look at is no better than the worst of what they did.
@@ -125,28 +125,21 @@ def show_passages(chosen: Sequence[ChosenPassage], codes: Mapping[int, bytes]) -
     """
     hits = []
     for rank, passage in enumerate(chosen, start=1):
-        found, note, chunk = passage.found, passage.note, passage.shown or passage.chunk
+        chunk = passage.shown or passage.chunk
         evidence: list[Evidence] = []
         matches: list[Match] = []
         if passage.late and passage.chunk.id in codes:
-            evidence, matches = find_evidence(passage.late, note.title, passage.chunk, codes[passage.chunk.id])
+            evidence, matches = find_evidence(passage.late, passage.note.title, passage.chunk, codes[passage.chunk.id])
             above = chunk.start - passage.chunk.start
             matches = [replace(m, start=m.start - above, end=m.end - above) for m in matches if m.start >= above]
-        snippet = make_snippet(chunk.text, [*_exact_matches(chunk.text, passage.telling, matches), *matches])
-        hits.append(make_hit(rank, found, note, chunk, passage.others, snippet, tuple(evidence)))
+        snippet = make_snippet(chunk.text, [*_exact_matches(chunk.text, passage.forms, matches), *matches])
+        hits.append(make_hit(rank, passage, snippet, evidence))
     return hits
 
 
-def make_hit(
-    rank: int,
-    found: Candidate,
-    note: StoredNote,
-    chunk: StoredChunk,
-    others: int,
-    snippet: Snippet,
-    evidence: tuple[Evidence, ...] = (),
-) -> Hit:
-    """Makes a hit of a note and the passage that is shown of it; `others` are how many more it has."""
+def make_hit(rank: int, passage: ChosenPassage, snippet: Snippet, evidence: Sequence[Evidence] = ()) -> Hit:
+    """Makes a hit of the passage that was chosen of a note."""
+    found, note, chunk = passage.found, passage.note, passage.shown or passage.chunk
     return Hit(
         rank=rank,
         score=found.score,
@@ -159,24 +152,24 @@ def make_hit(
         tags=note.tags,
         date=note.date,
         scores=found.parts,
-        more_passages=others,
+        more_passages=passage.others,
         highlights=snippet.highlights,
         contributions=found.contributions,
         strengths=snippet.strengths,
-        evidence=evidence,
+        evidence=tuple(evidence),
         page=chunk.page or None,
         end_page=chunk.end_page or None,
         collection=note.collection,
     )
 
 
-def _exact_matches(text: str, telling: Mapping[str, str], matches: Sequence[Match]) -> list[Match]:
-    """The words of a passage that have the stem of a word of the query, weighted as that word is elsewhere."""
+def _exact_matches(text: str, forms: Mapping[str, str], matches: Sequence[Match]) -> list[Match]:
+    """The words of a passage that are forms of words of the query, weighted as those are in late interaction."""
     weights = {match.word: match.weight for match in matches}
     usual = sum(weights.values()) / len(weights) if weights else 1.0
     return [
-        Match(start, end, telling[word], 1.0, weights.get(telling[word], usual))
-        for start, end, word in find_some_words(text, telling)
+        Match(start, end, forms[word], 1.0, weights.get(forms[word], usual))
+        for start, end, word in find_some_words(text, forms)
     ]
 
 
@@ -189,7 +182,7 @@ def rerank_by_cross_encoder(
         cross_encoder: The cross-encoder.
         query: The query.
         chosen: Best first.
-        pool: How many are scored. The others stay below them, in their order, with scores that say so.
+        pool: How many are scored. The others stay below them in their order, their scores lowered to fit.
     """
     texts = [passage_text(passage.note.title, passage.chunk.heading, passage.chunk.text) for passage in chosen[:pool]]
     scores = cross_encoder.score(query, texts)
@@ -344,7 +337,7 @@ def _best_window(found: Sequence[Match]) -> int:
         for other in found[first:]:
             if other.start > match.start + _SNIPPET_CHARS - _LEAD_CHARS:
                 break
-            # Squared, since many words meet half by chance.
+            # Squared, since many words match halfway by chance.
             met[other.word] = max(met.get(other.word, 0.0), other.strength**2 * other.weight)
             count += 1
         value = (round(sum(met.values()), 6), count)

@@ -17,7 +17,7 @@ from notesearch.notes.structure import LineTable
 from notesearch.records import Chunking, Hit, Place, RerankMethod, Skipped
 from notesearch.retrieval.fusion import Candidate
 from notesearch.retrieval.late_interaction import PASSAGES_A_NOTE, LateQuery, score_note
-from notesearch.retrieval.lexical import telling_words
+from notesearch.retrieval.lexical import word_forms
 from notesearch.retrieval.passages import POOL_NOTES, ChosenPassage, rerank_by_cross_encoder, show_passages
 from notesearch.retrieval.query import Query, parse_query
 from notesearch.storage import IndexReader, StoredChunk, StoredNote
@@ -52,7 +52,7 @@ class _Unit:
 
 
 class Reranker:
-    """Scores places.
+    """Ranks places that another program has found.
 
     Args:
         reader: The index, if there is one: what it knows need not be encoded again.
@@ -113,7 +113,7 @@ class Reranker:
         chosen = sorted((self._choose(unit, encoded, late) for unit in units), key=lambda passage: -passage.found.score)
         if cross_encoder:
             chosen = rerank_by_cross_encoder(cross_encoder, query.text, chosen, max(POOL_NOTES, limit))
-        return show_passages(self._with_telling_words(query, chosen[:limit]), self._codes), skipped
+        return show_passages(self._with_word_forms(query, chosen[:limit]), self._codes), skipped
 
     def _read(self, places: Sequence[Place]) -> tuple[list[_Unit], list[Skipped]]:
         """Finds the passages that places are in."""
@@ -220,13 +220,13 @@ class Reranker:
         chunk = unit.chunks[best]
         return ChosenPassage(found, unit.note, chunk, others, {}, late, _from_lines(chunk, unit.lines))
 
-    def _with_telling_words(self, query: Query, chosen: Sequence[ChosenPassage]) -> list[ChosenPassage]:
+    def _with_word_forms(self, query: Query, chosen: Sequence[ChosenPassage]) -> list[ChosenPassage]:
         words = set().union(*(distinct_words(passage.chunk.text) for passage in chosen))
         if self._reader is not None:
-            telling = telling_words(self._reader, query.words, words)
+            forms = word_forms(self._reader, query.words, words)
         else:
-            telling = {word: word for word in words & set(query.words)}
-        return [replace(passage, telling=telling) for passage in chosen]
+            forms = {word: word for word in words & set(query.words)}
+        return [replace(passage, forms=forms) for passage in chosen]
 
 
 def _chunks_at(chunks: Sequence[StoredChunk], line: int) -> tuple[StoredChunk, ...]:

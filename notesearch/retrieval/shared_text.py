@@ -145,14 +145,14 @@ class SharedText:
     Attributes:
         table: The words of all notes.
         hashes: The shingle that starts with each word, uint64; the last three words of a note have none that counts.
-        telling: For each word whether it is no part of a template.
+        distinctive: For each word whether it is outside templates, texts that many notes share.
         pairs: Rows of two notes that share shingles, the lower first, int64 `(n, 2)`.
         counts: How many shingles each two share, int64 `(n,)`.
     """
 
     table: WordTable
     hashes: Hashes
-    telling: Flags
+    distinctive: Flags
     pairs: Numbers
     counts: Numbers
 
@@ -180,9 +180,9 @@ class SharedText:
         pairs = np.stack(np.divmod(keys, max(1, len(table.note_ids))), axis=1)
         return cls(table, hashes, ~cover(in_template, len(in_template)), pairs, counts)
 
-    def telling_of(self, row: int) -> Flags:
-        """For each word of a note whether it is no part of a template."""
-        own: Flags = self.telling[self.table.starts[row] : self.table.starts[row + 1]]
+    def distinctive_of(self, row: int) -> Flags:
+        """For each word of a note whether it is outside templates."""
+        own: Flags = self.distinctive[self.table.starts[row] : self.table.starts[row + 1]]
         return own
 
     def shared_words(self, span: Span, other: Span) -> Flags:
@@ -195,7 +195,7 @@ class SharedText:
 
     def share_of_note(self, row: int, other: int) -> float:
         """How much of a note's own words, which are no part of a template, stands in another note."""
-        return float(self.shared_words(self.table.whole(row), self.table.whole(other))[self.telling_of(row)].mean())
+        return float(self.shared_words(self.table.whole(row), self.table.whole(other))[self.distinctive_of(row)].mean())
 
     def least_shingles(self, row: int, words: float) -> float:
         """How many shingles a note must share for so many of its words to stand in another."""

@@ -1,4 +1,4 @@
-"""Notes that are related to a note: by what their passages mean, and by the words that tell the note from others."""
+"""Notes that are related to a note: by what their passages mean, and by the words that are typical of the note."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from notesearch.notes.links import LinkResolver
 from notesearch.records import Filters, Hit, LinkKind, extend_hit
 from notesearch.retrieval.fusion import Candidate
 from notesearch.retrieval.passage_matching import AllPassages, mutually_closest
-from notesearch.retrieval.passages import Match, make_hit, make_snippet
+from notesearch.retrieval.passages import ChosenPassage, Match, make_hit, make_snippet
 from notesearch.storage import IndexReader, StoredChunk, StoredNote, WordQuery
 from notesearch.storage.full_text import idf
 from notesearch.words import STOPWORDS, distinct_words, find_words
@@ -202,7 +202,7 @@ def _hit(rank: int, source: SourceNote, related: _Related, weights: WordWeights)
         ("from", source.linked.back),
     )
     return extend_hit(
-        make_hit(rank, related.found, note, chunks[other], len(chunks) - 1, snippet),
+        make_hit(rank, ChosenPassage(related.found, note, chunks[other], len(chunks) - 1, {}), snippet),
         SimilarHit,
         meetings=tuple(_meeting(source.chunks[a], chunks[b], cosine, weights) for a, b, cosine in related.pairs),
         shared_tags=tuple(tag for tag in note.tags if tag.casefold() in tags),
@@ -227,7 +227,7 @@ def _meeting(own: StoredChunk, other: StoredChunk, cosine: float, weights: WordW
 
 @dataclass(frozen=True, slots=True)
 class WordWeights:
-    """How much some words tell.
+    """How distinctive some words are.
 
     Attributes:
         stems: The words' stems, as the full-text index sees them.
@@ -241,7 +241,7 @@ class WordWeights:
 
     @classmethod
     def of(cls, reader: IndexReader, words: Iterable[str]) -> WordWeights:
-        """Looks words up; stopwords tell nothing and are left out."""
+        """Looks words up; stopwords are left out."""
         stems = {word: stem for word, stem in reader.stems(set(words) - STOPWORDS).items() if stem}
         counts = reader.note_frequencies(term for stem in stems.values() for term in stem)
         # A word that is several terms is at most as frequent as the rarest of them.
@@ -249,7 +249,7 @@ class WordWeights:
         return cls(stems, frequencies, reader.count_notes())
 
     def weight(self, stem: Stem) -> float:
-        """The IDF of a stem, as BM25 reckons it."""
+        """The IDF of a stem, as in BM25."""
         return idf(self.notes, self.frequencies[stem])
 
     def matches(self, text: str, other: str) -> list[Match]:
@@ -263,12 +263,12 @@ class WordWeights:
 
 
 def match_words(reader: IndexReader, text: str, *, is_indexed: bool) -> dict[int, float]:
-    """Finds the notes that have the most telling words of a text; note ids and BM25 scores.
+    """Finds the notes that have the most distinctive words of a text; note ids and BM25 scores.
 
     Args:
         reader: The index.
         text: A note's title and text.
-        is_indexed: Whether the note is one of the index: words that no other note has are then passed over.
+        is_indexed: Whether the note is one of the index: words that no other note has are then left out.
     """
     counts = Counter(word for _, _, word in find_words(text))
     weights = WordWeights.of(reader, counts)
@@ -278,10 +278,11 @@ def match_words(reader: IndexReader, text: str, *, is_indexed: bool) -> dict[int
         by_stem[stem] = by_stem.get(stem, 0) + counts[word]
         spelling[stem] = min(word, spelling.get(stem, word))
     known = [stem for stem in by_stem if weights.frequencies[stem] > is_indexed]
-    telling = sorted(known, key=lambda stem: (-math.log1p(by_stem[stem]) * weights.weight(stem), stem))[:_MOST_WORDS]
-    if not telling:
+    known.sort(key=lambda stem: (-math.log1p(by_stem[stem]) * weights.weight(stem), stem))
+    if not known:
         return {}
-    return dict(reader.match(WordQuery(tuple(spelling[stem] for stem in telling)), _MOST_NOTES, Filters()))
+    words = tuple(spelling[stem] for stem in known[:_MOST_WORDS])
+    return dict(reader.match(WordQuery(words), _MOST_NOTES, Filters()))
 
 
 def find_linked_notes(

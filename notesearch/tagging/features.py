@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from itertools import pairwise
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,6 +36,11 @@ _TEXT = "text.md"
 _MOST_TITLE_CHARS = 60
 
 Progress = Callable[[int, int], None]
+
+# A term of one note says nothing about another.
+_LEAST_NOTES = 2
+# Terms beyond these are pairs of words that occur in few notes.
+_MOST_TERMS = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,18 +186,13 @@ class ContentReader:
 
 
 def _content(path: str, title: str, date: str, tags: tuple[str, ...], chunks: Sequence[Chunk | StoredChunk]) -> Content:
-    suffix = _suffix(path)
-    texts = [without_tags(chunk.text, suffix) for chunk in chunks]
-    shown_title = without_tags(title, suffix)
+    texts = [without_tags(chunk.text, path) for chunk in chunks]
+    shown_title = without_tags(title, path)
     passages = tuple(
-        passage_text(shown_title, without_tags(chunks[place].heading, suffix), texts[place])
+        passage_text(shown_title, without_tags(chunks[place].heading, path), texts[place])
         for place in _spread(len(chunks))
     )
     return Content(path, title, date, tags, passage_text(shown_title, "", "\n\n".join(texts)), passages)
-
-
-def _suffix(path: str) -> str:
-    return PurePath(path).suffix.lower()
 
 
 def _spread(count: int) -> list[int]:
@@ -205,14 +205,6 @@ def _beginning(text: str) -> str:
     """The first words of a text, in the place of a title."""
     words = " ".join(text[: 4 * _MOST_TITLE_CHARS].split())
     return words if len(words) <= _MOST_TITLE_CHARS else words[:_MOST_TITLE_CHARS] + "…"
-
-
-# Terms are words and pairs of words; their features are TF-IDF weights, for which tagging needs numpy alone.
-
-# A term of one note says nothing about another.
-_LEAST_NOTES = 2
-# Terms beyond these are pairs of words that occur in few notes.
-_MOST_TERMS = 200_000
 
 
 def count_terms(text: str) -> Counter[str]:

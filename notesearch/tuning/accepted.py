@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from notesearch.errors import StoreError
-from notesearch.private import make_private_folder
+from notesearch.files import append_jsonl, read_own_jsonl
 from notesearch.records import Skipped
 
 _FILE = "accepted.jsonl"
@@ -42,15 +40,8 @@ def add_accepted(index_dir: Path, results: Iterable[Accepted]) -> None:
         StoreError: They cannot be written.
     """
     file = accepted_file(index_dir)
-    data = "".join(json.dumps(asdict(result)) + "\n" for result in results).encode()
     try:
-        make_private_folder(index_dir)
-        descriptor = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
-        with open(descriptor, "rb+") as opened:  # noqa: PTH123 - from a descriptor
-            size = opened.seek(0, os.SEEK_END)
-            opened.seek(max(0, size - 1))
-            cut_off = size > 0 and opened.read() != b"\n"  # by a crash
-            opened.write(b"\n" * cut_off + data)
+        append_jsonl(file, map(asdict, results))
     except OSError as error:
         raise StoreError(f"cannot write {file}: {error.strerror or error}", "Is the disk full?") from error
 
@@ -63,19 +54,15 @@ def read_accepted(index_dir: Path) -> tuple[list[Accepted], list[Skipped]]:
     """
     file = accepted_file(index_dir)
     try:
-        lines = file.read_text(encoding="utf-8", errors="replace").split("\n")
-    except FileNotFoundError:
-        return [], []
+        lines = read_own_jsonl(file)
     except OSError as error:
         raise StoreError(f"cannot read {file}: {error.strerror or error}", "May you read it?") from error
     found: dict[Accepted, None] = {}
     skipped = []
-    for number, line in enumerate(lines, start=1):
-        if not line:
-            continue
+    for number, record in lines:
         try:
-            found[_read_result(json.loads(line))] = None
-        except (ValueError, KeyError, TypeError, RecursionError):
+            found[_read_result(record)] = None
+        except (KeyError, TypeError):
             skipped.append(Skipped(f"{file}, line {number}", "no accepted result"))
     return list(found), skipped
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from notesearch.errors import ModelError
-from notesearch.evaluation.general_set import TUNING_RECORD
+from notesearch.evaluation.known_items import TUNING_RECORD
 from notesearch.tuning.report import TuningReport, report_as_json
 from notesearch.tuning.trial import Outcome
 

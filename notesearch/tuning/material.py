@@ -11,8 +11,7 @@ from typing import TypeVar
 import numpy as np
 
 from notesearch.errors import UsageError
-from notesearch.evaluation.general_set import path_digest
-from notesearch.evaluation.known_items import KnownItem
+from notesearch.evaluation.known_items import KnownItem, path_digest
 from notesearch.records import Note
 from notesearch.tuning.pairs import Answers, TextPair, pairs_of_items, pairs_of_tags
 

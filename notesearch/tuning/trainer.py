@@ -12,7 +12,7 @@ import numpy as np
 from notesearch.encoders import EncoderConfig
 from notesearch.encoders.checkpoint import Checkpoint
 from notesearch.encoders.pair_tuning import Pair, PairTuning
-from notesearch.evaluation.general_set import GeneralSet
+from notesearch.evaluation.collections import GeneralSet
 from notesearch.library.evaluate import Progress
 from notesearch.tuning.material import Material
 from notesearch.tuning.validation import ndcg_of_vectors

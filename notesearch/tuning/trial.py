@@ -7,14 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from notesearch.encoders import (
-    Encoder,
-    models,
-)
+from notesearch.encoders import Encoder, models
+from notesearch.evaluation.collections import GeneralSet
 from notesearch.evaluation.comparison import Comparison, compare
-from notesearch.evaluation.general_set import GeneralSet
 from notesearch.evaluation.known_items import make_own_collection
-from notesearch.evaluation.measures import StageScores
+from notesearch.evaluation.report import StageScores
 from notesearch.library.evaluate import Progress, score_stages
 from notesearch.settings import Settings
 from notesearch.tuning.material import Material
@@ -98,13 +95,14 @@ def hold_trial(
 def _search(settings: Settings, folder: Path, material: Material, progress: Progress) -> list[StageScores]:
     names = [str(note.path) for note in material.notes]
     collection = make_own_collection(material.notes, names, folder / "notes", material.test)
-    return score_stages(
+    scores, _ = score_stages(
         settings,
         collection,
         folder / "index",
         ("dense", "maxsim"),
         progress=lambda what, done, total: progress(f"{what} ({folder.name})", done, total),
     )
+    return scores
 
 
 def _general(encoder: Encoder, general: GeneralSet) -> Values:

@@ -16,10 +16,10 @@ from notesearch.encoders import EncoderConfig, absolute_name, find_model, models
 from notesearch.encoders.checkpoint import Checkpoint
 from notesearch.encoders.pair_tuning import recipe
 from notesearch.errors import IndexBusy, ModelError, UsageError
-from notesearch.evaluation.general_set import general_set, read_learnt_from
-from notesearch.evaluation.known_items import find_known_items, read_notes
+from notesearch.evaluation.collections import general_set
+from notesearch.evaluation.known_items import find_known_items, read_learnt_from, read_notes
+from notesearch.files import make_private_folder, seal
 from notesearch.library.evaluate import Progress, files_of_index
-from notesearch.private import make_private_folder, seal
 from notesearch.records import Skipped
 from notesearch.settings import Settings
 from notesearch.storage import IndexReader, StoredChunk

@@ -1,4 +1,4 @@
-"""Where tags go in YAML front matter."""
+"""YAML front matter with more tags, every other byte as it was."""
 
 from __future__ import annotations
 
@@ -9,16 +9,12 @@ from typing import TYPE_CHECKING
 from notesearch.errors import NoteNotWritable
 from notesearch.notes.metadata import FrontMatter, unique_tags
 from notesearch.writeback.edits import (
-    Quoting,
     TextEdit,
-    double_quoted,
-    extend_brackets,
     line_end,
     line_start,
     more_words,
     newline_above,
     newline_of,
-    quoting_of,
     words_between,
 )
 
@@ -29,7 +25,7 @@ if TYPE_CHECKING:
 # What ends or divides a plain scalar in one version of YAML or another, and what must not begin one.
 _DIVIDING = re.compile(r"[:#,\[\]{}]")
 _NO_BEGINNING = tuple("-?!&*|>%@`'\"~+=<.")
-# What other programs take for a truth value, nothing, a number or a date.
+# What other programs read as a truth value, as nothing, as a number or as a date.
 _NO_TEXT = re.compile(
     r"y|n|yes|no|on|off|true|false|null|none|nan|inf"
     r"|0[xob][\da-f_]+|\d[\d_.]*(?:e[-+]?\d+)?|\d+(?:-\d+)+",
@@ -104,13 +100,13 @@ def _extend_scalar(content: str, root: MappingNode, value: ScalarNode, tags: Seq
     if more and (mark or not any(_DIVIDING.search(tag) for tag in tags)):
         place = end - len(mark)
         return TextEdit(place, place, _in_quotes(more, mark)[len(mark) : -len(mark) or None])
-    quoting = Quoting(mark, mark or '"')
     old = [_in_quotes(word, mark or ('"' if _breaks(word) else "")) for word in words]
-    return TextEdit(start, end, f"[{', '.join([*old, *(_quoted(tag, quoting) for tag in tags)])}]")
+    new = [_quoted(tag, mark, mark or '"') for tag in tags]
+    return TextEdit(start, end, f"[{', '.join([*old, *new])}]")
 
 
 def _fill(content: str, root: MappingNode, value: ScalarNode, tags: Sequence[str]) -> TextEdit:
-    """Put a list in the place of nothing."""
+    """Replace an empty value by a list."""
     start, end = value.start_mark.index, value.end_mark.index
     if start < end:  # `~`, `null` or quotation marks
         return TextEdit(start, end, _flow_list(tags))
@@ -128,8 +124,10 @@ def _extend_list(content: str, value: SequenceNode, tags: Sequence[str], key: st
     items = value.value
     if not all(isinstance(item.value, str) and item.style not in ("|", ">") for item in items):
         raise _refusal(value, f"`{key}` holds other things than tags")
-    quoting = quoting_of([item.style or "" for item in items if item.value])
-    written = [_quoted(tag, quoting) for tag in tags]
+    marks = [item.style or "" for item in items if item.value]
+    always = marks[0] if len(set(marks)) == 1 else ""
+    needed = next(filter(None, reversed(marks)), '"')
+    written = [_quoted(tag, always, needed) for tag in tags]
     if value.flow_style:
         spans = [(item.start_mark.index, item.end_mark.index) for item in items]
         return extend_brackets(content, value.start_mark.index, spans, written)
@@ -161,9 +159,15 @@ def _flow_list(tags: Sequence[str]) -> str:
     return f"[{', '.join(_quoted(tag) for tag in tags)}]"
 
 
-def _quoted(tag: str, quoting: Quoting = Quoting()) -> str:
-    needed = quoting.needed if _breaks(tag) or _NO_TEXT.fullmatch(tag) else ""
-    return _in_quotes(tag, quoting.always or needed)
+def _quoted(tag: str, always: str = "", needed: str = '"') -> str:
+    """A tag as an item of a list.
+
+    Args:
+        tag: The tag.
+        always: The quotation mark that all items have; empty where some have none.
+        needed: The mark for an item that cannot do without.
+    """
+    return _in_quotes(tag, always or (needed if _breaks(tag) or _NO_TEXT.fullmatch(tag) else ""))
 
 
 def _breaks(word: str) -> bool:
@@ -175,3 +179,50 @@ def _in_quotes(word: str, mark: str) -> str:
     if mark == "'":
         return "'" + word.replace("'", "''") + "'"
     return double_quoted(word) if mark else word
+
+
+def double_quoted(word: str) -> str:
+    """A word in double quotation marks, as YAML, TOML and JSON write it."""
+    escaped = word.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def extend_brackets(text: str, opening: int, items: Sequence[tuple[int, int]], written: Sequence[str]) -> TextEdit:
+    """Put more items at the end of a list in brackets, on one line or on many.
+
+    Args:
+        text: The text that holds the list, whose items are divided by commas and whose comments begin with `#`.
+        opening: The opening bracket.
+        items: Start and end of each item, in order.
+        written: The new items as they are to stand there, at least one.
+
+    Returns:
+        The change.
+    """
+    if not items:
+        inner = text[opening + 1 : text.index("]", opening)]
+        end = opening + 1 + (0 if inner.strip() else len(inner))
+        space = " " if inner.startswith("#") else ""
+        return TextEdit(opening + 1, end, ", ".join(written) + space)
+    start, end = items[-1]
+    gap = text[items[-2][1] if len(items) > 1 else opening + 1 : start]
+    if "\n" in gap or "\r" in gap:
+        return _add_lines(text, end, text[line_start(text, start) : start], written)
+    separator = gap if len(items) > 1 else ", "
+    return TextEdit(end, end, "".join(separator + item for item in written))
+
+
+def _add_lines(text: str, end: int, prefix: str, written: Sequence[str]) -> TextEdit:
+    """Put items on lines of their own below the last item, which ends at `end`; its comment stays beside it."""
+    below = newline_of(text, end) + prefix
+    end_of_line = line_end(text, end)
+    behind = text[end:end_of_line]
+    comma_leads = "," in prefix
+    lines = below + (below if comma_leads else f",{below}").join(written)
+    if behind.lstrip(", \t").startswith("]"):
+        return TextEdit(end, end, lines if comma_leads else f",{lines}")
+    if comma_leads:
+        return TextEdit(end_of_line, end_of_line, lines)
+    if behind.lstrip().startswith(","):
+        return TextEdit(end_of_line, end_of_line, f"{lines},")
+    return TextEdit(end, end_of_line, f",{behind}{lines}")

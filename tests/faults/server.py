@@ -31,7 +31,17 @@ for name in (
     *{f"notesearch.cli.{place.partition('.')[0]}" for group in COMMANDS.values() for place, _ in group.values()},
     *("notesearch.library.doctor", "notesearch.library.tag", "notesearch.library.train", "notesearch.tuning.tune"),
     *("notesearch.tagging.report", "notesearch.indexing", "notesearch.storage.writer", "notesearch.cli.tables"),
-    *("hnswlib", "filelock", "scipy.sparse", "scipy.optimize", "scipy.stats", "jinja2", "safetensors.numpy", "yaml"),
+    *(
+        "hnswlib",
+        "filelock",
+        "sqlite_utils",
+        "scipy.sparse",
+        "scipy.optimize",
+        "scipy.stats",
+        "jinja2",
+        "safetensors.numpy",
+        "yaml",
+    ),
     *sys.argv[1:],
 ):
     importlib.import_module(name)

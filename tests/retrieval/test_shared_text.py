@@ -59,14 +59,14 @@ def test_what_too_many_notes_share_is_a_template():
     notes = [[*template, 100 + number, 200 + number] for number in range(MOST_SHARING + 1)]
     found = SharedText.find(table_of(*notes), range(len(notes)))
     assert len(found.pairs) == 0
-    assert found.telling_of(3).tolist() == [False] * 5 + [True] * 2
+    assert found.distinctive_of(3).tolist() == [False] * 5 + [True] * 2
 
 
 def test_what_fewer_notes_share_is_none():
     notes = [[1, 2, 3, 4, 5, 100 + number] for number in range(MOST_SHARING)]
     found = SharedText.find(table_of(*notes), range(len(notes)))
     assert len(found.pairs) == MOST_SHARING * (MOST_SHARING - 1) // 2
-    assert found.telling_of(3).all()
+    assert found.distinctive_of(3).all()
 
 
 def test_notes_that_are_not_compared_share_nothing():

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from notesearch.errors import UsageError
-from notesearch.evaluation.general_set import path_digest
-from notesearch.evaluation.known_items import find_known_items
+from notesearch.evaluation.known_items import find_known_items, path_digest
 from notesearch.notes import parse_note
 from notesearch.tuning import material
 from notesearch.tuning.material import gather

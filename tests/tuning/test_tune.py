@@ -12,7 +12,8 @@ from filelock import FileLock
 
 from notesearch.encoders import pair_tuning
 from notesearch.errors import IndexBusy, ModelError, UsageError
-from notesearch.evaluation.general_set import GeneralSet, general_set, read_learnt_from
+from notesearch.evaluation.collections import GeneralSet, general_set
+from notesearch.evaluation.known_items import read_learnt_from
 from notesearch.library.index import sync_index
 from notesearch.settings import Settings
 from notesearch.tuning import trainer, tune
