@@ -29,8 +29,8 @@ def accept(
 
     Example: notesearch accept "nothing lasts forever" notes/buddhism/impermanence.md:12
     """
+    from notesearch.library.tune import Accepted, add_accepted
     from notesearch.settings import load_settings
-    from notesearch.tuning.accepted import Accepted, add_accepted
 
     asked = " ".join(query.encode("utf-8", "replace").decode("utf-8").split())
     if not asked:

@@ -16,9 +16,9 @@ from notesearch.encoders.models import cpu_flags
 from notesearch.encoders.onnx_forward import available_cores
 from notesearch.errors import StoreError
 from notesearch.library.tag import journal_dir
+from notesearch.library.tune import accepted_file, read_accepted
 from notesearch.settings import Settings
 from notesearch.storage.survey import IndexSurvey
-from notesearch.tuning.accepted import accepted_file, read_accepted
 from notesearch.writeback.journal import opened_journal
 
 _PACKAGES = ("numpy", "onnxruntime", "hnswlib", "tokenizers")

@@ -27,7 +27,7 @@ import notesearch.cli
 
 # What the commands import as they go along.
 for name in (
-    *("notesearch.library.search", "notesearch.library.tag", "notesearch.library.train", "notesearch.tuning.tune"),
+    *("notesearch.library.search", "notesearch.library.tag", "notesearch.library.train", "notesearch.library.tune"),
     *("notesearch.tagging.report", "notesearch.indexing", "notesearch.storage.writer", "notesearch.cli.progress"),
     *("hnswlib", "filelock", "scipy.sparse", "scipy.optimize", "scipy.stats", "jinja2", "safetensors.numpy", "yaml"),
     *sys.argv[1:],
@@ -111,8 +111,8 @@ def become_command(request: dict[str, Any], shared: mmap.mmap) -> None:
 def use_fakes() -> None:
     """Puts an encoder in the place of the model's that takes no time and gives the same bits for the same text."""
     FakeModels().put_in_place(setattr)
-    tune: Any = importlib.import_module("notesearch.tuning.tune")
-    tune.Trainer, tune.hold_trial = StubTrainer, kept_trial
+    tune: Any = importlib.import_module("notesearch.library.tune")
+    tune.Tuner, tune.hold_trial = StubTrainer, kept_trial
 
 
 def serve() -> None:
