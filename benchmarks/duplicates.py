@@ -29,8 +29,7 @@ from notesearch.records import Chunking
 from notesearch.settings import DEFAULT_MODEL
 from notesearch.storage import Fingerprint
 from notesearch.storage.vectors import pack
-from notesearch.storage.writer import IndexWriter
-from notesearch.storage.written import EncodedChunk, EncodedNote
+from notesearch.storage.writer import EncodedChunk, EncodedNote, IndexWriter
 
 _PART_WORDS = 150
 _LEAST_WORDS = 30
@@ -159,7 +158,7 @@ def _write_index(index_dir: Path, texts: dict[str, str]) -> None:
                         EncodedChunk(chunk, digest, vector, b"")
                         for chunk, vector in zip(chunks, pack(vectors), strict=True)
                     ]
-                    writer.write_note(folder, EncodedNote(note, len(text), 1, digest, tuple(encoded)))
+                    writer.write_notes([EncodedNote(folder, note, len(text), 1, digest, tuple(encoded))])
 
 
 def _report(index: Path, threshold: float, passages: bool, expected: dict[str, tuple[str, ...]]) -> None:

@@ -22,8 +22,7 @@ from notesearch.records import Chunk, Chunking, Note
 from notesearch.settings import DEFAULT_MODEL
 from notesearch.storage import Fingerprint
 from notesearch.storage.vectors import pack
-from notesearch.storage.writer import IndexWriter
-from notesearch.storage.written import EncodedChunk, EncodedNote
+from notesearch.storage.writer import EncodedChunk, EncodedNote, IndexWriter
 
 _QUERY = "how do I undo the last commit and keep the changes"
 _CHUNKS_A_NOTE = 3
@@ -67,18 +66,20 @@ def write_index(index_dir: Path, paragraphs: list[str], chunks: int) -> None:
             )
             folder = writer.add_folder(index_dir / "notes")
         for first in range(0, chunks, 3_000):
+            batch = []
+            for number in range(first, min(first + 3_000, chunks), _CHUNKS_A_NOTE):
+                vectors = numbers.standard_normal((_CHUNKS_A_NOTE, config.dim), dtype=np.float32)
+                vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+                batch.append(_note(folder, index_dir, number, paragraphs, choose, pack(vectors)))
             with writer.transaction():
-                for number in range(first, min(first + 3_000, chunks), _CHUNKS_A_NOTE):
-                    vectors = numbers.standard_normal((_CHUNKS_A_NOTE, config.dim), dtype=np.float32)
-                    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-                    writer.write_note(folder, _note(index_dir, number, paragraphs, choose, pack(vectors)))
+                writer.write_notes(batch)
         writer.tidy()
         writer.give_back_space()
         writer.update_vector_file()
 
 
 def _note(
-    index_dir: Path, number: int, paragraphs: list[str], choose: random.Random, vectors: list[bytes]
+    folder: int, index_dir: Path, number: int, paragraphs: list[str], choose: random.Random, vectors: list[bytes]
 ) -> EncodedNote:
     encoded = []
     position = 0
@@ -95,7 +96,7 @@ def _note(
         )
     path = index_dir / "notes" / f"{number}.md"
     note = Note(path, choose.choice(paragraphs)[:40], "heading", "", (), (), (), datetime(2025, 1, 1))
-    return EncodedNote(note, position, number, number.to_bytes(16), tuple(encoded))
+    return EncodedNote(folder, note, position, number, number.to_bytes(16), tuple(encoded))
 
 
 if __name__ == "__main__":

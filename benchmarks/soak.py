@@ -27,10 +27,8 @@ from notesearch.library.index import sync_index
 from notesearch.library.search import open_index
 from notesearch.records import Hit
 from notesearch.settings import Settings
-from notesearch.storage import writer
 
 _FIRST_NOTES = 200
-_LEAST_CHUNKS_FOR_VECTOR_FILE = 300  # so that it is written, extended and built anew many times
 _ROWS = 20
 _QUERIES = 200
 _LONG_AGO_S = 10_000_000
@@ -91,7 +89,6 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    writer._LEAST_CHUNKS_FOR_VECTOR_FILE = _LEAST_CHUNKS_FOR_VECTOR_FILE
     with tempfile.TemporaryDirectory() as directory:
         soak(Path(directory), arguments.rounds, arguments.seed)
 

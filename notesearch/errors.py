@@ -9,7 +9,7 @@ NotesearchError               message, hint, exit code; printed in one place, `c
 ├── ModelError                a model is unknown, damaged, unsafe or not fetched yet
 └── StoreError                the index directory cannot be used
     ├── IndexMissing          nothing has been indexed there
-    ├── IndexTooNew           written by a newer notesearch
+    ├── OtherIndexVersion     made by another version of notesearch
     ├── IndexMismatch         made with another model or other settings
     ├── IndexBusy             another process is writing
     └── IndexDamaged          SQLite says that the file is not sound
@@ -83,12 +83,8 @@ class IndexMissing(StoreError):
     """Nothing has been indexed there."""
 
 
-class IndexTooOld(StoreError):
-    """The index was written by an older notesearch; `notesearch index` brings it up to date."""
-
-
-class IndexTooNew(StoreError):
-    """The index was written by a newer notesearch."""
+class OtherIndexVersion(StoreError):
+    """The index was made by another version of notesearch; `notesearch index` makes it anew."""
 
 
 class IndexMismatch(StoreError):

@@ -332,7 +332,6 @@ class IndexReport:
         chunks: Chunks in the index now.
         encoded: Chunks that had to be encoded in this run.
         seconds: Wall-clock time of the run.
-        coded: Chunks among these that were encoded only for the token codes that an older index lacked.
         not_read: How many documents of each kind were left out because what reads them is not installed.
     """
 
@@ -347,5 +346,4 @@ class IndexReport:
     chunks: int
     encoded: int
     seconds: float
-    coded: int = 0
     not_read: dict[str, int] = field(default_factory=dict)

@@ -65,14 +65,8 @@ def test_what_is_indexed(settings, folder):
 def test_bytes_by_part(settings):
     parts = take_stock(settings).part_bytes
     assert parts.keys() == {"text", "words", "embeddings", "token_codes", "vector_file", "rest"}
-    assert parts["vector_file"] == 0
+    assert parts["vector_file"] == (settings.index_dir / "vectors.hnsw").stat().st_size
     assert sum(parts.values()) >= (settings.index_dir / "notes.db").stat().st_size
-
-
-def test_the_vector_file_counts(settings, monkeypatch):
-    monkeypatch.setattr("notesearch.storage.writer._LEAST_CHUNKS_FOR_VECTOR_FILE", 1)
-    sync_index(settings, [])
-    assert take_stock(settings).part_bytes["vector_file"] == (settings.index_dir / "vectors.hnsw").stat().st_size
 
 
 def test_files_that_have_changed_are_new_or_gone_are_counted(settings, folder):

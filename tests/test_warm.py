@@ -72,10 +72,10 @@ def exact(hit):
     }
 
 
-@pytest.mark.parametrize("with_file", [False, True])
-def test_hits_are_those_of_a_search_that_opens_the_index(warm, settings, folder, monkeypatch, with_file):
-    if with_file:
-        monkeypatch.setattr("notesearch.storage.writer._LEAST_CHUNKS_FOR_VECTOR_FILE", 1)
+@pytest.mark.parametrize("with_graph", [False, True])
+def test_hits_are_those_of_a_search_that_opens_the_index(warm, settings, folder, with_graph):
+    if with_graph:
+        warm = WarmIndex(settings, graph_from=1)
         sync_index(settings, [])
         with warm.reading() as (_, reader):
             assert reader.graph() is not None

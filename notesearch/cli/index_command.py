@@ -159,8 +159,6 @@ def _tell(report: IndexReport, *, verbose: bool, in_words: bool) -> None:
             )
             if count
         ]
-        if report.coded:
-            changes.append(counted(report.coded, "chunk") + " given token codes")
         what = ", ".join(changes) or "Nothing has changed"
         warn(f"{what}. {counted(report.notes, 'note')}, {counted(report.chunks, 'chunk')}, {report.seconds:.1f} s.")
 

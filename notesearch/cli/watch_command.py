@@ -12,7 +12,7 @@ import typer
 
 from notesearch.cli.options import CollectionName, IndexDir, Quiet, Verbose
 from notesearch.cli.terminal import warn, warn_of_skipped
-from notesearch.errors import IndexMissing, IndexTooOld, UsageError
+from notesearch.errors import IndexMissing, OtherIndexVersion, UsageError
 from notesearch.records import IndexReport, Skipped
 from notesearch.settings import Settings
 
@@ -83,7 +83,7 @@ def _folders_to_watch(settings: Settings, named: Sequence[Path]) -> list[Path]:
 
     try:
         covered = _covered_folders(settings)
-    except IndexTooOld:
+    except OtherIndexVersion:
         sync_index(settings, [], wait_s=_WAIT_FOR_OTHERS_S)
         covered = _covered_folders(settings)
     # os.path's expanduser leaves the name of an unknown user as it is; Path's raises.

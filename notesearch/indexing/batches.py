@@ -11,8 +11,8 @@ from notesearch.notes import NO_TEXT, NoteFile, chunk_note, reader_version
 from notesearch.notes.chunks import passage_text
 from notesearch.records import Chunk, Chunking, Note
 from notesearch.storage.vectors import pack
-from notesearch.storage.writer import IndexWriter
-from notesearch.storage.written import EncodedChunk, EncodedNote, hash_of
+from notesearch.storage.writer import EncodedChunk, EncodedNote, IndexWriter
+from notesearch.storage.written import hash_of
 
 # Chunks encoded and written together: a killed run loses at most this much work.
 BATCH_CHUNKS = 256
@@ -65,7 +65,6 @@ class BatchWriter:
 
     Attributes:
         encoded: Chunks that had to be encoded so far.
-        coded: Those among them that were encoded for their token codes alone.
     """
 
     def __init__(
@@ -79,7 +78,6 @@ class BatchWriter:
         self._encoder: Encoder | None = None
         self._batch: list[_CutNote] = []
         self.encoded = 0
-        self.coded = 0
 
     def add(self, read: ReadNote, expected_chunks: int) -> None:
         """Takes a note; a full batch is written.
@@ -112,23 +110,7 @@ class BatchWriter:
             known_passages |= zip(unknown, zip(pack(encoded.vectors), encoded.codes, strict=True), strict=True)
             self.encoded += len(unknown)
         with self._writer.transaction():
-            for cut in batch:
-                self._writer.write_note(cut.read.folder_id, _encoded(cut, known_passages), cut.read.replaced)
-
-    def add_missing_codes(self, progress: Progress) -> None:
-        """Encodes once more what an older notesearch indexed without token codes."""
-        chunks = self._writer.chunks_without_codes()
-        if not chunks:
-            return
-        encoder = self._open_encoder(len(chunks))
-        for done in range(0, len(chunks), BATCH_CHUNKS):
-            batch = chunks[done : done + BATCH_CHUNKS]
-            encoded = encoder.encode_passages([passage_text(part.title, part.heading, part.text) for part in batch])
-            with self._writer.transaction():
-                self._writer.add_codes(zip([part.id for part in batch], encoded.codes, strict=True))
-            self.encoded += len(batch)
-            self.coded += len(batch)
-            progress(done + len(batch), len(chunks))
+            self._writer.write_notes(_encoded(cut, known_passages) for cut in batch)
 
     def _open_encoder(self, passages: int) -> Encoder:
         return models.open_encoder(self._model, self._token_model, passages=passages, threads=self._threads)
@@ -143,10 +125,12 @@ def _encoded(cut: _CutNote, passages: dict[bytes, tuple[bytes, bytes]]) -> Encod
     read = cut.read
     chunks: Sequence[tuple[Chunk, bytes]] = list(zip(cut.chunks, cut.hashes, strict=True))
     return EncodedNote(
+        folder_id=read.folder_id,
         note=read.note,
         size=read.file.size,
         mtime_ns=settled(read.file.mtime_ns),
         content_hash=read.content_hash,
         reader=reader_version(read.file.path),
         chunks=tuple(EncodedChunk(chunk, hash, *passages[hash]) for chunk, hash in chunks),
+        replaced=read.replaced,
     )

@@ -19,8 +19,8 @@ from notesearch.notes import NoteFile, find_notes, note_from_bytes, read_bytes, 
 from notesearch.records import Chunking, IndexReport, Skipped
 from notesearch.storage import Fingerprint
 from notesearch.storage.rebuild import forget_rebuilt, rebuilding
-from notesearch.storage.writer import IndexWriter
-from notesearch.storage.written import KnownNote, UnreadFile, hash_of
+from notesearch.storage.writer import IndexWriter, KnownNote, SkippedFile
+from notesearch.storage.written import hash_of
 
 # What a passage holds beside its chunk: title, headings, special tokens.
 _TITLE_TOKENS = 64
@@ -41,7 +41,6 @@ class _Tally:
     unchanged: int = 0
     renamed: int = 0
     encoded: int = 0
-    coded: int = 0
     skipped: list[Skipped] = field(default_factory=list)
     problems: list[Skipped] = field(default_factory=list)
     not_read: Counter[str] = field(default_factory=Counter)
@@ -114,15 +113,20 @@ class Synchronizer:
             StoreError: The index cannot be written.
         """
         started = time.monotonic()
-        walks = self._walks(paths, rebuild)
-        fingerprint = fingerprint_of(self._model.config, self._chunking, self._token_model)
-        if rebuild:
-            with rebuilding(self._index, fingerprint) as self._writer:
+        anew = rebuild or self._index.is_outdated()
+        walks = self._walks(paths, anew=anew)
+        found = self._index.fingerprint()
+        wanted = fingerprint_of(self._model.config, self._chunking, self._token_model)
+        if found and not rebuild:
+            require_same_vectors(found, wanted)
+        if anew:
+            with rebuilding(self._index, wanted, reuse=bool(found) and not rebuild) as self._writer:
                 self._bring_in_step(walks, named=bool(paths))
             self._writer = self._index
         else:
             forget_rebuilt(self._index)
-            self._settle_fingerprint(fingerprint)
+            if found is None:
+                self._begin(wanted)
             self._bring_in_step(walks, named=bool(paths))
         self._index.keep_coverage()
         self._index.update_vector_file(self._threads)
@@ -140,7 +144,6 @@ class Synchronizer:
             chunks=chunks,
             encoded=tally.encoded,
             seconds=time.monotonic() - started,
-            coded=tally.coded,
             not_read=dict(tally.not_read),
         )
 
@@ -153,25 +156,21 @@ class Synchronizer:
         batches = BatchWriter(self._writer, self._model, self._chunking, self._token_model, self._threads)
         self._write_changed(changed, gone, batches)
         self._remove(list(gone.values()))
-        batches.add_missing_codes(self._progress)
-        self._tally.encoded, self._tally.coded = batches.encoded, batches.coded
+        self._tally.encoded = batches.encoded
         if self._tally.encoded + self._tally.removed > BATCH_CHUNKS:
             self._writer.tidy()
         self._writer.give_back_space()
         with self._writer.transaction():
             self._writer.set_synced([root for root, _ in walks if root not in self._unreached], begun)
 
-    def _settle_fingerprint(self, wanted: Fingerprint) -> None:
-        found = self._writer.fingerprint()
-        if found is not None:
-            require_same_vectors(found, wanted)
-        else:
-            covered = self._writer.coverage().folders  # those of an index that is gone
-            with self._writer.transaction():
-                self._writer.set_fingerprint(wanted)
-                self._writer.cover(covered)
+    def _begin(self, fingerprint: Fingerprint) -> None:
+        """Begins an empty index; it covers the folders of one that is gone, if there was one."""
+        covered = self._writer.coverage().folders
+        with self._writer.transaction():
+            self._writer.set_fingerprint(fingerprint)
+            self._writer.cover(covered)
 
-    def _walks(self, paths: Sequence[Path], rebuild: bool) -> list[tuple[Path, _Walk]]:
+    def _walks(self, paths: Sequence[Path], *, anew: bool) -> list[tuple[Path, _Walk]]:
         """Begins the walk through each folder; one that was asked for and cannot be read raises FolderUnreadable."""
         roots = [Path(os.path.realpath(path)) for path in paths]
         if self._index_dir in roots:
@@ -181,18 +180,18 @@ class Synchronizer:
             )
         walks = {root: self._walk(root) for root in roots}
         covered = self._writer.coverage().folders
-        rebuild = rebuild or self._writer.fingerprint() is None
+        anew = anew or self._writer.fingerprint() is None
         if not walks and not covered:
             raise UsageError(
                 "no folder to index", "Name one (with -c or --index-dir as here): notesearch index ~/notes"
             )
         # Starting over takes all that the index covers, or the notes of the other folders would be gone.
-        for root in covered if rebuild or not walks else ():
+        for root in covered if anew or not walks else ():
             try:
                 walks.setdefault(root, self._walk(root))
             except FolderUnreadable as error:
                 # Not a reason to forget its notes: the disk may just not be mounted.
-                kept = "its notes are not in the new index" if rebuild else "its notes are kept"
+                kept = "its notes are not in the new index" if anew else "its notes are kept"
                 self._tally.skipped.append(Skipped(str(root), f"{error.message}; {kept}"))
         # A folder inside another is walked with it.
         return [(root, walk) for root, walk in walks.items() if not any(parent in walks for parent in root.parents)]
@@ -221,7 +220,7 @@ class Synchronizer:
         folder_id = self._folder_id(root)
         below = f"{str(root).rstrip(os.sep)}{os.sep}"
         known = {path: note for path, note in self._writer.known_notes(folder_id).items() if path.startswith(below)}
-        unread = self._writer.unread_files(folder_id)
+        unreadable = self._writer.unreadable_files(folder_id)
         entries = list(walk)
         if known and not entries and not named:
             # Nothing is left of it, and nobody said so: more likely its disk is not mounted.
@@ -230,32 +229,30 @@ class Synchronizer:
             self._unreached.add(root)
             return []
         changed = []
-        skipped = []
-        still_unread = []
+        skipped: list[SkippedFile] = []
         for entry in entries:
             if isinstance(entry, Skipped):
-                skipped.append(entry)
+                skipped.append(SkippedFile(entry))
                 continue
             note = known.pop(str(entry.path), None)
             stamp = (entry.size, entry.mtime_ns, reader_version(entry.path))
-            tried = unread.get(str(entry.path))
-            if note and (note.size, note.mtime_ns, note.reader) == stamp:
+            tried = unreadable.get(str(entry.path))
+            if note and note.stamp == stamp:
                 self._tally.unchanged += 1
-            elif tried and (tried.size, tried.mtime_ns, tried.reader) == stamp:
-                still_unread.append(tried)
+            elif tried and tried.stamp == stamp:
+                skipped.append(tried)
             else:
                 changed.append(_ChangedFile(folder_id, entry, note))
-        unreadable = tuple(entry.path for entry in skipped if entry.for_now)
+        unreachable = tuple(file.skipped.path for file in skipped if file.skipped.for_now)
         gone |= {
             path: note
             for path, note in known.items()
-            if not _is_below_any(path, unreadable) and not _waits_for_reader(path)
+            if not _is_below_any(path, unreachable) and not _waits_for_reader(path)
         }
-        self._tally.skipped += [*skipped, *(file.skipped for file in still_unread)]
+        self._tally.skipped += [file.skipped for file in skipped]
         with self._writer.transaction():
             self._writer.forget_skipped(folder_id, below)
             self._writer.add_skipped(folder_id, skipped)
-            self._writer.add_unread(folder_id, still_unread)
         return changed
 
     def _write_changed(self, changed: Sequence[_ChangedFile], gone: dict[str, KnownNote], batches: BatchWriter) -> None:
@@ -297,15 +294,12 @@ class Synchronizer:
         return ReadNote(changed.folder_id, file, known.id if known else None, content_hash, note)
 
     def _skip(self, changed: _ChangedFile, skipped: Skipped) -> None:
-        """Records that a file was read in vain; one that will be no better is read again only once it changes."""
+        """Records that a file cannot be read; one that will be no better is read again only once it changes."""
         file = changed.file
         self._tally.skipped.append(skipped)
+        stamp = () if skipped.for_now else (file.size, settled(file.mtime_ns), reader_version(file.path))
         with self._writer.transaction():
-            if skipped.for_now:
-                self._writer.add_skipped(changed.folder_id, [skipped])
-            else:
-                unread = UnreadFile(skipped, file.size, settled(file.mtime_ns), reader_version(file.path))
-                self._writer.add_unread(changed.folder_id, [unread])
+            self._writer.add_skipped(changed.folder_id, [SkippedFile(skipped, *stamp)])
 
     def _remove(self, gone: Sequence[KnownNote]) -> None:
         if gone:

@@ -217,7 +217,6 @@ def _sum(first: IndexReport, second: IndexReport) -> IndexReport:
         problems=tuple(dict.fromkeys((*first.problems, *second.problems))),
         encoded=first.encoded + second.encoded,
         seconds=first.seconds + second.seconds,
-        coded=first.coded + second.coded,
     )
 
 

@@ -15,7 +15,7 @@ from notesearch.library.search import Index, concepts_in, open_encoder_of
 from notesearch.settings import Settings
 from notesearch.storage import Fingerprint, IndexReader
 from notesearch.storage.database import blame_damage, database_file
-from notesearch.storage.warm_reader import WarmReader
+from notesearch.storage.warm_reader import GRAPH_FROM, WarmReader
 
 
 class WarmIndex:
@@ -23,10 +23,12 @@ class WarmIndex:
 
     Args:
         settings: Which index.
+        graph_from: See `WarmReader`.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, graph_from: int = GRAPH_FROM) -> None:
         self._settings = settings
+        self._graph_from = graph_from
         self._reader: WarmReader | None = None
         self._index: Index | None = None
         self._encoder: tuple[Fingerprint, Encoder] | None = None
@@ -69,7 +71,7 @@ class WarmIndex:
             self.close()
         concepts = concepts_in(self._settings)
         self._concepts_stamp = stamp
-        self._reader = WarmReader(self._settings.index_dir)
+        self._reader = WarmReader(self._settings.index_dir, graph_from=self._graph_from)
         self._index = Index(self._reader, concepts=concepts, encoder_of=self._encoder_of)
         return self._index, self._reader
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from notesearch.storage.database import database_file, open_for_reading, translated_errors
 from notesearch.storage.reader import Fingerprint, StoredChunk, read_fingerprint, read_vector_file_record
-from notesearch.storage.schema import migrate
+from notesearch.storage.schema import create_schema
 from notesearch.storage.vector_file import is_sound, map_vectors, vector_file
 from notesearch.storage.vectors import pack, unpack
 from notesearch.storage.words import searchable_words
@@ -85,7 +85,7 @@ class DatabaseCheck:
     def altered_tables(self) -> list[str]:
         """Tables, indexes and views that are described in another way than this notesearch does."""
         with closing(sqlite3.connect(":memory:", isolation_level=None)) as fresh:
-            migrate(fresh)
+            create_schema(fresh)
             wanted = dict(fresh.execute(_DESCRIPTIONS).fetchall())
         found = dict(self._rows(_DESCRIPTIONS))
         return sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))

@@ -8,9 +8,23 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from notesearch.errors import IndexBusy, IndexDamaged, IndexMissing, IndexTooOld, NotesearchError, StoreError
+from notesearch.errors import (
+    IndexBusy,
+    IndexDamaged,
+    IndexMissing,
+    NotesearchError,
+    OtherIndexVersion,
+    StoreError,
+    UsageError,
+)
 from notesearch.private import make_private_folder
-from notesearch.storage.schema import SCHEMA_VERSION, migrate, schema_version
+from notesearch.storage.schema import (
+    OWN_TABLES,
+    SCHEMA_VERSION,
+    create_schema,
+    schema_version,
+    table_names,
+)
 from notesearch.storage.words import searchable_words
 
 _BUSY_TIMEOUT_MS = 10_000
@@ -31,7 +45,7 @@ def open_for_reading(index_dir: Path) -> sqlite3.Connection:
 
     Raises:
         IndexMissing: Nothing was indexed there.
-        IndexTooNew: It was written by a newer notesearch.
+        OtherIndexVersion: It was made by another version of notesearch.
         StoreError: It cannot be opened.
     """
     path = database_file(index_dir)
@@ -58,10 +72,11 @@ def open_for_reading(index_dir: Path) -> sqlite3.Connection:
             connection.close()
             connection = _connect(path, "mode=ro&immutable=1")
             version = schema_version(connection)
-        if version == 0:
-            raise IndexMissing(f"the index in {index_dir} is empty", HOW_TO_INDEX)
-        if version < SCHEMA_VERSION:
-            raise IndexTooOld(f"the index in {index_dir} has an older format", "Update it once: notesearch index")
+        if version != SCHEMA_VERSION:
+            if not table_names(connection):
+                raise IndexMissing(f"the index in {index_dir} is empty", HOW_TO_INDEX)
+            _require_index(connection, path)
+            raise other_version(index_dir)
     return connection
 
 
@@ -79,14 +94,16 @@ def make_index_dir(index_dir: Path) -> None:
 
 
 def open_for_writing(path: Path, page_bytes: int = _PAGE_BYTES) -> sqlite3.Connection:
-    """Opens a database for writing; creates it, private to its owner, or migrates it where that is needed.
+    """Opens a database for writing; creates it, private to its owner, where there is none.
+
+    It may be one of another version; see `has_other_version`.
 
     Args:
         path: The file.
         page_bytes: Of a database that is created.
 
     Raises:
-        IndexTooNew: It was written by a newer notesearch.
+        UsageError: It belongs to another program.
         IndexDamaged: It is not sound.
         StoreError: It cannot be created or opened.
     """
@@ -100,13 +117,17 @@ def open_for_writing(path: Path, page_bytes: int = _PAGE_BYTES) -> sqlite3.Conne
     with translated_errors(path):
         connection = _connect(path, "mode=rw")
         try:
+            is_new = not table_names(connection)
+            if not is_new:
+                _require_index(connection, path)
             _set_up(connection, page_bytes)
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("PRAGMA foreign_keys = ON")
             if path.stat().st_size <= _MOST_BYTES_CHECKED:
                 _require_sound(connection, path, "quick_check(1)")
-            migrate(connection)
+            if is_new:
+                create_schema(connection)
         except BaseException:
             connection.close()  # or, closed later, it would take the log of a database that has its place by then
             raise
@@ -117,8 +138,26 @@ def open_empty() -> sqlite3.Connection:
     """Opens an empty index in memory."""
     connection = sqlite3.connect(":memory:", isolation_level=None)
     _set_up(connection, _PAGE_BYTES)
-    migrate(connection)
+    create_schema(connection)
     return connection
+
+
+def has_other_version(connection: sqlite3.Connection) -> bool:
+    """Whether another version of notesearch made a database, so that this one must not read or write its tables."""
+    return schema_version(connection) != SCHEMA_VERSION
+
+
+def other_version(index_dir: Path) -> OtherIndexVersion:
+    """The error that says that an index must be made anew."""
+    return OtherIndexVersion(
+        f"the index in {index_dir} was made by another version of notesearch",
+        "Make it anew; what was encoded is kept: notesearch index",
+    )
+
+
+def _require_index(connection: sqlite3.Connection, path: Path) -> None:
+    if OWN_TABLES.isdisjoint(table_names(connection)):
+        raise UsageError(f"{path} belongs to another program", "Choose another directory with --index-dir.")
 
 
 def replace_database(path: Path, new: Path) -> None:

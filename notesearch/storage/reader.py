@@ -217,8 +217,12 @@ class IndexReader:
         everything where the file is missing, stale or damaged. Ids that are gone are still in the mapped pair; see
         `dead_chunks`.
         """
+        return self._read_vectors(verify=False)
+
+    def _read_vectors(self, *, verify: bool) -> list[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        """See `vectors` and `map_vectors`."""
         record = self._vector_file_record()
-        mapped = record and map_vectors(vector_file(self._index_dir), record, self.fingerprint.dim)
+        mapped = record and map_vectors(vector_file(self._index_dir), record, self.fingerprint.dim, verify=verify)
         stored = self._stored_vectors(record.last_chunk_id if record and mapped else 0)
         return [pair for pair in (mapped, stored) if pair and len(pair[0])]
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from notesearch.errors import IndexDamaged, IndexTooNew
+from notesearch.errors import IndexDamaged, StoreError
 from notesearch.storage.database import delete_file, open_for_writing
 from notesearch.storage.reader import Fingerprint
 from notesearch.storage.writer import IndexWriter
@@ -18,19 +18,21 @@ def rebuilt_file(index_dir: Path) -> Path:
 
 
 @contextmanager
-def rebuilding(index: IndexWriter, fingerprint: Fingerprint) -> Iterator[IndexWriter]:
+def rebuilding(index: IndexWriter, fingerprint: Fingerprint, *, reuse: bool = False) -> Iterator[IndexWriter]:
     """Gives a writer of a new index that covers the same folders; in the end, it takes the place of the old one.
 
-    Until then, searches find what the old one holds. A rebuild that was killed or failed is gone on with by the next.
+    Until then, searches find what the old one holds. The next rebuild continues one that was killed or failed.
 
     Args:
-        index: The index, which holds the lock.
+        index: The index, which holds the lock; another version of notesearch may have made it.
         fingerprint: What the new vectors depend on.
+        reuse: Whether to take over vectors and token codes of the old index rather than encode everything again: only
+            where they depend on the same.
 
     Raises:
         StoreError: The new index cannot be written; the old one is as it was.
     """
-    with _Rebuilt(index.index_dir, index.page_bytes(), fingerprint) as rebuilt:
+    with _Rebuilt(index, fingerprint, reuse=reuse) as rebuilt:
         _cover_the_same(rebuilt, index)
         yield rebuilt
         index.take_over(rebuilt)
@@ -60,14 +62,15 @@ def _cover_the_same(rebuilt: IndexWriter, index: IndexWriter) -> None:
 class _Rebuilt(IndexWriter):
     """The writer of the new index; the old one's holds the lock."""
 
-    def __init__(self, index_dir: Path, page_bytes: int, fingerprint: Fingerprint) -> None:
-        self.index_dir = index_dir
-        self._database = rebuilt_file(index_dir)
-        self._open(page_bytes)
-        if self.fingerprint() not in (None, fingerprint):
+    def __init__(self, old: IndexWriter, fingerprint: Fingerprint, *, reuse: bool) -> None:
+        self.index_dir = old.index_dir
+        self._old = old if reuse else None
+        self._database = rebuilt_file(old.index_dir)
+        self._open(old.page_bytes())
+        if self.is_outdated() or self.fingerprint() not in (None, fingerprint):
             self._connection.close()
             _delete(self._database)
-            self._open(page_bytes)
+            self._open(old.page_bytes())
         if self.fingerprint() is None:
             with self.transaction():
                 self.set_fingerprint(fingerprint)
@@ -76,9 +79,18 @@ class _Rebuilt(IndexWriter):
         """Closes the database."""
         self._close_database()
 
+    def known_passages(self, passage_hashes: Iterable[bytes]) -> dict[bytes, tuple[bytes, bytes]]:
+        """See `IndexWriter`; those of the old index are known too, where they are taken over."""
+        wanted = set(passage_hashes)
+        known = super().known_passages(wanted)
+        if self._old:
+            with suppress(StoreError):  # then they are encoded again
+                known |= self._old.known_passages(wanted - known.keys())
+        return known
+
     def _open(self, page_bytes: int) -> None:
         try:
             self._connection = open_for_writing(self._database, page_bytes)
-        except (IndexDamaged, IndexTooNew):
+        except IndexDamaged:
             _delete(self._database)
             self._connection = open_for_writing(self._database, page_bytes)

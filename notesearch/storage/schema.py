@@ -1,29 +1,28 @@
-"""The tables of `notes.db`, and how an older one becomes a newer one."""
+"""The tables of `notes.db`, created and versioned through sqlite-utils.
+
+There is one schema. A change to it raises `SCHEMA_VERSION`, and `index` makes a database of another version anew (see
+`storage.rebuild`). So that nothing is encoded twice then, each version keeps what is read of another one:
+`folders.path`, the `fingerprint` in `meta`, `chunks.passage_hash`, and the tables `embeddings` and `token_codes`. If
+the bytes in these two come to mean something else, `passages.PASSAGES_VERSION` must be raised as well.
+"""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:
+    from sqlite_utils import Database
 
-from notesearch.errors import IndexTooNew
-from notesearch.storage.vectors import pack
-
+SCHEMA_VERSION = 4
+# A database with tables, but none of these, belongs to another program.
+OWN_TABLES = {"embeddings", "token_codes", "note_words"}
 TOKENIZER = "porter unicode61 remove_diacritics 2"
 
-_FIRST_SCHEMA = f"""
-CREATE TABLE meta (
-    key TEXT PRIMARY KEY,
-    value TEXT NOT NULL
-) WITHOUT ROWID;
-
-CREATE TABLE folders (
-    id INTEGER PRIMARY KEY,
-    path TEXT NOT NULL UNIQUE
-);
-
-CREATE TABLE notes (
+_TABLES = (
+    "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE folders (id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE)",
+    """CREATE TABLE notes (
     id INTEGER PRIMARY KEY,
     folder_id INTEGER NOT NULL REFERENCES folders (id),
     path TEXT NOT NULL UNIQUE,
@@ -32,31 +31,35 @@ CREATE TABLE notes (
     size INTEGER NOT NULL,          -- bytes; with mtime_ns the cheap test for a change
     mtime_ns INTEGER NOT NULL,
     content_hash BLOB NOT NULL,     -- BLAKE2b-128 of the file
-    problems TEXT NOT NULL          -- lines
-);
-CREATE INDEX notes_by_folder ON notes (folder_id);
-
-CREATE TABLE tags (
+    problems TEXT NOT NULL,         -- lines
+    reader INTEGER NOT NULL         -- version of the code that read the file; a newer one reads it again
+)""",
+    "CREATE INDEX notes_by_folder ON notes (folder_id)",
+    """CREATE TABLE tags (
     note_id INTEGER NOT NULL REFERENCES notes (id),
     position INTEGER NOT NULL,
     tag TEXT NOT NULL,              -- as its owner writes it
     key TEXT NOT NULL,              -- case-folded, for comparison
     PRIMARY KEY (note_id, position)
-) WITHOUT ROWID;
-CREATE INDEX tags_by_key ON tags (key, note_id);
-
-CREATE TABLE links (
+) WITHOUT ROWID""",
+    "CREATE INDEX tags_by_key ON tags (key, note_id)",
+    """CREATE TABLE links (
     note_id INTEGER NOT NULL REFERENCES notes (id),
     position INTEGER NOT NULL,
     target TEXT NOT NULL,
     anchor TEXT NOT NULL,
     kind TEXT NOT NULL,
     PRIMARY KEY (note_id, position)
-) WITHOUT ROWID;
-
--- An id is never used again (AUTOINCREMENT), and a chunk's vector never changes: whatever was derived from an
--- id stays true for as long as the id exists. vectors.hnsw relies on it.
-CREATE TABLE chunks (
+) WITHOUT ROWID""",
+    # Names by which links may call a note, beside the name of its file.
+    """CREATE TABLE names (
+    note_id INTEGER NOT NULL REFERENCES notes (id),
+    name TEXT NOT NULL,
+    PRIMARY KEY (note_id, name)
+) WITHOUT ROWID""",
+    # An id is never used again (AUTOINCREMENT), and a chunk's vector never changes: what was derived from an id stays
+    # true for as long as the id exists. vectors.hnsw relies on it.
+    """CREATE TABLE chunks (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     note_id INTEGER NOT NULL REFERENCES notes (id),
     position INTEGER NOT NULL,
@@ -66,135 +69,82 @@ CREATE TABLE chunks (
     end_line INTEGER NOT NULL,
     heading TEXT NOT NULL,
     text TEXT NOT NULL,
+    page INTEGER NOT NULL,          -- 0 where there are no pages
+    end_page INTEGER NOT NULL,
     passage_hash BLOB NOT NULL      -- BLAKE2b-128 of the text given to the encoder
-);
-CREATE INDEX chunks_by_note ON chunks (note_id, position);
-CREATE INDEX chunks_by_passage ON chunks (passage_hash);
-
--- Apart from the chunks, so that a scan of the vectors reads nothing else.
-CREATE TABLE embeddings (
+)""",
+    "CREATE INDEX chunks_by_note ON chunks (note_id, position)",
+    "CREATE INDEX chunks_by_passage ON chunks (passage_hash)",
+    # Apart from the chunks, so that a scan of the vectors reads nothing else.
+    """CREATE TABLE embeddings (
     chunk_id INTEGER PRIMARY KEY REFERENCES chunks (id),
-    vector BLOB NOT NULL            -- float16, little-endian, length 1
-);
-
--- Chunks that vectors.hnsw still holds though they are gone.
-CREATE TABLE dead_vectors (
-    chunk_id INTEGER PRIMARY KEY
-);
-
-CREATE TABLE skipped (
+    vector BLOB NOT NULL            -- see storage.vectors
+)""",
+    """CREATE TABLE token_codes (
+    chunk_id INTEGER PRIMARY KEY REFERENCES chunks (id),
+    codes BLOB NOT NULL             -- see encoders.token_codes
+)""",
+    # Chunks that are gone, but that vectors.hnsw still holds.
+    "CREATE TABLE dead_vectors (chunk_id INTEGER PRIMARY KEY)",
+    """CREATE TABLE skipped (
     folder_id INTEGER NOT NULL REFERENCES folders (id),
     path TEXT NOT NULL,
-    reason TEXT NOT NULL
-);
-
--- Words are looked up by note: BM25 over whole notes ranks better than over chunks.
--- words() is `storage.words.searchable_words`, registered on every connection that writes.
-CREATE VIEW note_words_source AS
+    reason TEXT NOT NULL,
+    by_rule INTEGER NOT NULL DEFAULT 0,     -- whether it was left out on purpose
+    size INTEGER NOT NULL DEFAULT -1,       -- of a file that is not tried again as it is; -1 for everything else
+    mtime_ns INTEGER NOT NULL DEFAULT -1,
+    reader INTEGER NOT NULL DEFAULT 0
+)""",
+    # Words are looked up by note: BM25 over whole notes ranks better than over chunks. The text is stored once, in
+    # the chunks. words() is `storage.full_text.searchable_words`, registered on every connection that writes.
+    """CREATE VIEW note_words_source AS
     SELECT
         id,
         words(title) AS title,
         (SELECT words(coalesce(group_concat(text, char(10)), '')) FROM
             (SELECT text FROM chunks WHERE note_id = notes.id ORDER BY position)) AS text
-    FROM notes;
-CREATE VIRTUAL TABLE note_words USING fts5 (
-    title, text,
-    content = 'note_words_source', content_rowid = 'id',
-    tokenize = '{TOKENIZER}'
-);
-"""
-
-
-def _create_first_schema(connection: sqlite3.Connection) -> None:
-    # Statement by statement, since executescript would commit the transaction that we are in.
-    statement = ""
-    for line in _FIRST_SCHEMA.splitlines():
-        statement += line + "\n"
-        if sqlite3.complete_statement(statement):
-            connection.execute(statement)
-            statement = ""
-
-
-_TOKEN_CODES = """
--- Apart from the chunks for the same reason as the embeddings; a chunk that was indexed before has none yet.
-CREATE TABLE token_codes (
-    chunk_id INTEGER PRIMARY KEY REFERENCES chunks (id),
-    codes BLOB NOT NULL             -- see encoders.token_codes
-)
-"""
-
-
-_NEXT_EMBEDDINGS = "SELECT chunk_id, vector FROM embeddings WHERE chunk_id > ? ORDER BY chunk_id LIMIT 1000"
-
-
-def _add_token_codes_and_pack_vectors(connection: sqlite3.Connection) -> None:
-    """Adds the table of token codes; embeddings, float16 until now, are stored as `storage.vectors` does."""
-    connection.execute(_TOKEN_CODES)
-    last_id = 0
-    while rows := connection.execute(_NEXT_EMBEDDINGS, [last_id]).fetchall():
-        ids, stored = zip(*rows, strict=True)
-        vectors = np.frombuffer(b"".join(stored), dtype="<f2").reshape(len(ids), -1).astype(np.float32)
-        packed = zip(pack(vectors), ids, strict=True)
-        connection.executemany("UPDATE embeddings SET vector = ? WHERE chunk_id = ?", packed)
-        last_id = ids[-1]
-
-
-_PAGES_AND_READERS = (
-    # The version of the reader that a note was read by: where that is another now, the note is read again.
-    "ALTER TABLE notes ADD COLUMN reader INTEGER NOT NULL DEFAULT 0",
-    # 0 where there are no pages.
-    "ALTER TABLE chunks ADD COLUMN page INTEGER NOT NULL DEFAULT 0",
-    "ALTER TABLE chunks ADD COLUMN end_page INTEGER NOT NULL DEFAULT 0",
-    # Of a file that was read in vain, so that it is not read again as it is; -1 for other things.
-    "ALTER TABLE skipped ADD COLUMN size INTEGER NOT NULL DEFAULT -1",
-    "ALTER TABLE skipped ADD COLUMN mtime_ns INTEGER NOT NULL DEFAULT -1",
-    "ALTER TABLE skipped ADD COLUMN reader INTEGER NOT NULL DEFAULT 0",
-    "ALTER TABLE skipped ADD COLUMN by_rule INTEGER NOT NULL DEFAULT 0",
-    # By which links may call a note beside its file's name.
-    """CREATE TABLE names (
-        note_id INTEGER NOT NULL REFERENCES notes (id),
-        name TEXT NOT NULL,
-        PRIMARY KEY (note_id, name)
-    ) WITHOUT ROWID""",
+    FROM notes""",
+    f"""CREATE VIRTUAL TABLE note_words USING fts5 (
+    title, text, content = 'note_words_source', content_rowid = 'id', tokenize = '{TOKENIZER}'
+)""",
 )
 
+# For the owner of the notes, who may look into the index with sqlite-utils or Datasette (docs/own-queries.md).
+_VIEWS = {
+    "my_notes": """SELECT notes.path, title, date, size, folders.path AS folder,
+        (SELECT group_concat(tag, ', ') FROM (SELECT tag FROM tags WHERE note_id = notes.id ORDER BY position)) AS tags
+        FROM notes JOIN folders ON folders.id = folder_id""",
+    "my_tags": "SELECT path, title, tag FROM tags JOIN notes ON notes.id = note_id",
+    "my_links": "SELECT path, title, target, anchor, kind FROM links JOIN notes ON notes.id = note_id",
+    "my_passages": """SELECT path, title, heading, start_line, end_line, text
+        FROM chunks JOIN notes ON notes.id = note_id""",
+}
 
-def _add_pages_and_readers(connection: sqlite3.Connection) -> None:
-    for statement in _PAGES_AND_READERS:
-        connection.execute(statement)
 
+def create_schema(connection: sqlite3.Connection) -> None:
+    """Creates everything in an empty database, in one transaction."""
+    from sqlite_utils import Database, Migrations
 
-# Step i brings a database from schema i to schema i + 1. Released steps are never edited.
-_STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (
-    _create_first_schema,
-    _add_token_codes_and_pack_vectors,
-    _add_pages_and_readers,
-)
-SCHEMA_VERSION = len(_STEPS)
+    migrations = Migrations("notesearch")
+
+    @migrations(name=f"schema {SCHEMA_VERSION}")
+    def create_all(database: Database) -> None:
+        for statement in _TABLES:
+            database.execute(statement)
+        for name, select in _VIEWS.items():
+            database.create_view(name, select)
+        database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    connection.execute("BEGIN IMMEDIATE")
+    with connection:
+        migrations.apply(Database(connection, execute_plugins=False))
 
 
 def schema_version(connection: sqlite3.Connection) -> int:
-    """The schema of a database, 0 for an empty one.
-
-    Raises:
-        IndexTooNew: It was written by a newer notesearch.
-    """
-    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    if version > SCHEMA_VERSION:
-        raise IndexTooNew(
-            f"this index has schema {version}, and this notesearch knows schemas up to {SCHEMA_VERSION}",
-            "Update notesearch, or index into another directory with --index-dir.",
-        )
-    return version
+    """The version of a database's schema, 0 for an empty one; read without sqlite-utils, which takes long to import."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-def migrate(connection: sqlite3.Connection) -> None:
-    """Brings a database to the current schema, all steps in one transaction; does nothing to a current one."""
-    version = schema_version(connection)
-    if version == SCHEMA_VERSION:
-        return
-    connection.execute("BEGIN IMMEDIATE")
-    with connection:
-        for step in _STEPS[schema_version(connection) :]:
-            step(connection)
-        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+def table_names(connection: sqlite3.Connection) -> set[str]:
+    """Names of all tables of a database."""
+    return {row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}

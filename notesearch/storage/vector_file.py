@@ -108,11 +108,17 @@ def is_sound(path: Path, record: VectorFileRecord) -> bool:
         return False
 
 
-def map_vectors(path: Path, record: VectorFileRecord, dim: int) -> tuple[NDArray[np.int64], NDArray[np.float32]] | None:
+def map_vectors(
+    path: Path, record: VectorFileRecord, dim: int, *, verify: bool = False
+) -> tuple[NDArray[np.int64], NDArray[np.float32]] | None:
     """Maps the vector file into memory, if it is the one that SQLite's record describes.
 
-    Size and modification time are believed: a checksum would cost a search as much as the scan. Where only the time
-    differs (a restored backup), the checksum decides.
+    Args:
+        path: The file.
+        record: What SQLite knows of it.
+        dim: Length of a vector.
+        verify: Whether to compute the checksum in any case. Else that is done only where the modification time differs
+            (a restored backup): it would cost a single search as much as the scan.
 
     Returns:
         Chunk ids, int64 `(n,)`, and vectors, float32 `(n, dim)`: a strided view of the file, not a copy. `None` where
@@ -122,7 +128,7 @@ def map_vectors(path: Path, record: VectorFileRecord, dim: int) -> tuple[NDArray
         # Opened once: what was checked is what is mapped, also where another file takes its place meanwhile.
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
-            if not _is_recorded(file, status, record):
+            if not _is_recorded(file, status, record, verify=verify):
                 return None
             data = np.memmap(file, dtype=np.uint8, mode="r")
     except OSError:
@@ -144,7 +150,9 @@ def map_vectors(path: Path, record: VectorFileRecord, dim: int) -> tuple[NDArray
 
 
 def load_graph(path: Path, record: VectorFileRecord, dim: int, dead: NDArray[np.int64]) -> Any:
-    """Loads the vector file, if it is the one that SQLite's record describes: believed as `map_vectors` does.
+    """Loads the vector file, if by its checksum it is the one that SQLite's record describes.
+
+    hnswlib follows links wherever they lead: one wrong bit may end the process.
 
     Args:
         path: The file.
@@ -161,7 +169,7 @@ def load_graph(path: Path, record: VectorFileRecord, dim: int, dead: NDArray[np.
     try:
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
-            if not _is_recorded(file, status, record):
+            if not _is_recorded(file, status, record, verify=True):
                 return None
             graph.load_index(str(path))
             # It was loaded by its name, which may stand for another file since.
@@ -174,10 +182,11 @@ def load_graph(path: Path, record: VectorFileRecord, dim: int, dead: NDArray[np.
     return graph
 
 
-def _is_recorded(file: IO[bytes], status: os.stat_result, record: VectorFileRecord) -> bool:
+def _is_recorded(file: IO[bytes], status: os.stat_result, record: VectorFileRecord, *, verify: bool) -> bool:
     if status.st_size != record.size_bytes or status.st_size < _HEADER_BYTES:
         return False
-    return status.st_mtime_ns == record.mtime_ns or _crc32(file) == record.crc32
+    is_as_recorded = status.st_mtime_ns == record.mtime_ns and not verify
+    return is_as_recorded or _crc32(file) == record.crc32
 
 
 def _save(graph: Any, path: Path, last_chunk_id: int) -> VectorFileRecord:

@@ -2,48 +2,133 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import sqlite3
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from notesearch.errors import IndexBusy, IndexTooNew, StoreError
-from notesearch.records import Note, Skipped
+from notesearch.errors import IndexBusy, StoreError
+from notesearch.records import Chunk, Note, Skipped
 from notesearch.storage.database import (
     blame_damage,
     database_file,
     delete_file,
+    has_other_version,
     make_index_dir,
     open_empty,
     open_for_writing,
+    other_version,
     replace_database,
     translated_errors,
 )
 from notesearch.storage.folders import Coverage, read_coverage, write_coverage
 from notesearch.storage.lock import acquire_lock
-from notesearch.storage.reader import (
-    Fingerprint,
-    read_fingerprint,
-    read_synced,
-    read_vector_file_record,
-    read_vectors,
-)
+from notesearch.storage.reader import Fingerprint, read_fingerprint, read_synced, read_vector_file_record, read_vectors
 from notesearch.storage.vector_file import build_vector_file, extend_vector_file, is_sound, vector_file
-from notesearch.storage.written import ChunkWithoutCodes, EncodedChunk, EncodedNote, KnownNote, UnreadFile
 
-# Up to here a one-shot search scans SQLite in less than 40 ms, and the file would cost four times the notes' text.
-_LEAST_CHUNKS_FOR_VECTOR_FILE = 30_000
-# The file is written anew when SQLite holds this part more than it, and built from nothing when this part is dead.
+# The vector file is extended when SQLite holds this part more than it, and built from nothing when this part is dead.
 _STALE_PART = 0.1
 _DEAD_PART = 0.25
-# Empty pages of the database are used again; only where they are more than this is it made smaller.
+# Empty pages of the database are used again; only where they are more than this part is it made smaller.
 _FREE_PART = 0.1
+
+_Rows = defaultdict[str, list[dict[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownNote:
+    """What tells whether a note has changed since it was indexed.
+
+    Attributes:
+        id: Of the note.
+        size: Of its file, in bytes.
+        mtime_ns: Of its file.
+        content_hash: Of its file.
+        reader: The version of the code that read it.
+    """
+
+    id: int
+    size: int
+    mtime_ns: int
+    content_hash: bytes
+    reader: int
+
+    @property
+    def stamp(self) -> tuple[int, int, int]:
+        """What is compared with the file as it is now."""
+        return self.size, self.mtime_ns, self.reader
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedFile:
+    """What could not be indexed; with what tells whether the file has changed since, where only that would help.
+
+    Attributes:
+        skipped: The file, and why.
+        size: Of the file, in bytes; -1 where it is to be tried again in any case.
+        mtime_ns: Of the file.
+        reader: The version of the code that could not read it.
+    """
+
+    skipped: Skipped
+    size: int = -1
+    mtime_ns: int = -1
+    reader: int = 0
+
+    @property
+    def stamp(self) -> tuple[int, int, int]:
+        """What is compared with the file as it is now."""
+        return self.size, self.mtime_ns, self.reader
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedChunk:
+    """A chunk with what was computed from it.
+
+    Attributes:
+        chunk: The chunk.
+        passage_hash: Of the text that was encoded.
+        vector: As `storage.vectors.pack` makes it.
+        codes: The passage's token codes.
+    """
+
+    chunk: Chunk
+    passage_hash: bytes
+    vector: bytes
+    codes: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedNote:
+    """A note ready to be written.
+
+    Attributes:
+        folder_id: The folder of the index that it is in.
+        note: The note.
+        size: Of its file, in bytes.
+        mtime_ns: Of its file.
+        content_hash: Of its file.
+        chunks: In order.
+        reader: The version of the code that read it.
+        replaced: Id of the note in whose place it comes, if there is one.
+    """
+
+    folder_id: int
+    note: Note
+    size: int
+    mtime_ns: int
+    content_hash: bytes
+    chunks: tuple[EncodedChunk, ...]
+    reader: int = 0
+    replaced: int | None = None
 
 
 class IndexWriter:
@@ -78,7 +163,7 @@ class IndexWriter:
     def _open(self, anew: bool) -> None:
         try:
             self._connection = open_for_writing(self._database)
-        except (IndexBusy, IndexTooNew):
+        except IndexBusy:
             raise
         except StoreError:
             if not anew:
@@ -106,9 +191,23 @@ class IndexWriter:
             self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
         self._connection.close()
 
+    def is_outdated(self) -> bool:
+        """Whether another version of notesearch made the index.
+
+        Then only `fingerprint`, `folders` and `known_passages` can be asked, and `storage.rebuild` makes it anew.
+        """
+        with translated_errors(self._database):
+            return has_other_version(self._connection)
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All changes inside are made together, or not at all."""
+        """All changes inside are made together, or not at all.
+
+        Raises:
+            OtherIndexVersion: Another version of notesearch made the index.
+        """
+        if self.is_outdated():
+            raise other_version(self.index_dir)
         with translated_errors(self._database):
             self._connection.execute("BEGIN IMMEDIATE")
             with self._connection:
@@ -201,12 +300,12 @@ class IndexWriter:
         rows = self._query(f"SELECT {columns} FROM notes WHERE folder_id = ?", [folder_id])
         return {row[0]: KnownNote(*row[1:]) for row in rows}
 
-    def unread_files(self, folder_id: int) -> dict[str, UnreadFile]:
-        """Maps the paths of a folder's files that were read in vain to what tells whether they have changed."""
+    def unreadable_files(self, folder_id: int) -> dict[str, SkippedFile]:
+        """Maps the paths of a folder's files that are not worth another try to what tells whether they have changed."""
         columns = "path, reason, by_rule, size, mtime_ns, reader"
         rows = self._query(f"SELECT {columns} FROM skipped WHERE folder_id = ? AND size >= 0", [folder_id])
         return {
-            path: UnreadFile(Skipped(path, reason, by_rule=bool(by_rule)), *stamp)
+            path: SkippedFile(Skipped(path, reason, by_rule=bool(by_rule)), *stamp)
             for path, reason, by_rule, *stamp in rows
         }
 
@@ -218,58 +317,56 @@ class IndexWriter:
         found = {passage_hash: self._query(sql, [passage_hash]) for passage_hash in set(passage_hashes)}
         return {passage_hash: rows[0] for passage_hash, rows in found.items() if rows}
 
-    def chunks_without_codes(self) -> list[ChunkWithoutCodes]:
-        """Finds the chunks that were indexed before there were token codes."""
-        sql = """SELECT chunks.id, title, heading, text FROM chunks JOIN notes ON notes.id = note_id
-                 WHERE chunks.id NOT IN (SELECT chunk_id FROM token_codes) ORDER BY chunks.id"""
-        return [ChunkWithoutCodes(*row) for row in self._query(sql)]
-
-    def add_codes(self, codes: Iterable[tuple[int, bytes]]) -> None:
-        """Adds the token codes of chunks, given with their ids."""
-        self._connection.executemany("INSERT INTO token_codes VALUES (?, ?)", codes)
-
     def note_stays(self, note_id: int, size: int, mtime_ns: int, date: datetime) -> None:
         """Records that a note's file was written again with the same content; its date may come from the file's."""
         self._execute(
             "UPDATE notes SET size = ?, mtime_ns = ?, date = ? WHERE id = ?", [size, mtime_ns, _stored(date), note_id]
         )
 
-    def write_note(self, folder_id: int, encoded: EncodedNote, known_id: int | None = None) -> None:
-        """Adds a note, or puts it in the place of the one with the id `known_id`; equal chunks keep their ids."""
-        note = encoded.note
-        values = {
-            "folder_id": folder_id,
-            "path": str(note.path),
-            "title": note.title,
-            "date": _stored(note.date),
-            "size": encoded.size,
-            "mtime_ns": encoded.mtime_ns,
-            "content_hash": encoded.content_hash,
-            "problems": "\n".join(note.problems),
-            "reader": encoded.reader,
-        }
-        if known_id is None:
-            marks = ", ".join(f":{name}" for name in values)
-            inserted = self._execute(f"INSERT INTO notes ({', '.join(values)}) VALUES ({marks})", values).lastrowid
-            assert inserted is not None
-            note_id = inserted
-        else:
-            note_id = known_id
-            self._forget_words(note_id)  # while the old words are still there
-            assignments = ", ".join(f"{name} = :{name}" for name in values)
-            self._execute(f"UPDATE notes SET {assignments} WHERE id = :id", {**values, "id": note_id})
-        self._write_tags_and_links(note_id, note)
-        self._write_chunks(note_id, encoded.chunks)
-        self._learn_words(note_id)
+    def write_notes(self, notes: Iterable[EncodedNote]) -> None:
+        """Adds notes, or puts them in the place of others; chunks of the same passage keep their ids."""
+        from sqlite_utils import Database
+
+        rows: _Rows = defaultdict(list)
+        outdated_chunks: list[int] = []
+        note_ids = _ids_from(self._query("SELECT coalesce(max(id), 0) FROM notes"))
+        # Not those of chunks that are gone: see the schema.
+        chunk_ids = _ids_from(self._query("SELECT seq FROM sqlite_sequence WHERE name = 'chunks'"))
+        for encoded in notes:
+            note_id = next(note_ids) if encoded.replaced is None else encoded.replaced
+            known: dict[bytes, list[int]] = {}
+            if encoded.replaced is not None:
+                self._forget_words(note_id)  # while the old words are still there
+                self._delete_from(("tags", "links", "names"), "note_id", [note_id])
+                for chunk_id, passage_hash in self._passages_of(note_id):
+                    known.setdefault(passage_hash, []).append(chunk_id)
+            _add_note_rows(rows, note_id, encoded)
+            for position, chunk in enumerate(encoded.chunks):
+                if same := known.get(chunk.passage_hash):
+                    _add_chunk_row(rows, same.pop(), note_id, position, chunk)
+                else:
+                    chunk_id = next(chunk_ids)
+                    _add_chunk_row(rows, chunk_id, note_id, position, chunk)
+                    rows["embeddings"].append({"chunk_id": chunk_id, "vector": chunk.vector})
+                    rows["token_codes"].append({"chunk_id": chunk_id, "codes": chunk.codes})
+            outdated_chunks += [chunk_id for left in known.values() for chunk_id in left]
+        self._remove_chunks(outdated_chunks)
+        database = Database(self._connection, recursive_triggers=False, execute_plugins=False)
+        with translated_errors(self._database):
+            for table in ("notes", "chunks"):
+                database.table(table).upsert_all(rows[table], pk="id")
+            for table in ("tags", "links", "names", "embeddings", "token_codes"):
+                database.table(table).insert_all(rows[table])
+        for row in rows["notes"]:
+            self._learn_words(row["id"])
 
     def remove_notes(self, note_ids: Sequence[int]) -> None:
         """Removes notes with all that belongs to them."""
         for note_id in note_ids:
             self._forget_words(note_id)
-            self._remove_chunks(self._chunk_ids(note_id))
-            for table in ("tags", "links", "names"):
-                self._execute(f"DELETE FROM {table} WHERE note_id = ?", [note_id])
-            self._execute("DELETE FROM notes WHERE id = ?", [note_id])
+            self._remove_chunks([chunk_id for chunk_id, _ in self._passages_of(note_id)])
+        self._delete_from(("tags", "links", "names"), "note_id", note_ids)
+        self._delete_from(("notes",), "id", note_ids)
 
     def forget_skipped(self, folder_id: int, below: str) -> None:
         """Drops what is recorded as skipped below a path, which ends with a separator, of a folder."""
@@ -278,19 +375,11 @@ class IndexWriter:
             [folder_id, os.sep, below, below],
         )
 
-    def add_skipped(self, folder_id: int, skipped: Iterable[Skipped]) -> None:
+    def add_skipped(self, folder_id: int, files: Iterable[SkippedFile]) -> None:
         """Records what a folder holds that could not be indexed."""
-        self._connection.executemany(
-            "INSERT INTO skipped (folder_id, path, reason, by_rule) VALUES (?, ?, ?, ?)",
-            [(folder_id, *_told(entry)) for entry in skipped],
-        )
-
-    def add_unread(self, folder_id: int, files: Iterable[UnreadFile]) -> None:
-        """Records what a folder holds that was read in vain, so that it is not read again as it is."""
-        columns = "folder_id, path, reason, by_rule, size, mtime_ns, reader"
-        self._connection.executemany(
-            f"INSERT INTO skipped ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [(folder_id, *_told(file.skipped), file.size, file.mtime_ns, file.reader) for file in files],
+        self._execute_many(
+            "INSERT INTO skipped VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [(folder_id, file.skipped.path, file.skipped.reason, file.skipped.by_rule, *file.stamp) for file in files],
         )
 
     def counts(self) -> tuple[int, int]:
@@ -321,9 +410,8 @@ class IndexWriter:
             StoreError: It cannot be written; the index is usable without it.
         """
         fingerprint = self.fingerprint()
-        chunks = self.counts()[1]
         path = vector_file(self.index_dir)
-        if fingerprint is None or chunks < _LEAST_CHUNKS_FOR_VECTOR_FILE:
+        if fingerprint is None or not self.counts()[1]:
             self._drop_vector_file(path)
             return
         record = read_vector_file_record(self._connection)
@@ -350,56 +438,16 @@ class IndexWriter:
                 self._execute("DELETE FROM dead_vectors")
         delete_file(path)
 
-    def _write_tags_and_links(self, note_id: int, note: Note) -> None:
-        for table in ("tags", "links", "names"):
-            self._execute(f"DELETE FROM {table} WHERE note_id = ?", [note_id])
-        self._connection.executemany("INSERT INTO names VALUES (?, ?)", [(note_id, name) for name in set(note.ids)])
-        self._connection.executemany(
-            "INSERT INTO tags VALUES (?, ?, ?, ?)",
-            [(note_id, position, tag, tag.casefold()) for position, tag in enumerate(note.tags)],
-        )
-        self._connection.executemany(
-            "INSERT INTO links VALUES (?, ?, ?, ?, ?)",
-            [(note_id, position, link.target, link.anchor, link.kind) for position, link in enumerate(note.links)],
-        )
-
-    def _write_chunks(self, note_id: int, chunks: Sequence[EncodedChunk]) -> None:
-        kept: dict[bytes, list[int]] = {}
-        for chunk_id, passage_hash in self._query("SELECT id, passage_hash FROM chunks WHERE note_id = ?", [note_id]):
-            kept.setdefault(passage_hash, []).append(chunk_id)
-        for position, encoded in enumerate(chunks):
-            chunk = encoded.chunk
-            place = [position, chunk.start, chunk.end, chunk.start_line, chunk.end_line, chunk.heading, chunk.text]
-            place += [chunk.page, chunk.end_page]
-            if same := kept.get(encoded.passage_hash):
-                self._execute(
-                    """UPDATE chunks SET position = ?, start = ?, end = ?, start_line = ?, end_line = ?, heading = ?,
-                       text = ?, page = ?, end_page = ? WHERE id = ?""",
-                    [*place, chunk_id := same.pop()],
-                )
-                # An index made by an older notesearch lacks them.
-                self._execute("INSERT OR IGNORE INTO token_codes VALUES (?, ?)", [chunk_id, encoded.codes])
-                continue
-            cursor = self._execute(
-                """INSERT INTO chunks (position, start, end, start_line, end_line, heading, text, page, end_page,
-                   note_id, passage_hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
-                [*place, note_id, encoded.passage_hash],
-            )
-            self._execute("INSERT INTO embeddings VALUES (?, ?)", [cursor.lastrowid, encoded.vector])
-            self._execute("INSERT INTO token_codes VALUES (?, ?)", [cursor.lastrowid, encoded.codes])
-        self._remove_chunks([chunk_id for left in kept.values() for chunk_id in left])
-
     def _remove_chunks(self, chunk_ids: Sequence[int]) -> None:
-        record = read_vector_file_record(self._connection)
-        for chunk_id in chunk_ids:
-            for table in ("embeddings", "token_codes"):
-                self._execute(f"DELETE FROM {table} WHERE chunk_id = ?", [chunk_id])
-            self._execute("DELETE FROM chunks WHERE id = ?", [chunk_id])
-            if record and chunk_id <= record.last_chunk_id:
-                self._execute("INSERT INTO dead_vectors VALUES (?)", [chunk_id])
+        self._delete_from(("embeddings", "token_codes"), "chunk_id", chunk_ids)
+        self._delete_from(("chunks",), "id", chunk_ids)
+        if record := read_vector_file_record(self._connection):
+            dead = [[chunk_id] for chunk_id in chunk_ids if chunk_id <= record.last_chunk_id]
+            self._execute_many("INSERT INTO dead_vectors VALUES (?)", dead)
 
-    def _chunk_ids(self, note_id: int) -> list[int]:
-        return [row[0] for row in self._query("SELECT id FROM chunks WHERE note_id = ?", [note_id])]
+    def _passages_of(self, note_id: int) -> list[tuple[int, bytes]]:
+        """Ids and passage hashes of a note's chunks."""
+        return self._query("SELECT id, passage_hash FROM chunks WHERE note_id = ?", [note_id])
 
     def _forget_words(self, note_id: int) -> None:
         self._execute("DELETE FROM note_words WHERE rowid = ?", [note_id])
@@ -416,18 +464,59 @@ class IndexWriter:
         else:
             self._execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", [key, json.dumps(value)])
 
+    def _delete_from(self, tables: Iterable[str], column: str, ids: Iterable[int]) -> None:
+        for table in tables:
+            self._execute_many(f"DELETE FROM {table} WHERE {column} = ?", [[number] for number in ids])
+
     def _query(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
         with translated_errors(self._database):
             return self._connection.execute(sql, parameters).fetchall()
 
-    def _execute(self, sql: str, parameters: Any = ()) -> sqlite3.Cursor:
+    def _execute(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
         with translated_errors(self._database):
             return self._connection.execute(sql, parameters)
+
+    def _execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        with translated_errors(self._database):
+            self._connection.executemany(sql, rows)
+
+
+def _add_note_rows(rows: _Rows, note_id: int, encoded: EncodedNote) -> None:
+    note = encoded.note
+    rows["notes"].append(
+        {
+            "id": note_id,
+            "folder_id": encoded.folder_id,
+            "path": str(note.path),
+            "title": note.title,
+            "date": _stored(note.date),
+            "size": encoded.size,
+            "mtime_ns": encoded.mtime_ns,
+            "content_hash": encoded.content_hash,
+            "problems": "\n".join(note.problems),
+            "reader": encoded.reader,
+        }
+    )
+    rows["names"] += [{"note_id": note_id, "name": name} for name in set(note.ids)]
+    rows["tags"] += [
+        {"note_id": note_id, "position": position, "tag": tag, "key": tag.casefold()}
+        for position, tag in enumerate(note.tags)
+    ]
+    rows["links"] += [
+        {"note_id": note_id, "position": position, "target": link.target, "anchor": link.anchor, "kind": link.kind}
+        for position, link in enumerate(note.links)
+    ]
+
+
+def _add_chunk_row(rows: _Rows, chunk_id: int, note_id: int, position: int, encoded: EncodedChunk) -> None:
+    own = {"id": chunk_id, "note_id": note_id, "position": position, "passage_hash": encoded.passage_hash}
+    rows["chunks"].append(own | asdict(encoded.chunk))
+
+
+def _ids_from(highest: Sequence[Any]) -> Iterator[int]:
+    """Ids that are free: those above the highest one."""
+    return itertools.count(highest[0][0] + 1 if highest else 1)
 
 
 def _stored(date: datetime) -> str:
     return date.isoformat(timespec="seconds")
-
-
-def _told(skipped: Skipped) -> tuple[str, str, bool]:
-    return skipped.path, skipped.reason, skipped.by_rule

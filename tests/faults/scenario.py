@@ -10,8 +10,8 @@ from typing import Any
 
 from .driver import Fault, Kind, Outcome, Sandbox
 
-# Several transactions, and a vector file, of a dozen notes.
-SMALL = {"notesearch.indexing.batches.BATCH_CHUNKS": 3, "notesearch.storage.writer._LEAST_CHUNKS_FOR_VECTOR_FILE": 5}
+# Several transactions for a dozen notes.
+SMALL = {"notesearch.indexing.batches.BATCH_CHUNKS": 3}
 # Notes were written long ago: `index` does not rely on the times of those that it reads at once.
 _LONG_AGO_S = 1_600_000_000
 

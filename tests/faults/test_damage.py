@@ -176,9 +176,7 @@ def test_damage_of_the_vector_file(
     sound: Soundness,
     run: Run,  # noqa: F811
     number: int,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("notesearch.storage.writer._LEAST_CHUNKS_FOR_VECTOR_FILE", 1)
     assert run("index").code == 3
     path = sound.index_dir / "vectors.hnsw"
     whole = path.read_bytes()

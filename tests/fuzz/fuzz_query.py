@@ -15,8 +15,7 @@ from notesearch.retrieval.lexical import chunks_with_phrases, is_mentioned, matc
 from notesearch.retrieval.query import parse_query
 from notesearch.storage import Fingerprint, IndexReader
 from notesearch.storage.vectors import pack
-from notesearch.storage.writer import IndexWriter
-from notesearch.storage.written import EncodedChunk, EncodedNote
+from notesearch.storage.writer import EncodedChunk, EncodedNote, IndexWriter
 
 _TEXTS = (
     "Consistency or availability. NEAR and NOT",
@@ -52,14 +51,13 @@ def _reader() -> IndexReader:
     with IndexWriter(folder) as writer, writer.transaction():
         writer.set_fingerprint(Fingerprint("fuzz", "0" * 32, 8, 192, 0, 1))
         folder_id = writer.add_folder(Path("/notes"))
-        for number, text in enumerate(_TEXTS):
-            writer.write_note(folder_id, _encoded(number, text), None)
+        writer.write_notes(_encoded(folder_id, number, text) for number, text in enumerate(_TEXTS))
     return IndexReader(folder)
 
 
-def _encoded(number: int, text: str) -> EncodedNote:
+def _encoded(folder_id: int, number: int, text: str) -> EncodedNote:
     (vector,) = pack(np.eye(1, 8, number, dtype=np.float32))
     chunk = EncodedChunk(Chunk(0, len(text), 1, 1, "", text), bytes([number]) * 16, vector, b"")
     path = Path(f"/notes/{number}.md")
     note = Note(path, f"Title {number}", "heading", text, (), (f"tag{number}",), (), datetime(2024, 5, 17))
-    return EncodedNote(note, len(text), 1, bytes([number]) * 16, (chunk,))
+    return EncodedNote(folder_id, note, len(text), 1, bytes([number]) * 16, (chunk,))

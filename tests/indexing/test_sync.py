@@ -697,9 +697,8 @@ def test_two_runs_over_the_same_folder_make_the_same_index(
 
 
 def test_a_vector_file_that_cannot_be_written_costs_no_notes(
-    vault: Vault, index: Index, index_dir: Path, monkeypatch: pytest.MonkeyPatch, fresh: Callable[..., Any]
+    vault: Vault, index: Index, index_dir: Path, fresh: Callable[..., Any]
 ) -> None:
-    monkeypatch.setattr("notesearch.storage.writer._LEAST_CHUNKS_FOR_VECTOR_FILE", 2)
     vault.write("a.md", f"# Long\n\n{LONG_NOTE}")
     index_dir.mkdir()
     (index_dir / "vectors.hnsw.new").mkdir()

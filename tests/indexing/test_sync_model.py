@@ -121,6 +121,5 @@ def test_any_history_ends_in_the_index_of_a_fresh_start(
     fake_model: PreparedModel, fake_encoder: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("notesearch.indexing.batches.BATCH_CHUNKS", 3)
-    monkeypatch.setattr("notesearch.storage.writer._LEAST_CHUNKS_FOR_VECTOR_FILE", 5)
     machine = type("Folder", (Folder,), {"model": fake_model, "encoder": fake_encoder})
     run_state_machine_as_test(machine, settings=settings(max_examples=12, stateful_step_count=15, deadline=None))

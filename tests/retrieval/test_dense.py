@@ -84,10 +84,9 @@ def test_an_index_without_chunks_has_no_scores():
     assert found.best(10).tolist() == []
 
 
-def test_the_scan_of_a_vector_file_that_lags_behind_is_the_scan_of_sqlite(make_reader, fake_encoder, monkeypatch):
+def test_the_scan_of_a_vector_file_that_lags_behind_is_the_scan_of_sqlite(make_reader, fake_encoder):
     words = ["raft", "paxos", "quorum", "gossip", "lease", "clock", "saga", "crdt"]
     notes = {f"{a}-{b}.md": f"{a} and {b} and {a}" for a in words for b in words if a != b}
-    monkeypatch.setattr("notesearch.storage.writer._LEAST_CHUNKS_FOR_VECTOR_FILE", 10)
     first = make_reader(notes)
     assert first.vectors()[0][1].base is not None, "the vectors should be mapped from the file"
     changed = make_reader({"raft-paxos.md": "something else", "paxos-raft.md": "another thing", "new.md": "one more"})

@@ -50,9 +50,8 @@ def test_the_passages_of_a_note_are_found_in_order(make_reader):
         assert passages.chunk_ids[passages.of(row)].tolist() == expected
 
 
-def test_notes_that_are_gone_take_no_part(make_reader, tmp_path, monkeypatch):
+def test_notes_that_are_gone_take_no_part(make_reader, tmp_path):
     # With a vector file, which still holds what is gone.
-    monkeypatch.setattr("notesearch.storage.writer._LEAST_CHUNKS_FOR_VECTOR_FILE", 5)
     make_reader(NOTES | {"more.md": NOTES["long.md"] + " more"})
     (tmp_path / "notes" / "tea.md").unlink()
     reader = make_reader({"sand.md": "Sand, nothing but sand."})
@@ -70,6 +69,7 @@ def test_a_passage_without_an_embedding_is_damage(make_reader, tmp_path):
     connection.execute("DELETE FROM embeddings WHERE chunk_id = (SELECT max(chunk_id) FROM embeddings)")
     connection.commit()
     connection.close()
+    (tmp_path / "index" / "vectors.hnsw").unlink()
     with IndexReader(tmp_path / "index") as reader, pytest.raises(IndexDamaged) as caught:
         AllPassages.read(reader)
     assert "doctor" in caught.value.hint

@@ -6,6 +6,7 @@ import pickle
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,7 @@ from notesearch.records import Chunk, Filters, Link, Note
 from notesearch.storage import Fingerprint, IndexReader
 from notesearch.storage.database import database_file, open_for_writing
 from notesearch.storage.vectors import pack
-from notesearch.storage.writer import IndexWriter
-from notesearch.storage.written import EncodedChunk, EncodedNote
+from notesearch.storage.writer import EncodedChunk, EncodedNote, IndexWriter
 
 DIM = 8
 FINGERPRINT = Fingerprint("fake", "0" * 32, DIM, 192, 0, 1)
@@ -53,7 +53,7 @@ def encoded_note(
         (vector,) = pack(vector_of(text)[np.newaxis])
         chunks.append(EncodedChunk(chunk, _hash(f"{title}\n{text}"), vector, codes_of(text)))
     note = Note(path, title, "heading", whole, (), tuple(tags), tuple(links), date)
-    return EncodedNote(note, len(whole), 1, _hash(whole), tuple(chunks))
+    return EncodedNote(1, note, len(whole), 1, _hash(whole), tuple(chunks))
 
 
 def write(writer: IndexWriter, *notes: EncodedNote) -> None:
@@ -62,8 +62,7 @@ def write(writer: IndexWriter, *notes: EncodedNote) -> None:
         known = {path: folder_id for folder_id, path in writer.folders()}
         folder_id = known.get(FOLDER) or writer.add_folder(FOLDER)
         ids = {path: note.id for path, note in writer.known_notes(folder_id).items()}
-        for note in notes:
-            writer.write_note(folder_id, note, ids.get(str(note.note.path)))
+        writer.write_notes(replace(note, folder_id=folder_id, replaced=ids.get(str(note.note.path))) for note in notes)
 
 
 def remove(writer: IndexWriter, *names: str) -> None:

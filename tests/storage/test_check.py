@@ -188,9 +188,8 @@ def test_chunks_without_codes_are_counted(written):
 
 
 @pytest.fixture
-def with_vector_file(index_dir: Path, monkeypatch: pytest.MonkeyPatch, writer: IndexWriter) -> Path:
+def with_vector_file(index_dir: Path, writer: IndexWriter) -> Path:
     """An index with a vector file, from which a chunk has gone since."""
-    monkeypatch.setattr("notesearch.storage.writer._LEAST_CHUNKS_FOR_VECTOR_FILE", 1)
     write(writer, *(encoded_note(f"{number}.md", f"Text {number}") for number in range(9)))
     writer.update_vector_file()
     remove(writer, "4.md")

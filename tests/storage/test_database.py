@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from notesearch.errors import IndexBusy, IndexDamaged, IndexMissing, IndexTooNew, StoreError
+from notesearch.errors import IndexBusy, IndexDamaged, IndexMissing, StoreError
 from notesearch.storage import IndexReader, database
 from notesearch.storage.database import database_file, open_for_reading, open_for_writing
 from notesearch.storage.writer import IndexWriter
@@ -89,21 +89,6 @@ class TestUnusable:
         (tmp_path / "file").touch()
         with pytest.raises(StoreError, match="cannot write"):
             IndexWriter(tmp_path / "file" / "index")
-
-    def test_a_newer_schema(self, index_dir: Path) -> None:
-        fill(index_dir, "text")
-        with closing(sqlite3.connect(index_dir / "notes.db")) as connection:
-            connection.execute("PRAGMA user_version = 99")
-        for opening in (open_for_reading, IndexWriter):
-            with pytest.raises(IndexTooNew, match="99"):
-                opening(index_dir)
-
-    def test_an_older_schema_is_not_read(self, index_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        fill(index_dir, "text")
-        monkeypatch.setattr(database, "SCHEMA_VERSION", database.SCHEMA_VERSION + 1)
-        with pytest.raises(StoreError, match="older") as caught:
-            open_for_reading(index_dir)
-        assert "notesearch index" in caught.value.hint
 
     def test_a_database_of_garbage(self, index_dir: Path) -> None:
         index_dir.mkdir()

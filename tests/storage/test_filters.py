@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -88,7 +89,7 @@ def test_path_globs(writer: IndexWriter, index_dir: Path, glob: str, names: list
 
 def test_a_path_below_the_root_directory(writer: IndexWriter, index_dir: Path) -> None:
     with writer.transaction():
-        writer.write_note(writer.add_folder(Path("/")), encoded_note("work/x.md", "word"))
+        writer.write_notes([replace(encoded_note("work/x.md", "word"), folder_id=writer.add_folder(Path("/")))])
     assert found(index_dir, "word", Filters(path_glob="vault")) == ["work/x.md"]
     assert found(index_dir, "word", Filters(path_glob="ault")) == []
 

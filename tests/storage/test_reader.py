@@ -152,10 +152,7 @@ class TestOneState:
         assert len(reader.match_words("green OR oolong", (1, 1), 10, Filters())) == 1
         assert found(index_dir, "green OR oolong OR coffee") != ["a.md"]
 
-    def test_a_new_vector_file_does_not_disturb_it(
-        self, writer: IndexWriter, index_dir: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr("notesearch.storage.writer._LEAST_CHUNKS_FOR_VECTOR_FILE", 5)
+    def test_a_new_vector_file_does_not_disturb_it(self, writer: IndexWriter, index_dir: Path) -> None:
         write(writer, encoded_note("a.md", *(f"text {number}" for number in range(20))))
         writer.update_vector_file()
         with closing(IndexReader(index_dir)) as reader:
@@ -174,7 +171,6 @@ class TestVectors:
 
     @pytest.fixture(autouse=True)
     def small(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("notesearch.storage.writer._LEAST_CHUNKS_FOR_VECTOR_FILE", 10)
         monkeypatch.setattr("notesearch.storage.writer._STALE_PART", 0.5)
 
     @pytest.fixture

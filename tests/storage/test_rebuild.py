@@ -9,7 +9,7 @@ import pytest
 from notesearch.records import Filters, Skipped
 from notesearch.storage import IndexReader
 from notesearch.storage.rebuild import forget_rebuilt, rebuilding
-from notesearch.storage.writer import IndexWriter
+from notesearch.storage.writer import IndexWriter, SkippedFile
 
 from .building import FINGERPRINT, FOLDER, check_words, encoded_note, found, live_vectors, rows, write
 
@@ -23,7 +23,7 @@ def names(index_dir: Path) -> list[str]:
 def test_searches_find_the_old_index_until_the_new_one_is_whole(writer: IndexWriter, index_dir: Path) -> None:
     write(writer, encoded_note("a.md", "old", tags=["t"]))
     with writer.transaction():
-        writer.add_skipped(1, [Skipped("/vault/x", "binary file")])
+        writer.add_skipped(1, [SkippedFile(Skipped("/vault/x", "binary file"))])
     with closing(IndexReader(index_dir)) as early:
         with rebuilding(writer, OTHER) as rebuilt:
             assert rebuilt.folders() == [(1, FOLDER)]
@@ -91,10 +91,7 @@ def test_folders_forgotten_since_are_not_in_the_new_index(writer: IndexWriter, i
     assert [path for _, path in writer.folders()] == [Path("/came"), FOLDER]
 
 
-def test_the_old_vector_file_is_not_taken_for_one_of_the_new_index(
-    writer: IndexWriter, index_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("notesearch.storage.writer._LEAST_CHUNKS_FOR_VECTOR_FILE", 10)
+def test_the_old_vector_file_is_not_taken_for_one_of_the_new_index(writer: IndexWriter, index_dir: Path) -> None:
     write(writer, encoded_note("a.md", *(f"old {number}" for number in range(20))))
     writer.update_vector_file()
     with rebuilding(writer, OTHER) as rebuilt:

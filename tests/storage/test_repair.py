@@ -86,8 +86,7 @@ def test_words_are_made_anew(written):
     assert_sound(written)
 
 
-def test_a_vector_file_is_forgotten(written, monkeypatch):
-    monkeypatch.setattr("notesearch.storage.writer._LEAST_CHUNKS_FOR_VECTOR_FILE", 1)
+def test_a_vector_file_is_forgotten(written):
     with IndexWriter(written) as writer:
         writer.update_vector_file()
     change(written, "INSERT INTO dead_vectors VALUES (2)")

@@ -9,7 +9,7 @@ from notesearch.errors import IndexDamaged, IndexMissing
 from notesearch.records import Skipped
 from notesearch.storage.lock import acquire_lock
 from notesearch.storage.survey import IndexSurvey, StoredFile, writer_is_at_work
-from notesearch.storage.writer import IndexWriter
+from notesearch.storage.writer import IndexWriter, SkippedFile
 
 from .building import FINGERPRINT, FOLDER, as_nobody, encoded_note, write
 
@@ -20,7 +20,7 @@ def written(index_dir: Path, writer: IndexWriter) -> Path:
     write(writer, encoded_note("a.md", "Lentils", "Cumin", title="Dal", tags=["b", "a"]), encoded_note("b.md", "Wahl"))
     with writer.transaction():
         ((folder_id, _),) = writer.folders()
-        writer.add_skipped(folder_id, [Skipped("/vault/x.md", "binary file")])
+        writer.add_skipped(folder_id, [SkippedFile(Skipped("/vault/x.md", "binary file"))])
         writer.set_synced([FOLDER], datetime(2024, 5, 17, tzinfo=UTC))
     writer.close()
     return index_dir

@@ -54,15 +54,13 @@ def warm(index_dir: Path) -> Iterator[WarmReader]:
 def pair(request, tmp_path_factory) -> Iterator[tuple[IndexReader, WarmReader]]:
     """A cold and a warm reader of one index; in one case most vectors are in a file, and some of these are gone."""
     index_dir = tmp_path_factory.mktemp("pair")
-    with pytest.MonkeyPatch.context() as patch:
+    make(index_dir)
+    with IndexWriter(index_dir) as writer:
         if request.param:
-            patch.setattr("notesearch.storage.writer._LEAST_CHUNKS_FOR_VECTOR_FILE", 10)
-        make(index_dir)
-        with IndexWriter(index_dir) as writer:
             writer.update_vector_file()
-            write(writer, encoded_note("late.md", "a late one"))
-            remove(writer, "n2.md")
-    with IndexReader(index_dir) as cold, WarmReader(index_dir) as warm:
+        write(writer, encoded_note("late.md", "a late one"))
+        remove(writer, "n2.md")
+    with IndexReader(index_dir) as cold, WarmReader(index_dir, graph_from=1) as warm:
         assert len(warm.vectors()) == (2 if request.param else 1)
         assert (warm.graph() is not None) == request.param
         yield cold, warm
@@ -196,8 +194,7 @@ def test_temporary_tables_outlast_a_rest(warm) -> None:
         assert warm.is_current()
 
 
-def test_a_vector_file_that_cannot_be_trusted_gives_no_graph(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("notesearch.storage.writer._LEAST_CHUNKS_FOR_VECTOR_FILE", 10)
+def test_a_vector_file_that_cannot_be_trusted_gives_no_graph(tmp_path) -> None:
     make(tmp_path)
     with IndexWriter(tmp_path) as writer:
         writer.update_vector_file()

@@ -13,7 +13,7 @@ from notesearch.errors import StoreError
 from notesearch.records import Filters, Link, Skipped
 from notesearch.storage import IndexReader
 from notesearch.storage.vectors import pack, unpack
-from notesearch.storage.writer import IndexWriter
+from notesearch.storage.writer import IndexWriter, SkippedFile
 
 from .building import (
     DIM,
@@ -189,7 +189,7 @@ class TestNotes:
         before = note_id(writer, "a.md")
         with writer.transaction():
             renamed = encoded_note("sub/b.md", "text", title="New", date=datetime(2020, 2, 29, 1, 2, 3))
-            writer.write_note(1, renamed, before)
+            writer.write_notes([replace(renamed, replaced=before)])
         with closing(IndexReader(index_dir)) as reader:
             (note,) = reader.notes([before]).values()
             assert reader.count_notes() == 1
@@ -208,7 +208,7 @@ class TestTransactions:
     def test_an_error_takes_back_everything(self, writer: IndexWriter, index_dir: Path) -> None:
         write(writer, encoded_note("a.md", "before"))
         with pytest.raises(ZeroDivisionError), writer.transaction():
-            writer.write_note(1, encoded_note("b.md", "never"))
+            writer.write_notes([encoded_note("b.md", "never")])
             writer.remove_notes([note_id(writer, "a.md")])
             raise ZeroDivisionError
         assert found(index_dir, "before OR never") == ["a.md"]
@@ -219,7 +219,7 @@ class TestTransactions:
     def test_a_reader_sees_nothing_of_a_transaction_before_its_end(self, writer: IndexWriter, index_dir: Path) -> None:
         write(writer, encoded_note("a.md", "before"))
         with writer.transaction():
-            writer.write_note(1, encoded_note("b.md", "unfinished"))
+            writer.write_notes([encoded_note("b.md", "unfinished")])
             assert found(index_dir, "before OR unfinished") == ["a.md"]
         assert found(index_dir, "unfinished") == ["b.md"]
 
@@ -228,7 +228,7 @@ class TestFolders:
     def test_a_folder_takes_in_the_folders_below_it(self, writer: IndexWriter, index_dir: Path) -> None:
         with writer.transaction():
             sub = writer.add_folder(FOLDER / "sub")
-            writer.write_note(sub, encoded_note("sub/a.md", "text"))
+            writer.write_notes([replace(encoded_note("sub/a.md", "text"), folder_id=sub)])
             writer.add_folder(Path("/vault-2"))
             whole = writer.add_folder(FOLDER)
         assert [path for _, path in writer.folders()] == [FOLDER, Path("/vault-2")]
@@ -239,8 +239,8 @@ class TestFolders:
         write(writer, encoded_note("a.md", "kept"))
         with writer.transaction():
             other = writer.add_folder(Path("/other"))
-            writer.write_note(other, encoded_note("../other/b.md", "dropped"))
-            writer.add_skipped(other, [Skipped("/other/x", "binary file")])
+            writer.write_notes([replace(encoded_note("../other/b.md", "dropped"), folder_id=other)])
+            writer.add_skipped(other, [SkippedFile(Skipped("/other/x", "binary file"))])
         with writer.transaction():
             writer.remove_folder(other)
         assert [path for _, path in writer.folders()] == [FOLDER]
@@ -252,32 +252,23 @@ class TestFolders:
         paths = ["/vault/sub", "/vault/sub/x", "/vault/subway", "/vault/y"]
         with writer.transaction():
             folder = writer.add_folder(FOLDER)
-            writer.add_skipped(folder, [Skipped(path, "binary file") for path in paths])
+            writer.add_skipped(folder, [SkippedFile(Skipped(path, "binary file")) for path in paths])
             writer.forget_skipped(folder, "/vault/sub/")
         assert rows(index_dir, "SELECT path FROM skipped") == [("/vault/subway",), ("/vault/y",)]
 
 
 class TestVectorFile:
-    @pytest.fixture(autouse=True)
-    def small(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("notesearch.storage.writer._LEAST_CHUNKS_FOR_VECTOR_FILE", 10)
-
     @staticmethod
     def texts(count: int, first: int = 0) -> list[str]:
         return [f"text number {number}" for number in range(first, first + count)]
 
-    def test_a_small_index_has_none(self, writer: IndexWriter, index_dir: Path) -> None:
-        write(writer, encoded_note("a.md", *self.texts(9)))
+    def test_every_index_with_vectors_has_one(self, writer: IndexWriter, index_dir: Path) -> None:
         writer.update_vector_file()
         assert not (index_dir / "vectors.hnsw").exists()
-        write(writer, encoded_note("a.md", *self.texts(10)))
+        write(writer, encoded_note("a.md", "a single chunk"))
         writer.update_vector_file()
         assert (index_dir / "vectors.hnsw").exists()
-
-    def test_an_index_that_shrinks_loses_it(self, writer: IndexWriter, index_dir: Path) -> None:
-        write(writer, encoded_note("a.md", *self.texts(20)))
-        writer.update_vector_file()
-        write(writer, encoded_note("a.md", *self.texts(5)))
+        remove(writer, "a.md")
         writer.update_vector_file()
         assert not (index_dir / "vectors.hnsw").exists()
         assert rows(index_dir, "SELECT * FROM dead_vectors") == []
