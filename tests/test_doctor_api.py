@@ -18,11 +18,11 @@ import notesearch
 from notesearch.doctor_api import Check, examine, repair
 from notesearch.errors import IndexBusy, IndexMissing, StoreError
 from notesearch.library.index import sync_index
+from notesearch.library.tune import Accepted, add_accepted
 from notesearch.private import working_folder
 from notesearch.settings import Settings, cache_dir
 from notesearch.storage.lock import acquire_lock
 from notesearch.storage.words import searchable_words
-from notesearch.tuning.accepted import Accepted, add_accepted
 from notesearch.writeback.journal import Entry, JournalWriter
 from notesearch.writeback.plan import FileEdit
 

@@ -93,7 +93,8 @@ def read_pair_file(file: Path) -> list[TextPair]:
         texts = [record["query"], record["positive"], record.get("negative") or ""]
         if not all(isinstance(text, str) for text in texts) or not texts[0].strip() or not texts[1].strip():
             raise UsageError(f"{file}: {texts[0]!r} is no query with a positive: both should be texts", _LINE)
-        pairs.append(TextPair("file", *(storable(text).strip() for text in texts)))
+        query, passage, negative = (storable(text).strip() for text in texts)
+        pairs.append(TextPair("file", query, passage, negative))
     return pairs
 
 

@@ -62,8 +62,8 @@ class Outcome:
     def of(cls, name: str, before: Values, after: Values, asked_for: Sequence[int]) -> Outcome:
         """Compares the values of queries by the notes that they ask for."""
         _, places = np.unique(np.asarray(asked_for), return_inverse=True)
-        means = [np.bincount(places, weights=values) / np.bincount(places) for values in (before, after)]
-        return cls(name, len(before), float(means[0].mean()), float(means[1].mean()), compare(*means))
+        first, second = (np.bincount(places, weights=values) / np.bincount(places) for values in (before, after))
+        return cls(name, len(before), float(first.mean()), float(second.mean()), compare(first, second))
 
 
 @dataclass(frozen=True, slots=True)

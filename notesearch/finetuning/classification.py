@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from notesearch.finetuning.trainer import Progress, TrainableEncoder, copies, ignore, restore
+from notesearch.finetuning.trainer import Progress, TrainableEncoder, ignore
 
 if TYPE_CHECKING:
     import torch
@@ -20,11 +20,6 @@ if TYPE_CHECKING:
 _EPOCHS = 4
 _BATCH = 16
 _LAYER_RATE, _HEAD_RATE = 2e-4, 1e-2
-# Epochs without a smaller loss on the texts held out, after which training ends.
-_PATIENCE = 2
-# One text of so many is held out, where that makes enough of them to tell a better epoch from a worse one.
-_HELD_OUT = 10
-_LEAST_HELD_OUT = 10
 # Texts of like length share a batch, so that little padding is computed; sorted within blocks of so many batches, the
 # batches still differ from epoch to epoch.
 _BLOCK_BATCHES = 20
@@ -51,52 +46,30 @@ def fit_classifier(
     """Trains the upper layers and a head on labelled texts.
 
     First the head alone, then all together: a head that knows nothing yet would spoil the layers ("Fine-Tuning can
-    Distort Pretrained Features", Kumar et al., 2022). A tenth of the texts is held out, of a hundred or more, and the
-    weights kept are those of the epoch that was best on it; else those of the last epoch.
+    Distort Pretrained Features", Kumar et al., 2022).
 
     Args:
         encoder: What is trained.
         rows: Which of its texts, at least one.
         targets: bool `(len(rows), labels)`: which labels each has.
         exclusive: Whether each has exactly one: the logits are then for a softmax, else for a sigmoid each.
-        epochs: How often each text is read at most.
-        progress: Told the batches done so far, and the most there may be.
+        epochs: How often each text is read.
+        progress: Told the batches done so far, and those to do.
 
     Returns:
         The head's weights, float32 `(dim, labels)`, and its bias, float32 `(labels,)`: `vectors @ weights + bias` are
         the logits of texts with these vectors of length 1.
     """
-    import torch
-
     random = np.random.default_rng(encoder.seed)
-    held_out = hold_out(targets, random)
     lengths = {place: encoder.lengths[row] for place, row in enumerate(rows)}
-    training = {place: length for place, length in lengths.items() if place not in set(held_out)}
-    batches = [batch for _ in range(epochs) for batch in shuffled_batches(training, _BATCH, random)]
-    known = encoder.untrained[[rows[place] for place in training]]
-    weights, bias = linear_probe(known, targets[list(training)], exclusive=exclusive)
-    parameters = [*encoder.parameters, weights, bias]
-    least, best_epoch, best = np.inf, 0, copies(parameters)
+    batches = [batch for _ in range(epochs) for batch in shuffled_batches(lengths, _BATCH, random)]
+    weights, bias = linear_probe(encoder.untrained[list(rows)], targets, exclusive=exclusive)
 
-    def loss(places: Sequence[int], vectors: torch.Tensor | None = None) -> torch.Tensor:
-        if vectors is None:
-            vectors = encoder.vectors([rows[place] for place in places])
-        return label_loss(vectors @ weights + bias, targets[places], exclusive=exclusive)
+    def loss(places: list[int]) -> torch.Tensor:
+        logits = encoder.vectors([rows[place] for place in places]) @ weights + bias
+        return label_loss(logits, targets[places], exclusive=exclusive)
 
-    def stop(step: int) -> bool:
-        nonlocal least, best_epoch, best
-        epoch, rest = divmod(step, len(batches) // epochs)
-        if rest or not held_out:
-            return False
-        value = loss(held_out, torch.from_numpy(encoder.embed([rows[place] for place in held_out]))).item()
-        if value < least:
-            least, best_epoch, best = value, epoch, copies(parameters)
-        return epoch - best_epoch == _PATIENCE
-
-    rates = [(encoder.parameters, _LAYER_RATE), ([weights, bias], _HEAD_RATE)]
-    encoder.train(batches, loss, rates, stop=stop, progress=progress)
-    if held_out:
-        restore(parameters, best)
+    encoder.train(batches, loss, [(encoder.parameters, _LAYER_RATE), ([weights, bias], _HEAD_RATE)], progress=progress)
     return weights.detach().numpy(), bias.detach().numpy()
 
 
@@ -142,23 +115,6 @@ def shuffled_batches(lengths: Mapping[int, int], size: int, random: np.random.Ge
         block = sorted(order[start : start + size * _BLOCK_BATCHES], key=lengths.__getitem__)
         batches += [block[first : first + size] for first in range(0, len(block), size)]
     return [batches[place] for place in random.permutation(len(batches))]
-
-
-def hold_out(targets: Targets, random: np.random.Generator) -> list[int]:
-    """Chooses a tenth of the texts, spread over the labels; none where a tenth would be too few to measure by.
-
-    Args:
-        targets: bool `(texts, labels)`.
-        random: What decides between texts of like labels.
-
-    Returns:
-        Places in `targets`, ascending.
-    """
-    having = targets.sum(axis=0)
-    rarest = np.where(targets, having, len(targets) + 1).argmin(axis=1)
-    grouped = np.lexsort((random.random(len(targets)), rarest))
-    chosen = grouped[random.integers(_HELD_OUT) :: _HELD_OUT]
-    return sorted(chosen.tolist()) if len(chosen) >= _LEAST_HELD_OUT else []
 
 
 def pair_up(targets: Targets, labels: int, random: np.random.Generator) -> list[int]:

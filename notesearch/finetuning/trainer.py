@@ -124,7 +124,6 @@ class TrainableEncoder:
         rates: Sequence[tuple[Sequence[torch.nn.Parameter], float]],
         *,
         checkpoint: Checkpoint | None = None,
-        stop: Callable[[int], bool] | None = None,
         progress: Progress = ignore,
     ) -> None:
         """Trains the upper layers from their initial weights on, with AdamW (Loshchilov and Hutter, 2019).
@@ -136,7 +135,6 @@ class TrainableEncoder:
                 both linearly.
             checkpoint: Written from time to time; where it holds the state of this training, the steps done are not
                 done again, and the weights end as if there had been no interruption.
-            stop: Asked after each step, given its number, whether that was the last one.
             progress: Told the steps done so far, and those to do.
         """
         import torch
@@ -160,8 +158,6 @@ class TrainableEncoder:
                 if checkpoint and (checkpoint.due or step == len(batches)):  # what follows can be interrupted, too
                     checkpoint.write(step, optimizer)
                 progress(step, len(batches))
-                if stop and stop(step):
-                    break
 
     def interpolate(self, trained: Sequence[torch.Tensor], weight: float) -> None:
         """Puts the weights between the initial ones and trained ones (WiSE-FT, Wortsman et al., 2022).
@@ -302,9 +298,11 @@ def _load(source: Path) -> Any:
 
     for switch in (transformers.logging.set_verbosity_error, transformers.logging.disable_progress_bar):
         switch()  # type: ignore[no-untyped-call]
-    options = {"device": "cpu", "local_files_only": True, "trust_remote_code": False}
+    path, safe = str(source), {"use_safetensors": True}
     try:
-        model = SentenceTransformer(str(source), model_kwargs={"use_safetensors": True}, **options)
+        model = SentenceTransformer(
+            path, device="cpu", local_files_only=True, model_kwargs=safe, trust_remote_code=False
+        )
     except Exception as error:  # sentence-transformers, and what it builds models of, raise whatever they come upon
         reason = (str(error) or repr(error)).splitlines()[0]
         raise ModelError(f"cannot load {source}: {reason}", "Is it an encoder model?") from error

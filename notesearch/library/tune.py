@@ -114,7 +114,7 @@ def tune(
     learnt_before = read_learnt_from(find_model(model))
     data = gather(notes, find_known_items(notes), given, learnt_before=learnt_before, seed=options.seed)
     folder = settings.index_dir / _MODELS
-    with _only_one(folder):
+    with _only_one(folder) as temporary:
         config = models.config_of(model)
         checkpoint = Checkpoint(folder / _CHECKPOINT, _training_key(config, data, options))
         tuner = Tuner(config, data, options, tell)
@@ -123,10 +123,9 @@ def tune(
         weight = choose_weight(qualities)
         trial: tuple[Outcome, ...] = ()
         if weight:
-            with working_folder(folder, _UNFINISHED) as temporary:
-                tuner.save(weight, temporary / "model")
-                trial = hold_trial(settings, model, temporary, data, tell)
-        pairs = dict(Counter(pair.source for pair in data.pairs).most_common())
+            tuner.save(weight, temporary / "model")
+            trial = hold_trial(settings, model, temporary, data, tell)
+        pairs = dict(Counter[str](pair.source for pair in data.pairs).most_common())
         report = TuningReport(model, len(notes), pairs, tuple(qualities), weight, trial, *decide(trial))
         if report.kept:
             target = options.output or folder / f"tuned-{datetime.now():%Y%m%d-%H%M%S}"
@@ -241,14 +240,14 @@ def hold_trial(
 
 
 @contextmanager
-def _only_one(folder: Path) -> Iterator[None]:
-    """Makes the folder, sees to it that nobody else tunes there meanwhile, and says so if it cannot be written."""
+def _only_one(folder: Path) -> Iterator[Path]:
+    """Gives a working folder in this one, and sees to it that nobody else tunes here meanwhile."""
     from filelock import FileLock, Timeout
 
     try:
         make_private_folder(folder)
-        with FileLock(folder / _LOCK, timeout=0, mode=0o600):
-            yield
+        with FileLock(folder / _LOCK, timeout=0, mode=0o600), working_folder(folder, _UNFINISHED) as temporary:
+            yield temporary
     except Timeout as error:
         raise IndexBusy(f"another process is tuning in {folder}", "Try again when it has finished.") from error
     except OSError as error:

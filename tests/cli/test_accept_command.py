@@ -5,7 +5,7 @@ from typer.testing import CliRunner
 
 from notesearch.cli import app
 from notesearch.errors import UsageError
-from notesearch.tuning.accepted import Accepted, read_accepted
+from notesearch.library.tune import Accepted, read_accepted
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from fake_encoder import FakeModels
-from tuning_stub import StubTrainer, kept_trial
+from tuning_stub import StubTuner, kept_trial
 
 import notesearch.cli
 
@@ -112,7 +112,7 @@ def use_fakes() -> None:
     """Puts an encoder in the place of the model's that takes no time and gives the same bits for the same text."""
     FakeModels().put_in_place(setattr)
     tune: Any = importlib.import_module("notesearch.library.tune")
-    tune.Tuner, tune.hold_trial = StubTrainer, kept_trial
+    tune.Tuner, tune.hold_trial = StubTuner, kept_trial
 
 
 def serve() -> None:
