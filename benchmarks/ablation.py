@@ -20,14 +20,16 @@ from unittest.mock import patch
 import numpy as np
 from numpy.typing import NDArray
 
+from notesearch import words
 from notesearch.evaluation import Collection, read_collection, write_corpus_as_notes
 from notesearch.evaluation.measures import ndcg
 from notesearch.library.index import sync_index
 from notesearch.library.search import Index
-from notesearch.notes import chunks as passages
-from notesearch.retrieval import feedback, fusion, lexical, pipeline, query, reranking
+from notesearch.retrieval import fusion, late_interaction, lexical, pipeline, query
+from notesearch.retrieval import passages as shown_passages
 from notesearch.retrieval.late_interaction import LateQuery
 from notesearch.settings import Settings
+from notesearch.storage import index_reader
 
 _RESAMPLES = 2_000
 # As `notesearch eval --index-dir` names it, so that it can use the same indexes.
@@ -70,12 +72,12 @@ def _with_stopwords(typed: str) -> query.Query:
         return query.parse_query(typed)
 
 
-def _alike(encoded: Any, reader: Any) -> LateQuery:
-    return LateQuery.of(replace(encoded, alike=True), {}, 1)
+def _alike(text: str, encoder: Any, encoded: Any, reader: Any) -> LateQuery:
+    return LateQuery.of(text, encoder, replace(encoded, alike=True), {}, 1)
 
 
-def _no_feedback(self: object, ranked: Sequence[Any], *_: object) -> list[Any]:
-    return list(ranked)
+def _no_feedback(self: object, candidates: Sequence[Any]) -> list[Any]:
+    return list(candidates)
 
 
 def _constant(**parts: float) -> tuple[tuple[object, str, Any], ...]:
@@ -87,13 +89,13 @@ PARTS = (
     Part("no words (BM25) at all", mode="dense"),
     Part("no meaning: words, reranked", mode="lexical"),
     Part("no late interaction, no feedback", rerank="none"),
-    Part("no feedback", ((reranking.LateStage, "_feed_back", _no_feedback),)),
-    Part("no common part taken off", ((feedback, "_COMMON_SHARE", 0.0),)),
-    Part("no likeness to the best notes", ((feedback, "_LIKENESS_WEIGHT", 0.0),)),
-    Part("no late interaction", ((fusion, "LATE_WEIGHT", 0.0),)),
-    Part("late interaction: all words alike", ((pipeline, "weigh_by_index", _alike),)),
-    Part("late interaction: a note's best passage", ((reranking, "score_note", max),)),
-    Part("late interaction: one passage a note", ((reranking, "PASSAGES_A_NOTE", 1),)),
+    Part("no feedback", ((fusion.Feedback, "rescore", _no_feedback),)),
+    Part("no common part taken off", ((fusion, "_COMMON_PART", 0.0),)),
+    Part("no likeness to the best notes", ((fusion, "_LIKENESS_WEIGHT", 0.0),)),
+    Part("no late interaction", ((late_interaction, "LATE_WEIGHT", 0.0),)),
+    Part("late interaction: all words alike", ((LateQuery, "of_index", staticmethod(_alike)),)),
+    Part("late interaction: a note's best passage", ((late_interaction, "score_note", max),)),
+    Part("late interaction: one passage a note", ((late_interaction, "PASSAGES_A_NOTE", 1),)),
     Part("25 notes scored again, not 50", ((pipeline, "POOL_NOTES", 25),)),
     Part("100 notes scored again", ((pipeline, "POOL_NOTES", 100),)),
     Part("no doubt", _constant(SIMILARITY_SLOPE=0.0)),
@@ -102,8 +104,8 @@ PARTS = (
     Part("no NEAR pairs", ((lexical, "_PAIR_WEIGHT", 0.0),)),
     Part("repeated query words count once", ((pipeline, "parse_query", _said_once),)),
     Part("stopwords searched for, too", ((pipeline, "parse_query", _with_stopwords),)),
-    Part("title and text weigh the same", ((lexical, "_FIELD_WEIGHTS", (1.0, 1.0)),)),
-    Part("titles not searched for words", ((lexical, "_FIELD_WEIGHTS", (0.0, 1.0)),)),
+    Part("title and text weigh the same", ((index_reader, "RANK", "bm25(1.0, 1.0)"),)),
+    Part("titles not searched for words", ((index_reader, "RANK", "bm25(0.0, 1.0)"),)),
 )
 
 
@@ -111,7 +113,7 @@ def _text_only(title: str, heading: str, text: str) -> str:
     return text
 
 
-_plain_passage = passages.passage_text
+_plain_passage = words.passage_text
 
 
 def _without_heading(title: str, heading: str, text: str) -> str:
@@ -184,9 +186,8 @@ def _notes_of(collection: Collection, work_dir: Path) -> tuple[Path, dict[str, s
 def patch_passages(passage: Callable[[str, str, str], str]) -> Iterator[None]:
     """Gives the encoder other passages, wherever it is given any."""
     from notesearch.indexing import batches
-    from notesearch.retrieval import evidence
 
-    with patch.object(batches, "passage_text", passage), patch.object(evidence, "passage_text", passage):
+    with patch.object(batches, "passage_text", passage), patch.object(shown_passages, "passage_text", passage):
         yield
 
 

@@ -20,13 +20,11 @@ from indexing import read_passages
 from safetensors.numpy import load_file
 
 from notesearch.encoders import Encoder, PreparedModel
-from notesearch.encoders.bert_graph import build_bert_graph
-from notesearch.encoders.model_files import find_model, read_json
+from notesearch.encoders.files import find_model, read_json
+from notesearch.encoders.forward import OnnxForward, TorchForward
+from notesearch.encoders.graphs import build_bert_graph
 from notesearch.encoders.models import open_encoder, prepare
-from notesearch.encoders.onnx_forward import OnnxForward
-from notesearch.encoders.torch_forward import TorchForward
 from notesearch.evaluation import measure_run, read_collection
-from notesearch.records import Filters
 from notesearch.retrieval.dense import ExactScan
 from notesearch.settings import DEFAULT_MODEL
 from notesearch.storage import IndexReader
@@ -52,9 +50,9 @@ def main() -> None:
 
 def open_paths(prepared: PreparedModel, temporary: Path) -> dict[str, Encoder]:
     """Opens the default model by every path; bf16 takes very long on a CPU that does not have it."""
-    source = find_model(DEFAULT_MODEL)
+    files = find_model(DEFAULT_MODEL)
     onnx.save(
-        build_bert_graph(read_json(source / "config.json"), load_file(source / "model.safetensors")),
+        build_bert_graph(read_json(files.directory / "config.json"), load_file(files.directory / "model.safetensors")),
         temporary / "float32.onnx",
     )
 
@@ -62,8 +60,8 @@ def open_paths(prepared: PreparedModel, temporary: Path) -> dict[str, Encoder]:
         return Encoder(prepared.config, prepared.directory / "tokenizer.json", forward, prepared.scale)
 
     return {
-        "torch float32": encoder(TorchForward(source, "cpu", bf16=False)),
-        "torch bf16": encoder(TorchForward(source, "cpu", bf16=True)),
+        "torch float32": encoder(TorchForward(files, "cpu", bf16=False)),
+        "torch bf16": encoder(TorchForward(files, "cpu", bf16=True)),
         "onnx float32": encoder(OnnxForward(temporary / "float32.onnx")),
         "onnx int8": open_encoder(prepared),
     }
@@ -96,7 +94,7 @@ def compare_queries(encoders: dict[str, Encoder], directory: Path, index_dir: Pa
     for name in ("onnx float32", "onnx int8"):
         run = {}
         for query_id, text in collection.queries.items():
-            chunk_ids = scan.score(encoders[name].encode_query(text), Filters()).best(100)
+            chunk_ids = scan.score(encoders[name].encode_query(text).vector).best(100)
             notes = reader.notes_of_chunks(chunk_ids.tolist())
             ranked = dict.fromkeys(notes[chunk_id] for chunk_id in chunk_ids.tolist())
             paths = {note_id: note.path for note_id, note in reader.notes(list(ranked)).items()}

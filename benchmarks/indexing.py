@@ -18,9 +18,9 @@ from measuring import NOTESEARCH, Timing, compare, print_comparison, run_command
 
 from notesearch.encoders.models import open_encoder, prepare
 from notesearch.notes import NoteFile, chunk_note, find_notes, read_note
-from notesearch.notes.chunks import passage_text
 from notesearch.records import Chunking
 from notesearch.settings import DEFAULT_MODEL
+from notesearch.words import passage_text
 
 _SCRIPT = """
 import json, sys

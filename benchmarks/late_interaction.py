@@ -34,7 +34,8 @@ from notesearch.retrieval.late_interaction import LateQuery
 with open_index(sys.argv[1]) as index:
     index.search(sys.argv[2], rerank="none")
     reader = index._reader
-    query = LateQuery.of(open_encoder(find_prepared(reader.fingerprint.encoder)).encode_query(sys.argv[2]), {}, 1000)
+    encoder = open_encoder(find_prepared(reader.fingerprint.encoder))
+    query = LateQuery.of(sys.argv[2], encoder, encoder.encode_query(sys.argv[2]), {}, 1000)
     ids = [row[0] for row in reader._query("SELECT chunk_id FROM embeddings ORDER BY chunk_id")]
     chosen = ids[:: len(ids) // int(sys.argv[3])][: int(sys.argv[3])]
     started = time.perf_counter()

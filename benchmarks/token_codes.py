@@ -23,10 +23,10 @@ from notesearch.evaluation import Collection, read_collection, write_corpus_as_n
 from notesearch.evaluation.measures import ndcg
 from notesearch.library.index import sync_index
 from notesearch.library.search import Index
-from notesearch.notes.chunks import passage_text
 from notesearch.retrieval.late_interaction import LateQuery
 from notesearch.settings import Settings
 from notesearch.storage import IndexReader
+from notesearch.words import passage_text
 
 Vectors = NDArray[np.float32]
 _RESAMPLES = 2_000
@@ -132,13 +132,11 @@ def _token_vectors(encoder: Encoder, passage: str) -> Vectors:
 
 def _without_evidence() -> Callable[[], None]:
     """Leaves out what reads the codes for people; returns what brings it back."""
-    from notesearch.retrieval.late_interaction import LateStage
-
-    kept = LateStage.find_evidence
-    LateStage.find_evidence = lambda *_: ((), [])  # type: ignore[method-assign, assignment]
+    kept = LateQuery.match
+    LateQuery.match = lambda *_: []  # type: ignore[method-assign]
 
     def restore() -> None:
-        LateStage.find_evidence = kept  # type: ignore[method-assign]
+        LateQuery.match = kept  # type: ignore[method-assign]
 
     return restore
 

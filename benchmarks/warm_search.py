@@ -27,24 +27,25 @@ from threadpoolctl import threadpool_limits
 from notesearch.encoders import Encoder
 from notesearch.encoders.token_codes import coded_words
 from notesearch.library.warm import WarmIndex
-from notesearch.notes.chunks import passage_text
 from notesearch.records import Filters
 from notesearch.retrieval import pipeline
 from notesearch.retrieval.dense import GraphScan
-from notesearch.retrieval.late_interaction import LateStage
+from notesearch.retrieval.fusion import Feedback, Fusion
+from notesearch.retrieval.late_interaction import LateInteraction
 from notesearch.settings import Settings
 from notesearch.storage import IndexReader
-from notesearch.storage.vector_file import build_vector_file, load_graph
+from notesearch.storage.vectors import build_vector_file, load_graph
 from notesearch.storage.writer import IndexWriter
-from notesearch.words import find_runs
+from notesearch.words import find_runs, passage_text
 
 _BYTES_A_WORD = 32
 _RECALL_AT = (10, 600)  # the hits that are shown, and the chunks that a search asks for
 _STAGES = (
     (Encoder, "encode_query", "encode the query"),
     (pipeline, "match_lexical", "words"),
-    (pipeline, "propose_dense", "candidates by meaning"),
-    (LateStage, "rerank", "late interaction, feedback"),
+    (Fusion, "best", "fusion"),
+    (LateInteraction, "rescore", "late interaction"),
+    (Feedback, "rescore", "feedback"),
     (pipeline, "choose_passages", "choose passages"),
     (pipeline, "show_passages", "snippets and evidence"),
 )

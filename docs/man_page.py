@@ -20,7 +20,7 @@ def man_page() -> str:
     """The manual page, in roff."""
     program = typer.main.get_command(app)
     context = program.make_context("notesearch", [], resilient_parsing=True)
-    name, _, rest = _roff(program.help).partition(" ")
+    name, _, rest = _roff(program.help.splitlines()[0]).partition(" ")
     lines = [
         f'.TH NOTESEARCH 1 "" "notesearch {__version__}" "User Commands"',
         ".nh",  # an option that is broken at a hyphen cannot be copied

@@ -1,4 +1,4 @@
-"""Reports as HTML pages, each one file that loads nothing else."""
+"""What reports share: rounded values for JSON, and HTML pages, each one file that loads nothing else."""
 
 from __future__ import annotations
 
@@ -11,7 +11,17 @@ from typing import Any
 
 from notesearch.errors import UsageError
 
+_DECIMALS = 4
 _HOW_TO_WRITE = "Name a file in a folder that you may write."
+
+
+def rounded(value: Any) -> Any:
+    """Values for JSON (dicts, lists and tuples of them) with every float rounded to four decimals."""
+    if isinstance(value, float):
+        return round(value, _DECIMALS)
+    if isinstance(value, dict):
+        return {key: rounded(own) for key, own in value.items()}
+    return [rounded(own) for own in value] if isinstance(value, list | tuple) else value
 
 
 def render_page(template: str, **values: Any) -> str:

@@ -10,6 +10,16 @@ from typing import Literal
 BlockKind = Literal["heading", "paragraph", "code"]
 TitleSource = Literal["front_matter", "heading", "file_name"]
 LinkKind = Literal["wiki", "relative", "id"]
+Mode = Literal["hybrid", "dense", "lexical"]
+"""Which retrievers take part in a search."""
+Rerank = Literal["none", "maxsim", "cross-encoder"]
+"""What scores the best hits of a search again."""
+RerankMethod = Literal["maxsim", "dense", "cross-encoder"]
+"""What scores the candidates that another program has found."""
+SearchStage = Literal["lexical", "dense", "hybrid", "maxsim", "cross-encoder"]
+"""The stages of a search, as an evaluation scores them."""
+TestSplit = Literal["random", "time"]
+"""How the notes are chosen that are held out to test on: at random, or the newest."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The words of queries and passages."""
+"""The words of queries and passages, and the passage that is encoded for a chunk."""
 
 from __future__ import annotations
 
@@ -28,6 +28,10 @@ _RUN = re.compile(f"[{UNSPACED}]+|{_LETTERS}+(?:[\u0300-\u036f]+{_LETTERS}*)*")
 _SEPARATORS = {code: " " for code in range(128) if not chr(code).isalnum()}
 # What typing programs put into texts that are ASCII otherwise: none of it is a letter.
 _TYPOGRAPHIC = "‘’“”–—…•→×\u00a0"
+
+_WORD = re.compile(r"\w+")
+# Longer titles and heading paths would swamp the text that they stand before.
+_MOST_TITLE_CHARS = 120
 
 
 def storable(text: str) -> str:
@@ -98,3 +102,30 @@ def _without_typography(text: str) -> str:
         for mark in _TYPOGRAPHIC:
             text = text.replace(mark, " ")
     return text
+
+
+def passage_text(title: str, heading: str, text: str) -> str:
+    """The text to encode for a chunk: title, heading path and the chunk's own text, which comes last, each on its line.
+
+    A title that is only a number or a date, as in `2025-01-04.md`, says nothing and is left out; so is a title or
+    heading with which the chunk itself begins.
+
+    Args:
+        title: The note's.
+        heading: The chunk's heading path.
+        text: The chunk's.
+    """
+    lines: list[str] = []
+    if any(char.isalpha() for char in title) and not _begins_with(text, title):
+        lines.append(title[:_MOST_TITLE_CHARS])
+    above, _, last = heading.rpartition(" > ")
+    if shown := above if _begins_with(text, last) else heading:
+        lines.append(shown[-_MOST_TITLE_CHARS:])
+    return "\n".join([*lines, text])
+
+
+def _begins_with(text: str, title: str) -> bool:
+    words = _WORD.findall(title.casefold())
+    # Markup may stand between the words.
+    beginning = text[: 2 * len(title) + 40].casefold()
+    return _WORD.findall(beginning)[: len(words)] == words

@@ -122,3 +122,49 @@ def make_epub(
             **more,
         }
     )
+
+
+def make_docx(body: str, *, properties: str = "", styles: str = "", more: Mapping[str, str] = {}) -> bytes:
+    """A document of Word.
+
+    Args:
+        body: WordprocessingML: paragraphs and tables.
+        properties: Title and dates, with the prefixes `dc` and `dcterms`.
+        styles: Its styles.
+        more: Other parts by their names, `footnotes` say; `links` are ids and targets: `r8=a.docx r9=b.docx`. What has
+            a `/` in its name is a member that is taken as it is.
+    """
+    office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    links = "".join(
+        f'<Relationship Id="{line.partition("=")[0]}" Type="{office}/hyperlink" Target="{line.partition("=")[2]}"/>'
+        for line in more.get("links", "").split()
+    )
+    parts = {name: _word(name, xml) for name, xml in more.items() if name != "links" and "/" not in name}
+    related = "".join(f'<Relationship Id="{name}" Type="{office}/{name}" Target="{name}.xml"/>' for name in parts)
+    relationships = (
+        '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">{}</Relationships>'
+    )
+    prefixes = 'xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:dcterms="http://purl.org/dc/terms/"'
+    return make_zip(
+        {
+            "[Content_Types].xml": '<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"/>',
+            "_rels/.rels": relationships.format(
+                f'<Relationship Id="r1" Type="{office}/officeDocument" Target="word/document.xml"/>'
+            ),
+            "word/_rels/document.xml.rels": relationships.format(
+                f'<Relationship Id="r1" Type="{office}/styles" Target="styles.xml"/>' + related + links
+            ),
+            "word/document.xml": _word("document", f"<w:body>{body}</w:body>"),
+            "word/styles.xml": _word("styles", styles),
+            "docProps/core.xml": f"<p {prefixes}>{properties}</p>",
+            **{f"word/{name}.xml": xml for name, xml in parts.items()},
+            **{name: content for name, content in more.items() if "/" in name},
+        }
+    )
+
+
+def _word(name: str, xml: str) -> str:
+    return (
+        f'<w:{name} xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main" '
+        f'xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships">{xml}</w:{name}>'
+    )

@@ -95,6 +95,7 @@ class FakeModels:
         encoders: What is opened instead, by the name of the model.
         files: What names stand for; an error is raised. To be changed by tests.
         dim: Of all models.
+        multi_vector_fingerprint: Of any multi-vector model.
         forgotten: The fingerprints of the prepared models that were deleted.
     """
 
@@ -104,6 +105,7 @@ class FakeModels:
         self.files: dict[str, PreparedModel | Exception] = {}
         self.dim = self.encoder.config.dim
         self.forgotten: list[str] = []
+        self.multi_vector_fingerprint = "0" * 32
 
     def put_in_place(self, put: Callable[[object, str, Any], None]) -> None:
         """Makes everything that needs a model get one from here."""
@@ -117,8 +119,8 @@ class FakeModels:
             raise found
         return found
 
-    def config_of(self, name: str) -> EncoderConfig:
-        return self.prepare(name).config
+    def fingerprint_of(self, name: str, kind: str = "bi-encoder") -> str:
+        return self.prepare(name).config.fingerprint if kind == "bi-encoder" else self.multi_vector_fingerprint
 
     def find_prepared(self, fingerprint: str, *, thoroughly: bool = False) -> PreparedModel | None:
         prepared = [found for found in self.files.values() if isinstance(found, PreparedModel)]
@@ -134,10 +136,9 @@ class FakeModels:
 def make_fake_model(name: str, dim: int = 16) -> PreparedModel:
     config = EncoderConfig(
         name=name,
-        weights_sha256=hashlib.sha256(name.encode()).hexdigest(),
+        fingerprint=hashlib.sha256(name.encode()).hexdigest()[:32],
         pooling="mean",
         max_tokens=256,
-        lowercase=False,
         query_prompt="",
         passage_prompt="",
         pad_token_id=0,

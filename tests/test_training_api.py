@@ -15,7 +15,6 @@ from notesearch.library.train import TrainingOptions, report_file, train_classif
 from notesearch.notes.metadata import unique_tags
 from notesearch.settings import Settings
 from notesearch.tagging.classifier import load_classifier
-from notesearch.tagging.labels import read_label_file
 
 pytest_plugins = ["tagging_fixtures"]
 
@@ -312,9 +311,9 @@ def modes(folder: Path) -> set[int]:
 @pytest.mark.parametrize(
     ("options", "message", "hint"),
     [
-        ({"name": "../../x"}, "'../../x' is no name", "letters, digits"),
-        ({"name": ""}, "'' is no name", "letters, digits"),
-        ({"name": ".hidden"}, "'.hidden' is no name", "letters, digits"),
+        ({"name": "../../x"}, "'../../x' cannot be the name", "letters, digits"),
+        ({"name": ""}, "'' cannot be the name", "letters, digits"),
+        ({"name": ".hidden"}, "'.hidden' cannot be the name", "letters, digits"),
         ({"method": "magic"}, "no method 'magic'", "'tf-idf'"),
         ({"min_examples": 7}, "'cooking' is on 6 of them", "Tag more notes"),
         ({"labels_from": "no/such.jsonl"}, "cannot read no/such.jsonl", "JSON lines"),
@@ -398,9 +397,8 @@ def test_texts_and_labels_that_no_file_can_hold_become_ones_that_it_can(empty_va
     file = write_labels(tmp_path / "labels.jsonl", {"food": "cooking", "data": "databases"})
     with file.open("a") as rows:
         rows.write(label_row(**row) + "\n")
-    *_, read = read_label_file(file)
-    "".join((read.text, *read.labels)).encode()
     assert empty_vault.train(labels_from=str(file)).labels == ("data", "food")
+    assert all(path.read_text(encoding="utf-8") for path in (empty_vault.classifiers / "default").glob("*.json"))
 
 
 @pytest.mark.parametrize("path", ["a\0b", "\ud800"])

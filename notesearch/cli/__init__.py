@@ -1,67 +1,123 @@
-"""The command line."""
+"""The command line. Only the command that is run is imported, and only its options are built."""
 
 from __future__ import annotations
 
 import gc
 import io
-import os
 import sys
-from typing import Annotated
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib import import_module
+from typing import Annotated, Any
 
-import typer
+import typer.core
+import typer.main
 
 from notesearch import __version__
-from notesearch.cli import (
-    accept_command,
-    concepts_command,
-    config_command,
-    doctor_command,
-    duplicates_command,
-    eval_command,
-    index_command,
-    mcp_command,
-    open_command,
-    rerank_command,
-    search_command,
-    similar_command,
-    status_command,
-    tag_command,
-    train_command,
-    tune_command,
-    watch_command,
-)
-from notesearch.cli.signals import ending_at_sigterm
+from notesearch.cli.options import with_groups
+from notesearch.cli.process import ending_at_sigterm, fill_closed_streams, keep_private
 from notesearch.cli.terminal import warn, warn_of_traceback
 from notesearch.errors import NotesearchError
-from notesearch.private import keep_private
 
-_STDERR = 2
+# By what one wants to do: each command, where it is, and the first line of its help, which is repeated here so that the
+# help of notesearch need not import them all.
+COMMANDS = {
+    "Find": {
+        "search": ("search.search", "Find the notes that answer a query, best first."),
+        "similar": ("similar.similar", "Find the notes that are related to a note, and say why."),
+        "duplicates": ("duplicates.duplicates", "Find notes that are copies of others or parts of them."),
+        "rerank": ("rerank.rerank", "Put in order what another program has found."),
+        "open": ("open.open_note", "Open a note in your editor, at the line."),
+    },
+    "Index": {
+        "index": ("index.index", "Bring the index in step with folders of notes."),
+        "watch": ("watch.watch", "Keep the index in step while notes change."),
+    },
+    "Tag": {
+        "tag": ("tag.tag", "Suggest tags for notes, and write them."),
+        "train-classifier": ("train_command.train_classifier", "Learn to tag from tagged notes."),
+    },
+    "Evaluate and tune": {
+        "eval": ("eval.evaluate", "Score the search, stage by stage."),
+        "tune": ("tune_command.tune", "Tune the model to your notes."),
+        "accept": ("accept.accept", "Remember which notes answered a query."),
+        "concepts": ("concepts.app", "Show and propose links between ideas."),
+    },
+    "Settings and health": {
+        "status": ("status.status", "Show what the index holds, and how old that is."),
+        "doctor": ("doctor.doctor", "Check the index and all that it needs."),
+        "config": ("config.config", "Show the settings in force, and where each comes from."),
+    },
+    "Other programs": {"mcp": ("mcp.mcp", "Serve the notes to assistants (Model Context Protocol).")},
+}
+_PLACES = {name: place for group in COMMANDS.values() for name, (place, _) in group.items()}
+
+
+@cache
+def _command(name: str) -> Any:
+    """The command of this name, imported and built.
+
+    Raises:
+        KeyError: There is none.
+    """
+    module, _, attribute = _PLACES[name].partition(".")
+    found = getattr(import_module(f"notesearch.cli.{module}"), attribute)
+    if not isinstance(found, typer.Typer):
+        found, command = typer.Typer(add_completion=False, rich_markup_mode=None), found
+        found.command(name)(with_groups(command))
+    return typer.main.get_command(found)
+
+
+class _Commands(Mapping[str, Any]):
+    """All commands by name, each imported when it is asked for."""
+
+    def __getitem__(self, name: str) -> Any:
+        return _command(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_PLACES)
+
+    def __len__(self) -> int:
+        return len(_PLACES)
+
+
+class _Program(typer.core.TyperGroup):
+    """notesearch itself: its help names the commands by what one wants to do."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands: Any = _Commands()
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(self.commands)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args[:1] == ["help"]:  # notesearch help search
+            args = [*args[1:], "--help"]
+        return super().parse_args(ctx, args)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        longest = max(map(len, _PLACES))
+        for purpose, group in COMMANDS.items():
+            with formatter.section(purpose):
+                formatter.write_dl([(name.ljust(longest), summary) for name, (_, summary) in group.items()])
+
 
 app = typer.Typer(
     name="notesearch",
-    help="Find your notes by meaning, offline, in a fraction of a second.",
+    cls=_Program,
+    help="""Find your notes by meaning, offline, in a fraction of a second.
+
+    \b
+    Begin with:  notesearch index ~/notes
+    Then ask:    notesearch search "how long does dough rise"
+    """,
+    epilog="More on a command, with examples: notesearch help search",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("index")(index_command.index)
-app.command("search")(search_command.search)
-app.command("similar")(similar_command.similar)
-app.command("duplicates")(duplicates_command.duplicates)
-app.command("rerank")(rerank_command.rerank)
-app.command("tag")(tag_command.tag)
-app.command("train-classifier")(train_command.train_classifier)
-app.command("eval")(eval_command.evaluate)
-app.command("tune")(tune_command.tune)
-app.command("accept")(accept_command.accept)
-app.command("status")(status_command.status)
-app.command("doctor")(doctor_command.doctor)
-app.command("config")(config_command.config)
-app.command("open")(open_command.open_note)
-app.command("mcp")(mcp_command.mcp)
-app.command("watch")(watch_command.watch)
-app.add_typer(concepts_command.app, name="concepts")
 
 
 def _print_version(asked: bool) -> None:
@@ -73,23 +129,17 @@ def _print_version(asked: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
+        bool,
+        typer.Option("--version", "-V", help="Print the version and exit.", is_eager=True, callback=_print_version),
     ] = False,
 ) -> None:
     pass
 
 
-def _fill_closed_streams() -> None:
-    """Opens the descriptors of closed streams: what a library writes to stderr must not go into a database."""
-    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
-        pass
-    os.close(descriptor)
-
-
 def main() -> None:
     """Runs the command line: the one place where errors become messages and exit codes."""
     keep_private()
-    _fill_closed_streams()
+    fill_closed_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Not every stream can take every character; and a lone surrogate's \\ud800 is what JSON writes for it.
         sys.stdout.reconfigure(errors="backslashreplace")

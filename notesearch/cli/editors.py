@@ -12,8 +12,9 @@ import sys
 from pathlib import Path
 from urllib.parse import quote
 
-from notesearch.documents import is_document, kind_of
+from notesearch.cli.process import USERS_UMASK
 from notesearch.errors import NoteUnreadable, SettingsError
+from notesearch.file_kinds import is_document, kind_of
 from notesearch.records import Place
 
 _PLUS_LINE = "emacs emacsclient ex gedit gvim joe kak micro mvim nano nvim pico vi view vim xemacs".split()
@@ -22,11 +23,6 @@ _COLON_LINE = "helix hx subl sublime_text zed zeditor".split()
 # Debian's vim.basic, emacs-29.1
 _VARIANT = re.compile(r"(\.[a-z]\w*|-?\d[\d.]*)$")
 _HOW_TO_SET = 'Say which in VISUAL or EDITOR, or in the settings file: editor = "nvim"'
-
-# Commands give nobody else access to what they make (see `private.keep_private`); what an editor makes is not ours to
-# decide on. This is imported before that begins.
-_USERS_UMASK = os.umask(0o077)
-os.umask(_USERS_UMASK)
 
 
 def editor_command(editor: str, place: Place) -> list[str]:
@@ -115,7 +111,7 @@ def run(command: list[str]) -> None:
     # Ctrl-C is for the editor: a handler, unlike SIG_IGN, is not what the editor begins with.
     before = signal.signal(signal.SIGINT, lambda *_: None)
     try:
-        status = subprocess.Popen(command, umask=_USERS_UMASK).wait()
+        status = subprocess.Popen(command, umask=USERS_UMASK).wait()
     except OSError as error:
         raise SettingsError(f"cannot run {command[0]}: {error.strerror}", _HOW_TO_SET) from error
     finally:

@@ -1,103 +1,279 @@
-"""Options that several commands share."""
+"""Options that several commands share, one by one and in groups; dates and durations as people type them."""
 
 from __future__ import annotations
 
-from datetime import datetime
+import re
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from datetime import datetime, time, timedelta
+from functools import wraps
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from notesearch.cli.completion import complete_collection, complete_tag
-from notesearch.cli.dates import parse_date
-from notesearch.cli.formats import Format
+from notesearch.cli.terminal import is_terminal, progress_bar, stage_progress, warn, warn_of_skipped
+from notesearch.errors import NotesearchError, UsageError
+from notesearch.records import Skipped
+
+if TYPE_CHECKING:
+    from notesearch.settings import Settings
+
+MOST_SEED = 2**32 - 1
+# Shells evaluate what completes a line, and anyone may have written a tag: only what means nothing to any of them.
+_HARMLESS = re.compile(r"\w[\w/.+-]*")
+
+
+def complete_collection(incomplete: str) -> list[str]:
+    """The collections of the settings whose names begin like this."""
+    from notesearch.settings import collection_names
+
+    try:
+        return _beginning(collection_names(), incomplete)
+    except NotesearchError:  # there is no place for a message within a line that is being typed
+        return []
+
+
+def complete_tag(context: typer.Context, incomplete: str) -> list[str]:
+    """The tags of the index, or of the collections that were named, that begin like this; frequent ones first."""
+    from notesearch.settings import load_settings
+    from notesearch.storage import IndexReader
+
+    index_dir: Path | None = context.params.get("index_dir")
+    named: str | list[str] = context.params.get("collection") or []  # one for some commands, several for others
+    collections: list[str | None] = [named] if isinstance(named, str) else [*named] or [None]
+    tags: dict[str, None] = {}
+    try:
+        for collection in collections:
+            with IndexReader(load_settings(collection=collection, index_dir=index_dir).index_dir) as reader:
+                tags |= dict.fromkeys(tag for tag, _ in reader.tag_counts())
+    except NotesearchError:
+        return []
+    return _beginning(tags, incomplete)
+
+
+def _beginning(names: Iterable[str], incomplete: str) -> list[str]:
+    return [name for name in names if name.startswith(incomplete) and _HARMLESS.fullmatch(name)]
+
 
 IndexDir = Annotated[
-    Optional[Path],  # noqa: UP045 - typer reads it
+    Path | None,
     typer.Option(
         "--index-dir",
         help="Directory of the index. Default: $NOTESEARCH_INDEX_DIR, else the user's data directory.",
         metavar="DIR",
-        show_default=False,
     ),
 ]
 CollectionName = Annotated[
-    Optional[str],  # noqa: UP045
+    str | None,
     typer.Option(
-        "--collection",
-        "-c",
-        metavar="NAME",
-        help="A collection of the settings.",
-        show_default=False,
-        autocompletion=complete_collection,
+        "--collection", "-c", metavar="NAME", help="A collection of the settings.", autocompletion=complete_collection
     ),
-]
-CollectionNames = Annotated[
-    list[str],
-    typer.Option(
-        "--collection",
-        "-c",
-        metavar="NAME",
-        help="A collection of the settings; again for more.",
-        show_default=False,
-        autocompletion=complete_collection,
-    ),
-]
-Tags = Annotated[
-    list[str],
-    typer.Option("--tag", metavar="TAG", help="Only notes with this tag; again for more.", autocompletion=complete_tag),
-]
-NotTags = Annotated[
-    list[str],
-    typer.Option("--not-tag", metavar="TAG", help="Only notes without this tag.", autocompletion=complete_tag),
 ]
 CrossEncoderName = Annotated[
-    Optional[str],  # noqa: UP045
-    typer.Option(
-        "--cross-encoder", metavar="MODEL", help="Rerank by it: a local directory or a hub id.", show_default=False
-    ),
+    str | None, typer.Option("--cross-encoder", metavar="MODEL", help="Rerank by it: a local directory or a hub id.")
 ]
 ConceptsFile = Annotated[
-    Optional[Path],  # noqa: UP045
+    Path | None,
     typer.Option(
         "--concepts",
         metavar="FILE",
         help="Links between ideas. Default: concepts.toml in the user's configuration directory.",
-        show_default=False,
     ),
 ]
 Limit = Annotated[int, typer.Option("--limit", "-n", metavar="N", help="The most hits.", min=1, max=10_000)]
-PathGlob = Annotated[
-    str, typer.Option("--path", metavar="GLOB", help="Only notes whose path matches.", show_default=False)
-]
-Since = Annotated[str, typer.Option("--since", metavar="DATE", help='Not older: 2024-05-17, "2 weeks ago".')]
-Until = Annotated[str, typer.Option("--until", metavar="DATE", help="Not newer.")]
-Output = Annotated[Format, typer.Option("--format", help="How to print the hits.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Short for --format json.")]
-AsJsonl = Annotated[bool, typer.Option("--jsonl", help="Short for --format jsonl.")]
-AsTsv = Annotated[bool, typer.Option("--tsv", help="Short for --format tsv.")]
-AsVimgrep = Annotated[bool, typer.Option("--vimgrep", help="Short for --format vimgrep.")]
-OnlyFiles = Annotated[bool, typer.Option("--files", help="Print paths only.")]
-OnlyFiles0 = Annotated[bool, typer.Option("-0", help="Print paths only, each ended by NUL.")]
-Explain = Annotated[bool, typer.Option("--explain", help="Show what each score is made of.")]
-MOST_SEED = 2**32 - 1
+Seed = Annotated[int, typer.Option(metavar="N", help="Of all that is random.", min=0, max=MOST_SEED)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors on stderr.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more on stderr; show tracebacks of errors.")]
 
 
-def filters_as_typed(tags: list[str], not_tags: list[str], path: str, since: str, until: str) -> dict[str, Any]:
-    """The filters of a command line as the library takes them, by name.
+@dataclass(frozen=True, slots=True)
+class IndexOptions:
+    """Which index a command is about."""
+
+    collection: CollectionName = None
+    index_dir: IndexDir = None
+
+    def settings(self, **flags: Any) -> Settings:
+        """The settings in force: see `load_settings`, which takes the flags."""
+        from notesearch.settings import load_settings
+
+        return load_settings(collection=self.collection, index_dir=self.index_dir, **flags)
+
+
+@dataclass(frozen=True, slots=True)
+class MessageOptions:
+    """How much a command says on stderr."""
+
+    quiet: Quiet = False
+    verbose: Verbose = False
+
+    def tell(self, message: str) -> None:
+        """Says something that is no error."""
+        if not self.quiet:
+            warn(message)
+
+    def tell_of_skipped(self, skipped: Sequence[Skipped], problems: Sequence[Skipped] = ()) -> None:
+        """Names what was skipped, even if told to be quiet; and what was taken in spite of something wrong."""
+        warn_of_skipped(skipped, problems, everything=self.verbose)
+
+    def progress(self, what: str) -> AbstractContextManager[Callable[[int, int], None] | None]:
+        """A progress bar, where anyone would see it: see `progress_bar`."""
+        return progress_bar(what, shown=not self.quiet and is_terminal(sys.stderr))
+
+    def stages(self) -> AbstractContextManager[Callable[[str, int, int], None] | None]:
+        """The same for work in several stages: see `stage_progress`."""
+        return stage_progress(shown=not self.quiet and is_terminal(sys.stderr))
+
+
+@dataclass(frozen=True, slots=True)
+class FilterOptions:
+    """Which notes may be hits."""
+
+    tag: Annotated[
+        list[str],
+        typer.Option(
+            "--tag", metavar="TAG", help="Only notes with this tag; again for more.", autocompletion=complete_tag
+        ),
+    ] = field(default_factory=list)
+    not_tag: Annotated[
+        list[str],
+        typer.Option("--not-tag", metavar="TAG", help="Only notes without this tag.", autocompletion=complete_tag),
+    ] = field(default_factory=list)
+    path: Annotated[str, typer.Option("--path", metavar="GLOB", help="Only notes whose path matches.")] = ""
+    since: Annotated[str, typer.Option("--since", metavar="DATE", help='Not older: 2024-05-17, "2 weeks ago".')] = ""
+    until: Annotated[str, typer.Option("--until", metavar="DATE", help="Not newer.")] = ""
+
+    def arguments(self) -> dict[str, Any]:
+        """The filters as the library takes them, by name.
+
+        Raises:
+            UsageError: A date cannot be understood.
+        """
+        from notesearch.settings import resolved_glob
+
+        now = datetime.now()
+        return {
+            "tags": self.tag,
+            "not_tags": self.not_tag,
+            "path": resolved_glob(self.path),
+            "since": parse_date(self.since, now=now, end=False) if self.since else None,
+            "until": parse_date(self.until, now=now, end=True) if self.until else None,
+        }
+
+
+def with_groups(command: Callable[..., None]) -> Callable[..., None]:
+    """A command as typer takes it: in the place of an argument whose type is a dataclass, the fields of that class."""
+    hints = get_type_hints(command, include_extras=True)
+    groups: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
+    parameters: list[Parameter] = []
+    for name, parameter in signature(command).parameters.items():
+        if name not in groups:
+            parameters.append(parameter.replace(annotation=hints[name], kind=Parameter.KEYWORD_ONLY))
+            continue
+        of_group = get_type_hints(groups[name], include_extras=True)
+        for option in fields(groups[name]):
+            default = option.default if option.default_factory is MISSING else option.default_factory()
+            parameters.append(
+                Parameter(option.name, Parameter.KEYWORD_ONLY, default=default, annotation=of_group[option.name])
+            )
+
+    @wraps(command)
+    def run(**values: Any) -> None:
+        for name, group in groups.items():
+            values[name] = group(**{option.name: values.pop(option.name) for option in fields(group)})
+        command(**values)
+
+    run.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return run
+
+
+_AGO = re.compile(r"(\d+|a|an|one)\s*(minute|min|hour|h|day|d|week|w|month|m|year|y)s?(?:\s+ago)?")
+_DAYS = {"day": 1, "d": 1, "week": 7, "w": 7}
+_MONTHS = {"month": 1, "m": 1, "year": 12, "y": 12}
+_MINUTES = {"minute": 1, "min": 1, "hour": 60, "h": 60}
+_LONGEST_DATE_CHARS = 10
+_DATE = re.compile(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2}))?)?")
+_DURATION = re.compile(r"(\d{1,6})\s*(s|m|h|d|w)")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def parse_duration(written: str) -> timedelta:
+    """Reads `90s`, `10m`, `24h`, `7d`, `2w` or `0`.
 
     Raises:
-        UsageError: A date is none.
+        UsageError: It is none of these.
     """
-    from notesearch.settings import resolved_glob
+    text = written.strip().lower()
+    if text == "0":
+        return timedelta()
+    match = _DURATION.fullmatch(text)
+    if not match:
+        raise UsageError(f"{written!r} is not a duration", "Write 90s, 10m, 24h or 7d.")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
-    now = datetime.now()
-    return {
-        "tags": tags,
-        "not_tags": not_tags,
-        "path": resolved_glob(path),
-        "since": parse_date(since, now=now, end=False) if since else None,
-        "until": parse_date(until, now=now, end=True) if until else None,
-    }
+
+def parse_date(written: str, *, now: datetime, end: bool) -> datetime:
+    """Reads `2024`, `2024-05`, `2024-05-17`, an ISO date and time, `today`, `yesterday`, or `2 weeks ago` (`2w`).
+
+    Args:
+        written: The date.
+        now: The present, naive local time.
+        end: Whether the end of the period is meant, rather than its start.
+
+    Raises:
+        UsageError: It is none of these.
+    """
+    words = " ".join(written.lower().split())
+    days_ago = {"today": 0, "yesterday": 1}
+    if words in days_ago:
+        return _edge(now - timedelta(days=days_ago[words]), end)
+    try:
+        if match := _AGO.fullmatch(words):
+            return _ago(match, now, end)
+        if match := _DATE.fullmatch(words):
+            return _period(match, end)
+        moment = datetime.fromisoformat(written.strip())
+        if len(words) <= _LONGEST_DATE_CHARS:  # 20240517, 2024-W20-5: a day, written otherwise
+            return _edge(moment, end)
+        return moment.astimezone().replace(tzinfo=None) if moment.tzinfo else moment
+    except (ValueError, OverflowError) as error:
+        raise UsageError(
+            f"{written!r} is not a date", "Write 2024-05-17, 2024-05, yesterday or 2 weeks ago."
+        ) from error
+
+
+def _ago(match: re.Match[str], now: datetime, end: bool) -> datetime:
+    count = int(match[1]) if match[1].isdigit() else 1
+    unit = match[2]
+    if unit in _MINUTES:
+        return now - timedelta(minutes=count * _MINUTES[unit])
+    if unit in _DAYS:
+        return _edge(now - timedelta(days=count * _DAYS[unit]), end)
+    months = now.year * 12 + now.month - 1 - count * _MONTHS[unit]
+    first = now.replace(year=months // 12, month=months % 12 + 1, day=1)
+    return _edge(first.replace(day=min(now.day, _last_of_month(first).day)), end)
+
+
+def _period(match: re.Match[str], end: bool) -> datetime:
+    year, month, day = match.groups()
+    first = datetime(int(year), int(month or 1), int(day or 1))
+    if not end or day:
+        return _edge(first, end)
+    last = _last_of_month(first) if month else first.replace(month=12, day=31)
+    return _edge(last, end)
+
+
+def _last_of_month(first: datetime) -> datetime:
+    """The last day of the month whose first day is given."""
+    from calendar import monthrange
+
+    return first.replace(day=monthrange(first.year, first.month)[1])
+
+
+def _edge(day: datetime, end: bool) -> datetime:
+    return datetime.combine(day.date(), time.max if end else time.min)

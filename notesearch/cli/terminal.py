@@ -1,4 +1,4 @@
-"""Writing to a person's terminal: harmless whatever a note holds, and as wide as the window."""
+"""Writing to a person's terminal: harmless whatever a note holds, and as wide as the window; a progress bar."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import shutil
 import sys
 import traceback
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from itertools import accumulate
+from pathlib import Path
 from typing import TextIO
 
 from notesearch.records import Skipped
@@ -106,9 +108,9 @@ def is_terminal(stream: TextIO | None) -> bool:
     return stream is not None and stream.isatty()
 
 
-def width() -> int:
-    """Columns of the terminal, 80 where there is none."""
-    return shutil.get_terminal_size((80, 24)).columns
+def width(without_terminal: int = 80) -> int:
+    """Columns of the terminal."""
+    return shutil.get_terminal_size((without_terminal, 24)).columns
 
 
 def paint(text: str, style: str, *, colour: bool) -> str:
@@ -126,7 +128,7 @@ def columns_of(text: str) -> int:
 
 
 def fitted(text: str, width: int) -> str:
-    """A text in exactly so many columns of a terminal: filled up with spaces, or cut."""
+    """A text in exactly so many columns of a terminal: padded with spaces, or cut."""
     text = harmless(text)
     if columns_of(text) > width:
         columns = accumulate(map(columns_of, text))
@@ -159,3 +161,51 @@ def wrapped(text: str, width: int, first: str, rest: str) -> list[str]:
                 lines[-1] += char
                 column += columns_of(char)
     return lines
+
+
+def shown_path(path: str) -> str:
+    """A path relative to the working directory or to the home directory, where that is shorter."""
+    folders = []
+    with suppress(OSError):  # it may be gone
+        folders.append((f"{Path.cwd()}{os.sep}", ""))
+    with suppress(RuntimeError):  # a user may have none
+        folders.append((f"{Path.home()}{os.sep}", f"~{os.sep}"))
+    for folder, short in folders:
+        if path.startswith(folder):
+            return short + path[len(folder) :]
+    return path
+
+
+@contextmanager
+def stage_progress(*, shown: bool) -> Iterator[Callable[[str, int, int], None] | None]:
+    """A progress bar on stderr.
+
+    Gives a function that takes what is being done, how much of it is done, and how much there is; or `None` where no
+    bar is to be shown.
+    """
+    if not shown:
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None)
+        current = ""
+
+        def tell(what: str, done: int, total: int) -> None:
+            nonlocal current
+            if what != current:
+                current = what
+                bar.reset(task, description=what, total=total)
+            bar.update(task, completed=done, total=total)
+
+        yield tell
+
+
+@contextmanager
+def progress_bar(what: str, *, shown: bool) -> Iterator[Callable[[int, int], None] | None]:
+    """As `stage_progress`, for a function that is told only how much is done, and how much there is."""
+    with stage_progress(shown=shown) as tell:
+        yield None if tell is None else lambda done, total: tell(what, done, total)

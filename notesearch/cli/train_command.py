@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import sys
 from enum import StrEnum
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
 import typer
 
 from notesearch.cli.options import MOST_SEED, CollectionName, IndexDir, Quiet, Verbose
-from notesearch.cli.progress import stage_progress
 from notesearch.cli.terminal import (
     columns_of,
     fitted,
     harmless,
     is_terminal,
     json_text,
+    stage_progress,
     uses_colour,
     warn,
     warn_of_skipped,
@@ -45,8 +45,7 @@ def train_classifier(
     ] = "tags",
     name: Annotated[str, typer.Option(metavar="NAME", help="The classifier's name.")] = "default",
     base: Annotated[
-        Optional[str],  # noqa: UP045 - typer reads it
-        typer.Option(metavar="MODEL", help="Encoder: a local directory or a hub id. Default: the index's."),
+        str | None, typer.Option(metavar="MODEL", help="Encoder: a local directory or a hub id. Default: the index's.")
     ] = None,
     method: Annotated[
         str, typer.Option(metavar="METHOD", help="Take this method, as the table calls it, without a contest.")

@@ -6,35 +6,27 @@ import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
 import typer
 
 from notesearch.cli.options import MOST_SEED, CollectionName, IndexDir, Quiet, Verbose
-from notesearch.cli.progress import stage_progress
-from notesearch.cli.terminal import is_terminal, json_text, warn, warn_of_skipped, width, wrapped, write
+from notesearch.cli.terminal import is_terminal, json_text, stage_progress, warn, warn_of_skipped, width, wrapped, write
 
 
 def tune(
     pairs: Annotated[
-        Optional[Path],  # noqa: UP045 - typer reads it
+        Path | None,
         typer.Option(
-            metavar="FILE",
-            help='Pairs of your own: JSON lines with "query", "positive" and perhaps "negative".',
-            show_default=False,
+            metavar="FILE", help='Pairs of your own: JSON lines with "query", "positive" and perhaps "negative".'
         ),
     ] = None,
     model: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(
-            metavar="MODEL", help="Bi-encoder: a local directory or a hub id. Default: the index's.", show_default=False
-        ),
+        str | None,
+        typer.Option(metavar="MODEL", help="Bi-encoder: a local directory or a hub id. Default: the index's."),
     ] = None,
     output: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(
-            metavar="DIR", help="Where to put it. Default: a new folder beside the index.", show_default=False
-        ),
+        Path | None, typer.Option(metavar="DIR", help="Where to put it. Default: a new folder beside the index.")
     ] = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Of all that is random.", min=0, max=MOST_SEED)] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
@@ -43,10 +35,11 @@ def tune(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Tune the model to your notes: titles, headings, links, rare tags and accepted results say what belongs together.
+    """Tune the model to your notes.
 
-    The tuned model is kept only if searches of notes held out get better, and general English no worse. Exits with 1
-    where it is not kept. After Ctrl-C, the same command goes on where it was. Nothing changes in the index.
+    Titles, headings, links, rare tags and accepted results say what belongs together. The tuned model is kept only if
+    searches of notes held out get better, and general English no worse. Exits with 1 where it is not kept. After
+    Ctrl-C, the same command goes on where it was. Nothing changes in the index.
 
     Example: notesearch tune
     """

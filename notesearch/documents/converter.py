@@ -1,4 +1,4 @@
-"""Asking the process that reads documents."""
+"""Sends documents to the process that converts them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import json
 import os
 import signal
 import sys
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ class Limits:
     """What reading a document may take.
 
     Attributes:
-        seconds: Processor time; a long PDF is read for half of it, and then as far as that goes.
+        seconds: Processor time; a PDF is cut off after half of it, so that its beginning can be used.
         memory_bytes: Address space.
     """
 
@@ -32,7 +33,7 @@ class Limits:
 
 
 class Converter:
-    """Reads documents in a process of its own, which is started when it is first needed and then kept."""
+    """Converts documents in a separate process, which is started for the first document and then kept."""
 
     def __init__(self, limits: Limits = Limits()) -> None:
         self._limits = limits
@@ -40,7 +41,7 @@ class Converter:
         self._lock = Lock()
 
     def convert(self, name: str, data: bytes) -> Document:
-        """Read a document.
+        """Convert a document.
 
         Args:
             name: The file's name, whose suffix says what it is.
@@ -52,65 +53,53 @@ class Converter:
         with self._lock:
             try:
                 answer = self._ask(name, data)
-            except BaseException:  # Ctrl-C: the next answer would be that to this question
+            except BaseException:  # after Ctrl-C, the next answer would be the one to this request
                 self.close()
                 raise
         if "unreadable" in answer:
             raise NoteUnreadable(answer["unreadable"], by_rule=answer["by_rule"])
-        return Document.from_values(answer)
+        return Document(**answer)
 
     def close(self) -> None:
-        """Ends the process."""
+        """End the process."""
         if self._process:
             self._process.kill()
-            self._wait()
+            self._ended()
 
     def _ask(self, name: str, data: bytes) -> dict[str, Any]:
         """The answer of the process, or what its end says about the document."""
+        request = json.dumps({"name": name, "size": len(data)} | asdict(self._limits)).encode()
         while True:
             process = self._process = self._process or _start()
             assert process.stdin and process.stdout
-            request = {
-                "name": name,
-                "size": len(data),
-                "seconds": self._limits.seconds,
-                "memory_bytes": self._limits.memory_bytes,
-            }
-            try:
-                process.stdin.write(json.dumps(request).encode() + b"\n" + data)
+            line = b""
+            with suppress(BrokenPipeError):
+                process.stdin.write(request + b"\n" + data)
                 process.stdin.flush()
                 line = process.stdout.readline()
-            except BrokenPipeError:
-                line = b""
             if line:
                 answer: dict[str, Any] = json.loads(line)
                 return answer
-            if status := self._wait():
-                return {"unreadable": self._reason(status), "by_rule": status == -signal.SIGPROF}
-            # It had ended by itself, for want of work.
+            status = self._ended()
+            if status == -signal.SIGPROF:
+                reason = f"too complicated: not read within {self._limits.seconds:.0f} s"
+                return {"unreadable": reason, "by_rule": True}
+            if status:
+                return {"unreadable": "damaged: what reads it gave up", "by_rule": False}
+            # With status 0 it had ended before the request, for lack of work.
 
-    def _reason(self, status: int) -> str:
-        if status == -signal.SIGPROF:
-            return f"too complicated: not read within {self._limits.seconds:.0f} s"
-        return "damaged: what reads it gave up"
-
-    def _wait(self) -> int:
-        assert self._process
-        for pipe in (self._process.stdin, self._process.stdout):
-            try:
-                if pipe:
-                    pipe.close()
-            except BrokenPipeError:  # what was not written yet
-                continue
-        status = self._process.wait()
-        self._process = None
-        return status
+    def _ended(self) -> int:
+        """The exit status of the process, which has ended or is about to."""
+        process, self._process = self._process, None
+        assert process
+        process.communicate()
+        return process.returncode
 
 
 def _start() -> Popen[bytes]:
     import subprocess
 
-    # It finds notesearch where this process did, and nothing in the working directory, which may hold anything.
+    # It finds notesearch where this process did, and imports nothing from the working directory, which is not trusted.
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "notesearch.documents.worker"],
@@ -118,14 +107,10 @@ def _start() -> Popen[bytes]:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         env=environment,
-        start_new_session=True,  # Ctrl-C is for this process
+        start_new_session=True,  # Ctrl-C is for this process only
     )
 
 
 _converter = Converter()
 atexit.register(_converter.close)
-
-
-def convert(name: str, data: bytes) -> Document:
-    """Read a document; see `Converter.convert`."""
-    return _converter.convert(name, data)
+convert = _converter.convert

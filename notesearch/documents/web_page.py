@@ -1,177 +1,161 @@
-"""Reading HTML."""
+"""HTML to Markdown; imported only by the process that converts documents, as the other readers."""
 
-from __future__ import annotations
-
-import codecs
 import re
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import Any
 
-from notesearch.documents.blocks import BlockWriter
-from notesearch.documents.document import DocumentBuilder
+from bs4 import BeautifulSoup, Tag
+from bs4.dammit import EncodingDetector
+from markdownify import ATX, MarkdownConverter
 
-if TYPE_CHECKING:
-    from lxml.etree import _Element
+from notesearch.documents.document import MOST_CHARS, Document, clean, escape_start, make_document
+from notesearch.file_kinds import READ_SUFFIXES
 
-_BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
-_DECLARED = re.compile(rb"""(?:charset|encoding)\s*=\s*["']?\s*([\w.:-]{1,40})""", re.IGNORECASE)
+# Markup is several times as long as the text in it; reading more than this would take too much memory.
+_MOST_MARKUP_CHARS = 5 * MOST_CHARS
+# Converting an element takes as long as it is nested deep, and numbering an item as long as there are others before it.
+_MOST_NESTING = 100
+_MOST_NUMBERED_ITEMS = 2_000
+_INLINE_FILE = re.compile(r"data:[\w/+.;=-]{1,100};base64,[\w+/=%]*")
 _LATIN_1 = ("iso-8859-1", "iso8859-1", "latin1", "latin-1", "us-ascii", "ascii")
-_DECLARED_WITHIN_BYTES = 4096
-# The parser knows neither XML declarations nor what a document type may hold.
-_PROLOGUE = re.compile(r"\s*(?:<\?xml[^>]*>\s*)?(?:<!DOCTYPE\b[^>\[]*(?:\[[^\]]*\])?[^>]*>)?", re.IGNORECASE)
-# What an author calls the text itself, if it says much.
-_MAIN = ("//main", "//*[@role='main']", "//article")
+# The parser knows neither XML declarations nor internal subsets of a document type.
+_PROLOGUE = re.compile(r"\A\s*(?:<\?xml[^>]*>\s*)?(?:<!DOCTYPE\b[^>\[]*(?:\[[^\]]*\])?[^>]*>)?", re.IGNORECASE)
+# How an author marks the main text. It counts if it is a good part of the page.
+_MAIN = ("main", "[role=main]", "article")
 _LEAST_MAIN_CHARS = 200
 _LEAST_MAIN_PART = 0.25
-
-_NO_TEXT = frozenset(
+_BOILERPLATE = frozenset(
     "script style noscript template svg math nav button select textarea input iframe object canvas audio video head "
     "dialog".split()
 )
-_NO_TEXT_ROLES = frozenset(("navigation", "banner", "contentinfo", "search", "menu", "dialog"))
-_AROUND_TEXT = frozenset(("footer", "aside"))
-_BLOCKS = frozenset(
-    "p div section article main header footer aside figure figcaption blockquote address details summary form fieldset "
-    "body html hr center".split()
-)
-_LISTS = frozenset(("ul", "ol", "dl", "table"))
-_LINES = frozenset(("li", "dt", "dd", "tr", "br", "caption"))
-_HEADINGS = {f"h{level}": level for level in range(1, 7)}
+_BOILERPLATE_ROLES = frozenset(("navigation", "banner", "contentinfo", "search", "menu", "dialog"))
 _DATES = frozenset(
     "article:published_time date dc.date dcterms.date dcterms.created dc.date.created citation_publication_date "
     "datepublished".split()
 )
+# Blocks for which markdownify has no rule: their text would run into that of their neighbours.
+_BLOCKS = "address aside center details fieldset figure footer form header hgroup main summary".split()
+_EMPHASIS = "b i em strong u s del ins mark".split()
+_NOT_RELATIVE = re.compile(r"[a-z][a-z0-9+.-]*:|/", re.IGNORECASE)
 
 
-def read_web_page(data: bytes, builder: DocumentBuilder) -> None:
-    """Read a web page: its main text, if it says which that is."""
-    root = parse_html(decode_html(data))
-    if root is None:
-        return
-    builder.title = " ".join((root.findtext(".//title") or "").split())
-    for meta in root.iter("meta"):
-        name = (meta.get("name") or meta.get("property") or meta.get("itemprop") or "").lower()
-        if name in _DATES and not builder.date:
-            builder.date = meta.get("content") or ""
-    main = _main_part(root)
-    add_html(builder, root if main is None else main)
+def read_web_page(data: bytes) -> Document:
+    """Read a web page: its main text, if it marks one, without navigation, scripts and hidden parts."""
+    markup = decode_html(data)
+    page = parse_html(markup)
+    title = page.title.get_text() if page.title else ""
+    names = [(meta.get(key, ""), meta) for meta in page("meta") for key in ("name", "property", "itemprop")]
+    date = next((str(meta.get("content", "")) for name, meta in names if str(name).lower() in _DATES), "")
+    is_cut = len(markup) > _MOST_MARKUP_CHARS
+    problems = [f"only its beginning was read: {_MOST_MARKUP_CHARS:,} characters of HTML"] if is_cut else []
+    return make_document(to_markdown(_main_part(without_boilerplate(page)), keep_links=True), title, date, (), problems)
 
 
 def decode_html(data: bytes) -> str:
-    """Decode a web page: by its mark, by what it declares, else as UTF-8 if it is that, else as browsers do."""
-    for mark, encoding in _BOMS:
-        if data.startswith(mark):
-            return data[len(mark) :].decode(encoding, "replace")
-    declared = _DECLARED.search(data[:_DECLARED_WITHIN_BYTES])
-    for encoding in (declared[1].decode().lower() if declared else "utf-8", "utf-8"):
-        # Where it can be read, a declaration of UTF-16 is wrong, and Latin-1 stands for what is taken in the end.
-        if encoding.startswith("utf-16") or encoding in _LATIN_1:
-            continue
-        try:
-            return data.decode(encoding)
-        except (LookupError, ValueError):
-            continue
-    return data.decode("cp1252", "replace")
+    """Decode a web page: by its byte order mark, by the encoding it declares, as UTF-8, else as Windows-1252."""
+    data, marked = EncodingDetector.strip_byte_order_mark(data)
+    declared = (EncodingDetector.find_declared_encoding(data, is_html=True) or "").lower()
+    # Browsers take Latin-1 for Windows-1252, and a declaration of UTF-16 that can be read is wrong.
+    is_wrong = declared.startswith("utf-16") or declared in _LATIN_1
+    text = data.decode("cp1252", "replace")
+    for encoding in ("utf-8", "" if is_wrong else declared, marked):  # the last one that fits
+        with suppress(LookupError, ValueError):
+            text = data.decode(encoding or "")
+    return _INLINE_FILE.sub("", _PROLOGUE.sub("", text, count=1)).replace("\0", "")
 
 
-def parse_html(text: str) -> _Element | None:
-    """Parse HTML; nothing is fetched that it refers to. None where there is nothing in it."""
-    from lxml import etree
-
-    parser = etree.HTMLParser(encoding="utf-8", no_network=True, remove_comments=True, remove_pis=True, huge_tree=True)
-    text = text[prologue.end() if (prologue := _PROLOGUE.match(text)) else 0 :].replace("\0", "")
-    if not text.strip():
-        return None
-    root: _Element | None = etree.fromstring(text.encode("utf-8", "replace"), parser)
-    return root
+def parse_html(markup: str) -> BeautifulSoup:
+    """Parse the beginning of a page; nothing that it refers to is fetched."""
+    page = _ShallowSoup(markup[:_MOST_MARKUP_CHARS], "lxml")
+    for items in page("ol"):
+        if len(items.contents) > _MOST_NUMBERED_ITEMS:
+            items.name = "ul"
+    return page
 
 
-def add_html(builder: DocumentBuilder, root: _Element) -> None:
-    """Add the blocks of a part of a page."""
-    from lxml import etree
-
-    writer = BlockWriter(builder)
-    pending = etree.iterwalk(root, events=("start", "end"))
-    for event, element in pending:
-        tag = element.tag
-        if event == "start":
-            if _says_nothing(element, root):
-                pending.skip_subtree()
-                continue
-            _begin(writer, tag, element)
-            writer.text(element.text or "")
-            continue
-        if not _says_nothing(element, root):
-            _end(writer, tag)
-        if element is not root:
-            writer.text(element.tail or "")
-    writer.end_block()
+def without_boilerplate(page: BeautifulSoup) -> BeautifulSoup:
+    """Take scripts, navigation and hidden parts out of a page."""
+    for element in page.find_all(_is_boilerplate):
+        element.decompose()
+    return page
 
 
-def _main_part(root: _Element) -> _Element | None:
-    """The element with the main text: one that says a good part of what the page does, and has no equal beside it."""
-    for path in _MAIN:
-        found: Any = root.xpath(path)
-        if len(found) == 1 and _count_chars(found[0]) >= max(_LEAST_MAIN_CHARS, _LEAST_MAIN_PART * _count_chars(root)):
-            main: _Element = found[0]
-            return main
-    return None
+def to_markdown(element: Tag, *, keep_links: bool) -> str:
+    """Convert a part of a page to Markdown without emphasis and pictures.
+
+    Args:
+        element: The part.
+        keep_links: Whether links to files beside it that can be notes stay links; of others only the words are kept.
+    """
+    text = clean(_Converter(keep_links).convert_soup(element))
+    return re.sub(r"[ \t]+$|^ (?=\S)", "", text, flags=re.MULTILINE).strip("\n")
 
 
-def _count_chars(element: _Element) -> int:
-    from lxml import etree
-
-    count = 0
-    pending = etree.iterwalk(element, events=("start",))
-    for _, child in pending:
-        if _says_nothing(child, element):
-            pending.skip_subtree()
-        else:
-            count += len((child.text or "").strip()) + sum(len((part.tail or "").strip()) for part in child)
-    return count
+def _main_part(page: BeautifulSoup) -> Tag:
+    """The element with the main text: unique of its kind, and a good part of the page."""
+    least_chars = max(_LEAST_MAIN_CHARS, _LEAST_MAIN_PART * _count_chars(page))
+    for selector in _MAIN:
+        found = page.select(selector)
+        if len(found) == 1 and _count_chars(found[0]) >= least_chars:
+            return found[0]
+    return page
 
 
-def _says_nothing(element: _Element, root: _Element) -> bool:
-    """Whether an element holds what is no text: programs, navigation, what is not shown."""
-    if element is root:
-        return False
-    tag = element.tag
-    if tag in _AROUND_TEXT:
-        # Within the text, they are about it.
-        return next(element.iterancestors("article", "main"), None) is None
-    style = element.get("style") or ""
+def _count_chars(element: Tag) -> int:
+    return sum(map(len, element.stripped_strings))
+
+
+def _is_boilerplate(element: Tag) -> bool:
+    if element.name in ("footer", "aside"):
+        # Within an article, they belong to it.
+        return element.find_parent(("article", "main")) is None
     return (
-        tag in _NO_TEXT
-        or element.get("role") in _NO_TEXT_ROLES
-        or element.get("hidden") is not None
-        or "display:none" in style.replace(" ", "").lower()
+        element.name in _BOILERPLATE
+        or element.get("role") in _BOILERPLATE_ROLES
+        or element.has_attr("hidden")
+        or "display:none" in str(element.get("style", "")).replace(" ", "").lower()
     )
 
 
-def _begin(writer: BlockWriter, tag: str, element: _Element) -> None:
-    if tag in _HEADINGS:
-        writer.begin_heading(_HEADINGS[tag])
-    elif tag == "pre":
-        writer.begin_code()
-    elif tag in _LISTS:
-        writer.begin_list()
-    elif tag in ("td", "th"):
-        writer.cell()
-    elif tag in _LINES:
-        writer.line("- " if tag == "li" else "")
-    elif tag in _BLOCKS:
-        writer.end_paragraph()
-    elif tag == "a" and (target := element.get("href")):
-        writer.begin_link(target)
-    elif tag == "img" and (words := element.get("alt")):
-        writer.text(f" {words} ")
+class _ShallowSoup(BeautifulSoup):
+    def handle_starttag(self, *arguments: Any, **options: Any) -> Tag | None:
+        """Leave out tags that are nested too deeply, but not their text."""
+        return super().handle_starttag(*arguments, **options) if len(self.tagStack) <= _MOST_NESTING else None
 
 
-def _end(writer: BlockWriter, tag: str) -> None:
-    if tag in _HEADINGS or tag == "pre":
-        writer.end_block()
-    elif tag in _LISTS:
-        writer.end_list()
-    elif tag == "a":
-        writer.end_link()
-    elif tag in _BLOCKS:
-        writer.end_paragraph()
+class _Converter(MarkdownConverter):  # type: ignore[misc]
+    def __init__(self, keep_links: bool) -> None:
+        # Nothing is escaped: backslashes would divide the words that are searched for.
+        escape = {"escape_asterisks": False, "escape_underscores": False}
+        # `wrap` without a width makes one line of each paragraph.
+        layout = {"wrap": True, "wrap_width": None, "bullets": "-", "table_infer_header": True, "autolinks": False}
+        super().__init__(heading_style=ATX, strip=_EMPHASIS, **escape, **layout)
+        self.keep_links = keep_links
+
+    def convert_a(self, element: Tag, text: str, parent_tags: set[str]) -> str:
+        target = str(element.get("href", "")).strip()
+        if target.startswith("#") and not any(map(str.isalnum, text)):
+            return ""  # the mark at a heading that links to itself, the arrow back from a footnote
+        leads_to_note = re.split("[?#]", target)[0].lower().endswith(READ_SUFFIXES) and not _NOT_RELATIVE.match(target)
+        if not self.keep_links or not text.strip() or not leads_to_note:
+            return text
+        element.attrs = {"href": target.replace(" ", "%20")}
+        return str(super().convert_a(element, text, parent_tags))
+
+    def convert_p(self, element: Tag, text: str, parent_tags: set[str]) -> str:
+        return str(super().convert_p(element, escape_start(text.strip()), parent_tags))
+
+    def convert_img(self, element: Tag, text: str, parent_tags: set[str]) -> str:
+        return f" {words} " if (words := element.get("alt")) else ""
+
+    def convert_hr(self, element: Tag, text: str, parent_tags: set[str]) -> str:
+        return "\n\n"
+
+    def convert_hN(self, level: int, element: Tag, text: str, parent_tags: set[str]) -> str:
+        # The words of a heading are taken without HTML tags, so a `<` that is one of its letters is escaped.
+        text = text.replace("<", "\\<")
+        return str(super().convert_hN(level, element, text, parent_tags)) if text.strip() else ""
+
+
+for _name in _BLOCKS:
+    setattr(_Converter, f"convert_{_name}", MarkdownConverter.convert_div)

@@ -1,11 +1,10 @@
-"""Text → vectors. The only part of notesearch that imports onnxruntime, torch or transformers."""
+"""Text → vectors. Beside what trains models, the only part of notesearch that imports onnxruntime or torch."""
 
 import os
 
-from notesearch.encoders.calibration import ScoreScale
-from notesearch.encoders.encoder import EncodedPassages, EncodedQuery, Encoder
-from notesearch.encoders.model_files import EncoderConfig, absolute_name, find_model, read_encoder_config
-from notesearch.encoders.prepared import PreparedModel, prepare_into, read_prepared
+from notesearch.encoders.encoder import EncodedPassages, EncodedQuery, Encoder, EncoderConfig, ScoreScale
+from notesearch.encoders.files import absolute_name, find_model
+from notesearch.encoders.preparing import PreparedModel, prepare_into, read_prepared
 from notesearch.encoders.token_codes import CodedWord, expand, max_similarities
 
 # From 1.29 on, ONNX Runtime tells Microsoft which models are run, unless this is set before it is imported.
@@ -24,6 +23,5 @@ __all__ = [
     "find_model",
     "max_similarities",
     "prepare_into",
-    "read_encoder_config",
     "read_prepared",
 ]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+import inspect
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -12,41 +11,26 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from notesearch.encoders.calibration import PROBES
 from notesearch.encoders.encoder import load_tokenizer
-from notesearch.encoders.model_cache import install, read_record, write_record
-from notesearch.encoders.model_files import (
-    WEIGHTS,
-    absolute_name,
-    file_sha256,
-    find_model,
-    max_tokens,
-    read_json,
-    read_modules,
-    read_optional_json,
-)
-from notesearch.encoders.model_safety import check_architecture
-from notesearch.encoders.onnx_forward import available_cores, open_session
-from notesearch.encoders.prepared import (
+from notesearch.encoders.files import ModelFiles, find_model, load_model, loading
+from notesearch.encoders.forward import available_cores, open_session
+from notesearch.encoders.graphs import export_graph
+from notesearch.encoders.preparing import (
+    PROBES,
     Precision,
-    check_vocabulary,
-    quantize,
-    untrusted_graph,
+    max_tokens,
+    prepare_once,
+    quantise_where,
+    read_record,
+    write_record,
     write_tokenizer,
 )
-from notesearch.errors import ModelError
-from notesearch.settings import cache_dir
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Scores = NDArray[np.float32]
 
-_CHOOSE_ANOTHER = "Choose a cross-encoder for ranking, such as cross-encoder/ms-marco-MiniLM-L6-v2."
-# What a model directory holds beside its weights, and its scores may depend on.
-_SMALL_FILES = ("*.json", "*.txt", "*.model")
-# Raise this when a prepared model must be made anew: a change of the graph, of the files or of the agreement check.
-_FORMAT = 1
 # How far int8 scores of the probe pairs may be from float32 ones, in standard deviations of a query's scores: passages
 # further apart than twice this keep their order. Int8 is 2.4 times faster, but exactness is what a query and a passage
 # are read together for: a model whose int8 was 0.9 off put another passage first for one query in five.
@@ -55,30 +39,19 @@ _GREATEST_ERROR = 0.1
 
 @dataclass(frozen=True, slots=True)
 class CrossEncoderConfig:
-    """How a cross-encoder is to be used, read from its sentence-transformers files.
+    """How a cross-encoder is to be used.
 
     Attributes:
-        name: As the user gave it, a local directory by its absolute path.
-        weights_sha256: Hex digest of `model.safetensors`.
-        files_sha256: Hex digest of the small files beside it: the architecture, the tokenizer and so on.
+        name: As the user gave it; a local directory by its absolute path.
+        fingerprint: 32 hex digits; two cross-encoders with one fingerprint give the same scores.
         max_tokens: The most tokens the model reads of a query and a passage together, special tokens included.
-        lowercase: Whether the texts are lower-cased before tokenisation.
         query_prompt: Put before each query.
     """
 
     name: str
-    weights_sha256: str
-    files_sha256: str
+    fingerprint: str
     max_tokens: int
-    lowercase: bool
     query_prompt: str
-
-    @property
-    def fingerprint(self) -> str:
-        """32 hex digits; two cross-encoders with one fingerprint give the same scores."""
-        values = asdict(self)
-        del values["name"]
-        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +93,6 @@ class CrossEncoder:
             for one query has a meaning; their scale differs from model to model.
         """
         pairs = [(self.config.query_prompt + query, passage) for passage in passages]
-        if self.config.lowercase:
-            pairs = [(first.lower(), second.lower()) for first, second in pairs]
         encodings = self._tokenizer.encode_batch(pairs)
         with ThreadPoolExecutor(self._forward.concurrency) as pool:
             return np.fromiter(pool.map(self._forward.logit, encodings), dtype=np.float32, count=len(encodings))
@@ -130,15 +101,11 @@ class CrossEncoder:
 def open_cross_encoder(name: str) -> CrossEncoder:
     """Opens a cross-encoder by ONNX Runtime; prepares it first, unless that was done before.
 
-    Args:
-        name: A local directory or a hub id.
-
     Raises:
         ModelError: See `prepare_cross_encoder`.
     """
     prepared = prepare_cross_encoder(name)
-    directory = prepared.directory
-    return CrossEncoder(prepared.config, directory / "tokenizer.json", directory / "model.onnx")
+    return CrossEncoder(prepared.config, prepared.directory / "tokenizer.json", prepared.directory / "model.onnx")
 
 
 def prepare_cross_encoder(name: str) -> PreparedCrossEncoder:
@@ -147,111 +114,47 @@ def prepare_cross_encoder(name: str) -> PreparedCrossEncoder:
     Args:
         name: A local directory or a hub id.
 
-    Returns:
-        The prepared model. Its directory appears at once and complete, or not at all.
-
     Raises:
         ModelError: The model is unknown, unsafe, damaged, no cross-encoder with one output, or of an architecture that
             cannot be exported.
     """
-    name = absolute_name(name)
-    source = find_model(name, needed=(WEIGHTS, "config.json"))
-    config = _read_config(name, source)
-    if known := _load_prepared(config.fingerprint):
-        return replace(known, config=config)  # it may have been prepared under another name
-    target = _directory(config.fingerprint)
-
-    def make(directory: Path) -> PreparedCrossEncoder:
-        from notesearch.encoders.torch_forward import export_cross_encoder_to_onnx
-
-        write_tokenizer(source, directory / "tokenizer.json")
-        check_vocabulary(source, directory / "tokenizer.json")
-        export_cross_encoder_to_onnx(source, directory / "float32.onnx")
-        with untrusted_graph(source):
-            precision = _keep_best_precision(directory, config)
-        write_record(directory, {"config": asdict(config), "precision": precision})
-        return PreparedCrossEncoder(target, config, precision)
-
-    return replace(install(name, target, make, lambda: _load_prepared(config.fingerprint)), config=config)
+    files = find_model(name, "cross-encoder")
+    prepared = prepare_once(files, lambda directory: _prepare_into(directory, files), _read_prepared)
+    # It may have been prepared under another name.
+    return replace(prepared, config=replace(prepared.config, name=files.name))
 
 
-def _load_prepared(fingerprint: str) -> PreparedCrossEncoder | None:
-    directory = _directory(fingerprint)
+def _read_prepared(directory: Path) -> PreparedCrossEncoder | None:
+    record = read_record(directory, thoroughly=False)
     try:
-        record = read_record(directory, thoroughly=False)
-        prepared = PreparedCrossEncoder(directory, CrossEncoderConfig(**record["config"]), record["precision"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return PreparedCrossEncoder(directory, CrossEncoderConfig(**record["config"]), record["precision"])
+    except (KeyError, TypeError):  # nothing was found
         return None
-    return prepared if prepared.config.fingerprint == fingerprint else None
 
 
-def _directory(fingerprint: str) -> Path:
-    return cache_dir() / "cross-encoders" / f"{fingerprint}-{_FORMAT}"
-
-
-def _read_config(name: str, directory: Path) -> CrossEncoderConfig:
-    try:
-        architecture = read_json(directory / "config.json")
-        _check_architecture(name, directory, architecture)
-        sentence = read_optional_json(directory / "sentence_bert_config.json")
-        prompting = read_optional_json(directory / "config_sentence_transformers.json")
-        prompts = prompting.get("prompts") or {}
-        return CrossEncoderConfig(
-            name=name,
-            weights_sha256=file_sha256(directory / WEIGHTS),
-            files_sha256=_small_files_sha256(directory),
-            max_tokens=max_tokens(directory, architecture, sentence),
-            lowercase=bool(sentence.get("do_lower_case", False)),
-            query_prompt=str(prompts.get(prompting.get("default_prompt_name")) or ""),
+def _prepare_into(directory: Path, files: ModelFiles) -> None:
+    with loading(files.directory):
+        model = load_model(files)
+        transformer = model[0].auto_model
+        known = {*model.tokenizer.model_input_names} & {*inspect.signature(transformer.forward).parameters}
+        inputs = ["input_ids", "attention_mask", *({"token_type_ids"} & known)]
+        config = CrossEncoderConfig(
+            name=files.name,
+            fingerprint=files.fingerprint,
+            max_tokens=max_tokens(model),
+            query_prompt=model.prompts.get(model.default_prompt_name) or "",
         )
-    except (OSError, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise ModelError(
-            f"the files of model {name} in {directory} are damaged: {error!r}", "Fetch or make the model again."
-        ) from error
+        write_tokenizer(model, directory / "tokenizer.json")
+        export_graph(transformer, inputs, "logits", directory / "float32.onnx")
 
-
-def _check_architecture(name: str, directory: Path, architecture: dict[str, Any]) -> None:
-    """Refuses what is no cross-encoder with one output."""
-    check_architecture(name, directory, architecture)
-    kinds = [kind for kind, _ in read_modules(name, directory)]  # only since sentence-transformers 6
-    if kinds and kinds != ["Transformer"]:
-        raise ModelError(
-            f"model {name} is no cross-encoder that notesearch knows, but made of {', '.join(kinds)}", _CHOOSE_ANOTHER
+    def agree(float_file: Path, int8_file: Path) -> bool:
+        exact, quantised = (
+            _score_probes(CrossEncoder(config, directory / "tokenizer.json", file)) for file in (float_file, int8_file)
         )
-    classes = architecture.get("architectures") or []
-    if not any(str(kind).endswith("ForSequenceClassification") for kind in classes):
-        raise ModelError(
-            f"model {name} is no cross-encoder, but {', '.join(map(str, classes)) or 'of an unnamed architecture'}",
-            _CHOOSE_ANOTHER,
-        )
-    # transformers takes a classifier that says nothing of its labels to have two.
-    labels = len(architecture.get("id2label") or ()) or int(architecture.get("num_labels") or 2)
-    if labels != 1:
-        raise ModelError(
-            f"model {name} has {labels} outputs, where a cross-encoder for ranking has one",
-            _CHOOSE_ANOTHER,
-        )
+        return float(np.abs(quantised - exact).max()) <= _GREATEST_ERROR * float(exact.std())
 
-
-def _small_files_sha256(directory: Path) -> str:
-    digest = hashlib.sha256()
-    for path in sorted(path for pattern in _SMALL_FILES for path in directory.glob(pattern)):
-        digest.update(f"{path.name} {file_sha256(path)}\n".encode())
-    return digest.hexdigest()
-
-
-def _keep_best_precision(directory: Path, config: CrossEncoderConfig) -> Precision:
-    """Quantises the model to int8 and keeps it if it agrees with float32 on this CPU; the other file goes."""
-    float_file, int8_file = directory / "float32.onnx", directory / "int8.onnx"
-    quantize(float_file, int8_file)
-    exact, quantized = (
-        _score_probes(CrossEncoder(config, directory / "tokenizer.json", file)) for file in (float_file, int8_file)
-    )
-    agrees = float(np.abs(quantized - exact).max()) <= _GREATEST_ERROR * float(exact.std())
-    kept, dropped = (int8_file, float_file) if agrees else (float_file, int8_file)
-    dropped.unlink()
-    kept.rename(directory / "model.onnx")
-    return "int8" if agrees else "float32"
+    precision = quantise_where(agree, directory, files)
+    write_record(directory, {"config": asdict(config), "precision": precision})
 
 
 def _score_probes(encoder: CrossEncoder) -> Scores:

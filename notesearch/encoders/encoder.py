@@ -6,12 +6,11 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from notesearch.encoders.calibration import ScoreScale
-from notesearch.encoders.model_files import EncoderConfig, Pooling
+from notesearch.encoders.forward import Forward
 from notesearch.encoders.token_codes import (
     CodedWord,
     Span,
@@ -30,26 +29,63 @@ _PIECE_CHARS = 100_000
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from notesearch.encoders.token_model import TokenModel
+    from notesearch.encoders.multi_vector import MultiVectorModel
 
     Vectors = NDArray[np.float32]
     TokenIds = NDArray[np.int64]
 
+Pooling = Literal["mean", "cls"]
 
-class Forward(Protocol):
-    """A model's forward pass, by whichever runtime.
+
+@dataclass(frozen=True, slots=True)
+class EncoderConfig:
+    """How a bi-encoder is to be used.
 
     Attributes:
-        batch_tokens: The most padded tokens that it should be given at once; a longer text goes alone.
-        concurrency: How many calls should run at the same time.
+        name: As the user gave it; a local directory by its absolute path.
+        fingerprint: 32 hex digits; two encoders with one fingerprint give vectors that can be compared.
+        pooling: How token vectors become one vector: their mean, or the first one's.
+        max_tokens: The most tokens the model reads, special tokens included.
+        query_prompt: Put before each query.
+        passage_prompt: Put before each passage.
+        pad_token_id: What fills up the shorter texts of a batch.
+        dim: Length of a vector.
     """
 
-    batch_tokens: int
-    concurrency: int
+    name: str
+    fingerprint: str
+    pooling: Pooling
+    max_tokens: int
+    query_prompt: str
+    passage_prompt: str
+    pad_token_id: int
+    dim: int
 
-    def __call__(self, input_ids: TokenIds, attention_mask: TokenIds) -> Vectors:
-        """Runs the model on int64 arrays `(batch, tokens)`; returns token vectors, float32 `(batch, tokens, dim)`."""
-        ...
+
+@dataclass(frozen=True, slots=True)
+class ScoreScale:
+    """What the scores of a model mean, be they cosines or those of late interaction.
+
+    Models differ in this: two texts that have nothing to do with each other have a cosine of about 0 with one model and
+    of 0.7 with another. One scale for all makes what is derived from a score (the weight of the words against the
+    meaning, say) hold for any model.
+
+    Attributes:
+        unrelated: Mean score of a query and a passage that have nothing to do with each other.
+        related: Mean score of a query and a passage that answers it.
+    """
+
+    unrelated: float
+    related: float
+
+    def similarity(self, scores: Vectors) -> Vectors:
+        """Scores on a scale where 0 is unrelated and 1 is an answer, for any model."""
+        return (scores - np.float32(self.unrelated)) / np.float32(self.spread)
+
+    @property
+    def spread(self) -> float:
+        """How far the scores of an answer are above those of unrelated passages."""
+        return max(self.related - self.unrelated, 1e-3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +96,7 @@ class EncodedQuery:
         vector: float32 `(dim,)` of length 1.
         words: Its words that take part in late interaction; places are in the query's own text.
         word_vectors: float32 `(len(words), bits)`, each row of length 1.
-        alike: Whether all words count alike, as a token model was trained to have it, not by how rare they are.
+        alike: Whether all words count alike, as a multi-vector model was trained to have it, not by how rare they are.
     """
 
     vector: Vectors
@@ -83,7 +119,7 @@ class EncodedPassages:
 
 
 class Encoder:
-    """A bi-encoder, whose token vectors serve late interaction, unless there is a token model for that.
+    """A bi-encoder, whose token vectors serve late interaction, unless there is a multi-vector model for that.
 
     Attributes:
         config: How the model is to be used.
@@ -99,13 +135,13 @@ class Encoder:
         forward: Forward,
         scale: ScoreScale = ScoreScale(unrelated=0.0, related=1.0),
         late_scale: ScoreScale = ScoreScale(unrelated=0.0, related=1.0),
-        token_model: TokenModel | None = None,
+        multi_vector: MultiVectorModel | None = None,
     ) -> None:
         self.config = config
         self.scale = scale
-        self.late_scale = token_model.late_scale if token_model else late_scale
-        self.code_bits = token_model.code_bits if token_model else code_bits(config.dim)
-        self._token_model = token_model
+        self.late_scale = multi_vector.late_scale if multi_vector else late_scale
+        self.code_bits = multi_vector.code_bits if multi_vector else code_bits(config.dim)
+        self._multi_vector = multi_vector
         self._tokenizer_file = tokenizer_file
         self._tokenizer = load_tokenizer(tokenizer_file)
         self._tokenizer.enable_truncation(config.max_tokens)
@@ -118,8 +154,8 @@ class Encoder:
         input_ids, attention_mask = pad([tokens.ids], self.config.pad_token_id)
         token_vectors = self._forward(input_ids, attention_mask)
         vector: Vectors = _pool(token_vectors, attention_mask, self.config.pooling)[0]
-        if self._token_model:
-            return EncodedQuery(vector, *self._token_model.encode_query(query), alike=True)
+        if self._multi_vector:
+            return EncodedQuery(vector, *self._multi_vector.encode_query(query), alike=True)
         words = coded_words(query, tokens.spans)
         return EncodedQuery(vector, tuple(words), word_vectors(token_vectors[0], words))
 
@@ -133,7 +169,7 @@ class Encoder:
             input_ids, attention_mask = pad([tokens[row].ids for row in rows], self.config.pad_token_id)
             token_vectors = self._forward(input_ids, attention_mask)
             vectors[rows] = _pool(token_vectors, attention_mask, self.config.pooling)
-            if self._token_model:
+            if self._multi_vector:
                 return
             for row, own in zip(rows, token_vectors, strict=True):
                 codes[row] = compress(word_vectors(own, coded_words(passages[row], tokens[row].spans)))
@@ -146,12 +182,12 @@ class Encoder:
             with ThreadPoolExecutor(self._forward.concurrency) as pool:
                 for _ in pool.map(encode, groups):
                     pass
-        return EncodedPassages(vectors, self._token_model.encode_passages(passages) if self._token_model else codes)
+        return EncodedPassages(vectors, self._multi_vector.encode_passages(passages) if self._multi_vector else codes)
 
     def words_of_codes(self, passage: str) -> list[CodedWord]:
         """The words that the codes of a passage stand for, code by code."""
-        if self._token_model:
-            return self._token_model.words_of_codes(passage)
+        if self._multi_vector:
+            return self._multi_vector.words_of_codes(passage)
         return coded_words(passage, self._tokenize([passage], self.config.passage_prompt)[0].spans)
 
     def places_of_codes(self, passage: str, codes: int, wanted: Sequence[int]) -> list[tuple[Span, ...]]:
@@ -165,7 +201,7 @@ class Encoder:
         Returns:
             For each of them starts and ends, ascending; nothing at all if the passage has not so many codes.
         """
-        if not self._token_model:
+        if not self._multi_vector:
             words = single_words(passage)
             # As a rule. Then the passage need not be tokenised, which takes ten times as long; each word has a token,
             # unless it was cut off: then there are fewer codes.
@@ -186,8 +222,6 @@ class Encoder:
 
     def _tokenize(self, texts: Sequence[str], prompt: str) -> list[_Tokens]:
         prompted = [prompt + text for text in texts]
-        if self.config.lowercase:
-            prompted = [lowered(text) for text in prompted]
         return [_Tokens.without_prompt(encoding, len(prompt)) for encoding in self._tokenizer.encode_batch(prompted)]
 
 
@@ -204,14 +238,6 @@ def _pieces(text: str) -> Iterator[Span]:
         yield start, end
         start = end
     yield start, len(text)
-
-
-def lowered(text: str) -> str:
-    """A text in lower case, character by character, so that offsets stay true: "İ".lower() is two characters."""
-    lowered = text.lower()
-    if len(lowered) == len(text):
-        return lowered
-    return "".join(low if len(low := char.lower()) == 1 else char for char in text)
 
 
 class _Tokens(NamedTuple):

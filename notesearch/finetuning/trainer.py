@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from notesearch.encoders.encoder import like_lengths
-from notesearch.encoders.models import cpu_flags
-from notesearch.encoders.onnx_forward import available_cores
+from notesearch.encoders.files import find_model, load_model
+from notesearch.encoders.forward import available_cores, cpu_flags
 from notesearch.errors import ModelError
 from notesearch.finetuning.layer_cache import LayerCache
 from notesearch.private import make_private_folder, seal
@@ -57,12 +57,12 @@ class TrainableEncoder:
     """
 
     def __init__(
-        self, source: Path, texts: Sequence[str], *, tokens: int, layers: int, seed: int, progress: Progress = ignore
+        self, model: str, texts: Sequence[str], *, tokens: int, layers: int, seed: int, progress: Progress = ignore
     ) -> None:
         """Runs the texts through the encoder once.
 
         Args:
-            source: The encoder's directory.
+            model: The encoder, as the user named it.
             texts: With their prompts, at least one.
             tokens: The most tokens of a text that are read, special tokens included.
             layers: How many of the upper layers are trained, at least 1.
@@ -78,7 +78,7 @@ class TrainableEncoder:
         torch.set_num_threads(available_cores())
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)  # weights that the file lacks, since vectors need none of them
-            self._model = _load(source)
+            self._model = load_model(find_model(model))
         self._model.max_seq_length = tokens
         self._features = {k: v for k, v in self._model.preprocess(list(texts)).items() if getattr(v, "ndim", 0) == 2}
         self.rows = {text: row for row, text in enumerate(texts)}
@@ -289,24 +289,6 @@ def restore(parameters: Sequence[torch.Tensor], values: Sequence[torch.Tensor]) 
 
 def _parameters(optimizer: torch.optim.Optimizer) -> list[torch.nn.Parameter]:
     return [parameter for group in optimizer.param_groups for parameter in group["params"]]
-
-
-def _load(source: Path) -> Any:
-    """Loads a model from safetensors, in float32; code that its directory may bring along is never run."""
-    import transformers
-    from sentence_transformers import SentenceTransformer
-
-    for switch in (transformers.logging.set_verbosity_error, transformers.logging.disable_progress_bar):
-        switch()  # type: ignore[no-untyped-call]
-    path, safe = str(source), {"use_safetensors": True}
-    try:
-        model = SentenceTransformer(
-            path, device="cpu", local_files_only=True, model_kwargs=safe, trust_remote_code=False
-        )
-    except Exception as error:  # sentence-transformers, and what it builds models of, raise whatever they come upon
-        reason = (str(error) or repr(error)).splitlines()[0]
-        raise ModelError(f"cannot load {source}: {reason}", "Is it an encoder model?") from error
-    return model.float()
 
 
 def _schedule(done: float) -> float:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from notesearch.encoders import Encoder, PreparedModel, models
 from notesearch.notes import NO_TEXT, NoteFile, chunk_note, reader_version
-from notesearch.notes.chunks import passage_text
 from notesearch.records import Chunk, Chunking, Note
 from notesearch.storage.vectors import pack
 from notesearch.storage.writer import EncodedChunk, EncodedNote, IndexWriter
 from notesearch.storage.written import hash_of
+from notesearch.words import passage_text
 
 # Chunks encoded and written together: a killed run loses at most this much work.
 BATCH_CHUNKS = 256

@@ -21,7 +21,7 @@ def fingerprint_of(config: EncoderConfig, chunking: Chunking, token_model: str) 
         overlap_sentences=chunking.overlap_sentences,
         passages=PASSAGES_VERSION,
         token_model=token_model,
-        token_encoder=models.token_model_fingerprint(token_model) if token_model else "",
+        token_encoder=models.fingerprint_of(token_model, "multi-vector") if token_model else "",
     )
 
 

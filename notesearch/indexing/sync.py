@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from notesearch.documents import has_reader, is_document
 from notesearch.encoders import PreparedModel
 from notesearch.errors import FolderUnreadable, NoteUnreadable, UsageError
+from notesearch.file_kinds import has_reader, is_document
 from notesearch.indexing.batches import BATCH_CHUNKS, BatchWriter, Progress, ReadNote, settled
 from notesearch.indexing.fingerprints import fingerprint_of, require_same_vectors
 from notesearch.notes import NoteFile, find_notes, note_from_bytes, read_bytes, reader_version

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +16,7 @@ from notesearch.library.search import Index
 from notesearch.records import Filters, Hit, IndexReport
 from notesearch.settings import Settings, load_settings
 from notesearch.storage import IndexReader
-from notesearch.storage.union import UnionReader
+from notesearch.storage.union_reader import UnionReader
 
 if TYPE_CHECKING:
     from notesearch.retrieval.concepts import ConceptLink, Concepts
@@ -91,7 +91,7 @@ class Collections:
             # A note may be there once for each collection.
             for hit in group.index.search(query, limit=limit * len(group.names), **options):
                 hits.append(CollectionHit(**_fields(hit), collection=group.names[group.reader.index_of(hit.path)]))
-        # Scores are on scales that hold for any model: see `encoders.calibration`.
+        # Scores are on scales that hold for any model: see `ScoreScale`.
         hits.sort(key=lambda hit: -hit.score)
         first: dict[str, CollectionHit] = {}
         for hit in hits:
@@ -190,11 +190,9 @@ def _folders(settings: Settings) -> list[Path]:
 
 def _covered(settings: Settings) -> list[Path]:
     """The folders that an index covers; none where there is no index yet."""
-    from notesearch.storage.survey import IndexSurvey
-
     try:
-        with closing(IndexSurvey(settings.index_dir)) as survey:
-            return [Path(folder) for folder in survey.folders()]
+        with IndexReader(settings.index_dir) as index:
+            return [Path(folder) for folder in index.folders()]
     except IndexMissing:
         return []
 

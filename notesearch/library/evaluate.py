@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from notesearch.encoders import find_model, models
 from notesearch.errors import UsageError
@@ -25,18 +24,16 @@ from notesearch.library.index import sync_index
 from notesearch.library.search import Index
 from notesearch.notes import NoteFile, find_notes
 from notesearch.private import working_folder
-from notesearch.records import Skipped
-from notesearch.retrieval import Mode, Rerank
+from notesearch.records import Mode, Rerank, SearchStage, Skipped
 from notesearch.settings import DEFAULT_MODEL, Settings, cache_dir
 from notesearch.storage import IndexReader
 from notesearch.storage.database import database_file
 
-Stage = Literal["lexical", "dense", "hybrid", "maxsim", "cross-encoder"]
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how much of it is done, and how much there is."""
 
-DEFAULT_STAGES: tuple[Stage, ...] = ("lexical", "dense", "hybrid", "maxsim")
-_SEARCHES: dict[Stage, tuple[str, Mode, Rerank]] = {
+DEFAULT_STAGES: tuple[SearchStage, ...] = ("lexical", "dense", "hybrid", "maxsim")
+_SEARCHES: dict[SearchStage, tuple[str, Mode, Rerank]] = {
     "lexical": ("lexical", "lexical", "none"),
     "dense": ("dense", "dense", "none"),
     "hybrid": ("hybrid", "hybrid", "none"),
@@ -69,7 +66,7 @@ class EvaluationOptions:
     qrels_file: Path | None = None
     topics_file: Path | None = None
     run_files: tuple[Path, ...] = ()
-    stages: tuple[Stage, ...] = ()
+    stages: tuple[SearchStage, ...] = ()
     max_queries: int = 0
     worst: int = 0
     work_dir: Path | None = None
@@ -119,7 +116,7 @@ def score_stages(
     settings: Settings,
     collection: Collection,
     work_dir: Path,
-    stages: Sequence[Stage],
+    stages: Sequence[SearchStage],
     *,
     progress: Progress | None = None,
 ) -> list[StageScores]:
@@ -166,7 +163,7 @@ def _with_models_of_index(settings: Settings) -> Settings:
     )
 
 
-def _stages(settings: Settings, options: EvaluationOptions) -> tuple[Stage, ...]:
+def _stages(settings: Settings, options: EvaluationOptions) -> tuple[SearchStage, ...]:
     """The stages to score, in the order in which they build on each other."""
     if options.run_files and not options.stages:
         return ()
@@ -212,7 +209,7 @@ def _make_own(settings: Settings, options: EvaluationOptions, work_dir: Path, sk
     root = options.directory and Path(os.path.realpath(options.directory))
     files = files_of_index(settings.index_dir) if root is None else _files_below(settings, root)
     notes, unreadable = read_notes(files)
-    model = find_model(settings.model or DEFAULT_MODEL)
+    model = find_model(settings.model or DEFAULT_MODEL).directory
     learnt = find_learnt(notes, model)
     items = choose_items(notes, options.max_queries, learnt=learnt, unreadable=unreadable)
     if learnt:
@@ -246,7 +243,7 @@ def _score(
     settings: Settings,
     collection: Collection,
     work_dir: Path,
-    stages: Sequence[Stage],
+    stages: Sequence[SearchStage],
     skipped: list[Skipped],
     progress: Progress | None,
 ) -> list[StageScores]:
@@ -277,7 +274,7 @@ def _score(
 
 
 def _score_stage(
-    index: Index, collection: Collection, stage: Stage, root: Path, names: Mapping[str, str], tell: Progress
+    index: Index, collection: Collection, stage: SearchStage, root: Path, names: Mapping[str, str], tell: Progress
 ) -> StageScores:
     name, mode, rerank = _SEARCHES[stage]
     index.search(next(iter(collection.queries.values())), mode=mode, rerank=rerank)  # opens what is opened once

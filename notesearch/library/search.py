@@ -11,16 +11,15 @@ from typing import TYPE_CHECKING, Self, get_args
 
 from notesearch.encoders import Encoder, models
 from notesearch.errors import IndexMissing, UsageError
-from notesearch.records import Chunking, Hit, Place, Skipped
-from notesearch.retrieval import Mode, Rerank, Searcher
+from notesearch.records import Chunking, Hit, Mode, Place, Rerank, RerankMethod, Skipped
+from notesearch.retrieval import Searcher
 from notesearch.retrieval.query import make_filters
 from notesearch.settings import DEFAULT_MODEL, Settings, load_settings
-from notesearch.storage import IndexReader
+from notesearch.storage import IndexReader, Reader
 
 if TYPE_CHECKING:
     from notesearch.encoders.cross_encoder import CrossEncoder
     from notesearch.retrieval.concepts import ConceptLink, Concepts
-    from notesearch.retrieval.rerank import Method
 
 
 _HOW_TO_GET_CROSS_ENCODER = (
@@ -33,10 +32,10 @@ class Index:
 
     def __init__(
         self,
-        index: Path | IndexReader,
+        index: Path | Reader,
         cross_encoder: str | None = None,
         concepts: Concepts | None = None,
-        encoder_of: Callable[[IndexReader], Encoder] | None = None,
+        encoder_of: Callable[[Reader], Encoder] | None = None,
     ) -> None:
         self._reader = reader = IndexReader(index) if isinstance(index, Path) else index
         # Without `self`: a cycle would keep the memory and the thread of an index that is no longer used.
@@ -117,7 +116,7 @@ class Index:
         return self._searcher.links_called_for(query)
 
 
-def open_encoder_of(reader: IndexReader) -> Encoder:
+def open_encoder_of(reader: Reader) -> Encoder:
     """Opens the encoder that an index was made with.
 
     Raises:
@@ -174,7 +173,7 @@ def rerank_places(
     query: str,
     places: Sequence[Place],
     *,
-    method: Method = "maxsim",
+    method: RerankMethod = "maxsim",
     limit: int = 10,
     index_dir: str | Path | None = None,
     cross_encoder: str | None = None,

@@ -15,7 +15,6 @@ import numpy as np
 from notesearch.encoders import models
 from notesearch.errors import IndexDamaged, NoteUnreadable, UsageError
 from notesearch.notes import NO_TEXT, NoteFile, chunk_note, most_bytes, note_from_bytes, read_bytes
-from notesearch.notes.chunks import passage_text
 from notesearch.records import Chunking
 from notesearch.retrieval.duplicates import Duplicates, find_duplicate_notes, find_duplicate_passages
 from notesearch.retrieval.query import make_filters
@@ -23,6 +22,7 @@ from notesearch.retrieval.similar import SimilarHit, SourceNote, find_linked_not
 from notesearch.settings import load_settings
 from notesearch.storage import IndexReader, StoredChunk, StoredNote
 from notesearch.storage.written import hash_of
+from notesearch.words import passage_text
 
 if TYPE_CHECKING:
     from notesearch.records import Note

@@ -16,9 +16,9 @@ from notesearch.records import Skipped, Suggestions
 from notesearch.settings import DEFAULT_MODEL, Settings
 from notesearch.storage import IndexReader
 from notesearch.tagging.classifier import DEFAULT_NAME, classifier_dir, load_classifier
-from notesearch.tagging.features import Content, ContentReader, EncoderNeed, open_content_reader
+from notesearch.tagging.features import Content, ContentReader, EncoderSpec
 from notesearch.tagging.labels import Labelled, choose_labels, remember_rejections
-from notesearch.tagging.taggers import ExampleNotes, NameTagger, NeighbourTagger, Tagger, TrainedTagger, suggest
+from notesearch.tagging.taggers import NameTagger, NeighbourTagger, Tagger, TrainedTagger, suggest
 from notesearch.writeback.apply import TaggedNote, WriteReport, apply_tags, diff_of, undo_last
 from notesearch.writeback.replace import check_replaceable
 
@@ -37,7 +37,7 @@ class TagRun:
     """What `suggest_tags` found.
 
     Attributes:
-        basis: What suggests: `classifier`, `neighbours` (the nearest tagged notes) or `names` (guesses).
+        basis: Of the suggestions: `classifier`, `neighbours` (the nearest tagged notes) or `names` (guesses).
         suggestions: Of each note, by path.
         skipped: Notes that could not be read, and why.
         stamps: Size and modification time (ns) of each note's file when it was read.
@@ -91,42 +91,39 @@ def suggest_tags(
     return TagRun(basis, tuple(suggestions), tuple(skipped), stamps)
 
 
+def encoder_for(settings: Settings, model: str | None, reader: IndexReader | None) -> EncoderSpec:
+    """The encoder of a model, else that of the index, else the one that an index would be made with."""
+    if model is None and reader:
+        return EncoderSpec.of_index(reader)
+    config = models.prepare(model or settings.model or DEFAULT_MODEL).config
+    return EncoderSpec(config.name, config.fingerprint, chunking_for(config.max_tokens).budget_tokens)
+
+
 def _open_tagger(
     settings: Settings, reader: IndexReader | None, labels: str, name: str
 ) -> tuple[str, Tagger, ContentReader]:
-    """What suggests, its name, and what reads notes for it."""
+    """The basis of suggestions, the tagger, and what reads notes for it."""
     directory = classifier_dir(settings.index_dir, name)
-    if labels:
-        need = EncoderNeed.of_index(reader) if reader else _default_need(settings)
-        contents = open_content_reader(reader, need, max_bytes=settings.max_file_bytes)
-        return "names", NameTagger(labels, contents.encoder), contents
-    if classifier := load_classifier(directory):
-        need = EncoderNeed(classifier.model, classifier.encoder, classifier.budget_tokens)
-        return (
-            "classifier",
-            TrainedTagger(classifier),
-            open_content_reader(reader, need, max_bytes=settings.max_file_bytes),
-        )
-    if name != DEFAULT_NAME:
+    classifier = None if labels else load_classifier(directory)
+    if classifier:
+        spec = EncoderSpec(classifier.model, classifier.encoder, classifier.budget_tokens)
+    elif not labels and name != DEFAULT_NAME:
         raise UsageError(f"there is no classifier {name!r}", f"Train it: notesearch train-classifier --name {name}")
-    if reader is None:
+    elif not labels and reader is None:
         raise UsageError("there are no tags to choose from", _HOW_TO_BEGIN)
-    contents = open_content_reader(reader, EncoderNeed.of_index(reader), max_bytes=settings.max_file_bytes)
-    return "neighbours", _neighbours(contents, reader), contents
-
-
-def _neighbours(contents: ContentReader, reader: IndexReader) -> NeighbourTagger:
+    else:
+        spec = encoder_for(settings, None, reader)
+    contents = ContentReader(reader, spec, max_bytes=settings.max_file_bytes)
+    if classifier:
+        return "classifier", TrainedTagger(classifier), contents
+    if labels:
+        return "names", NameTagger(labels, contents.encoder), contents
+    assert reader is not None
     tagged = [Labelled(content, content.tags) for content in contents.indexed(reader.note_ids(tagged=True))]
     if not tagged:
         raise UsageError("no note of the index has a tag, and no classifier was trained", _HOW_TO_BEGIN)
     examples = choose_labels(tagged, _LEAST_NOTES_OF_A_TAG)
-    notes = ExampleNotes(examples.notes, contents.embed(examples.contents))
-    return NeighbourTagger(notes, examples.labels, examples.exclusive)
-
-
-def _default_need(settings: Settings) -> EncoderNeed:
-    config = models.prepare(settings.model or DEFAULT_MODEL).config
-    return EncoderNeed(config.name, config.fingerprint, chunking_for(config.max_tokens).budget_tokens)
+    return "neighbours", NeighbourTagger(examples, contents.embed(examples.contents)), contents
 
 
 def _files(settings: Settings, reader: IndexReader | None, paths: Sequence[Path] | None) -> Iterator[Path | Skipped]:
@@ -183,19 +180,20 @@ def write_tags(settings: Settings, run: TagRun, tags: dict[str, tuple[str, ...]]
     Raises:
         StoreError: The journal cannot be written.
     """
-    refused: list[Skipped] = []
-    report = apply_tags(journal_dir(settings), _tagged_notes(run, tags, refused))
-    return WriteReport(report.written, report.unchanged, (*refused, *report.refused))
+    return apply_tags(journal_dir(settings), _tagged_notes(run, tags))
 
 
-def diff_tags(run: TagRun, tags: dict[str, tuple[str, ...]], refused: list[Skipped]) -> Iterator[str]:
-    """What `write_tags` would change: a unified diff of each note; what it would refuse is added to `refused`."""
-    for note in _tagged_notes(run, tags, refused):
+def diff_tags(run: TagRun, tags: dict[str, tuple[str, ...]]) -> Iterator[str | Skipped]:
+    """What `write_tags` would change: a unified diff of each note, or why it would refuse it."""
+    for note in _tagged_notes(run, tags):
+        if isinstance(note, Skipped):
+            yield note
+            continue
         try:
             check_replaceable(note.path)
             yield diff_of(note)
         except NoteNotWritable as error:
-            refused.append(Skipped(str(note.path), error.message))
+            yield Skipped(str(note.path), error.message)
 
 
 def remember(settings: Settings, rejected: dict[str, tuple[str, ...]]) -> None:
@@ -218,14 +216,17 @@ def undo_tags(settings: Settings) -> WriteReport:
     return undo_last(journal_dir(settings))
 
 
-def _tagged_notes(run: TagRun, tags: dict[str, tuple[str, ...]], refused: list[Skipped]) -> Iterator[TaggedNote]:
+def _tagged_notes(run: TagRun, tags: dict[str, tuple[str, ...]]) -> Iterator[TaggedNote | Skipped]:
     for path, own in tags.items():
         try:
             status = Path(path).stat()
             if (status.st_size, status.st_mtime_ns) != run.stamps[path]:
-                raise NoteUnreadable("changed since it was read")
-            yield TaggedNote(Path(path), read_bytes(NoteFile(Path(path), status.st_size, status.st_mtime_ns)), own)
+                yield Skipped(path, "changed since it was read")
+                continue
+            data = read_bytes(NoteFile(Path(path), status.st_size, status.st_mtime_ns))
         except NoteUnreadable as error:
-            refused.append(Skipped(path, error.message))
+            yield Skipped(path, error.message)
         except OSError as error:
-            refused.append(Skipped(path, (error.strerror or "cannot be read").lower()))
+            yield Skipped(path, (error.strerror or "cannot be read").lower())
+        else:
+            yield TaggedNote(Path(path), data, own)

@@ -11,11 +11,10 @@ from pathlib import Path, PurePath
 
 import numpy as np
 
-from notesearch.encoders import absolute_name, models
-from notesearch.errors import IndexMissing, NoteUnreadable, UsageError
-from notesearch.indexing import chunking_for
-from notesearch.records import Skipped
-from notesearch.settings import DEFAULT_MODEL, Settings
+from notesearch.errors import IndexMissing, UsageError
+from notesearch.library.tag import encoder_for
+from notesearch.records import Skipped, TestSplit
+from notesearch.settings import Settings
 from notesearch.storage import IndexReader
 from notesearch.tagging.classifier import (
     DEFAULT_NAME,
@@ -25,8 +24,8 @@ from notesearch.tagging.classifier import (
     save_classifier,
     tuned_dir,
 )
-from notesearch.tagging.estimators import Learner, Material, Ridge, fast_learners, one_blas_thread
-from notesearch.tagging.features import ContentReader, EncoderNeed, open_content_reader
+from notesearch.tagging.estimators import Estimator, Features, Ridge, fast_estimators, one_blas_thread
+from notesearch.tagging.features import ContentReader, EncoderSpec
 from notesearch.tagging.labels import (
     Examples,
     Labelled,
@@ -37,12 +36,12 @@ from notesearch.tagging.labels import (
     sample_examples,
 )
 from notesearch.tagging.report import Report, make_report, write_report
-from notesearch.tagging.selection import Progress, TestSplit, Trained, train
-from notesearch.tagging.tuned import Tuning, slow_learners
+from notesearch.tagging.selection import Progress, Trained, train
+from notesearch.tagging.tuned import Tuning, slow_estimators
 
 # Two to learn from, and one to see whether it was learnt.
 MIN_EXAMPLES = 3
-# Least squares holds each against each: 4 bytes a pair, three times over.
+# Ridge regression holds kernels of the examples: 4 bytes a pair, three times over.
 _MOST_EXAMPLES = 12_000
 
 
@@ -54,11 +53,11 @@ class TrainingOptions:
         labels_from: `tags`, `folder`, or a file of labelled texts and paths.
         name: The classifier's name.
         base: The encoder: `None` for the index's.
-        method: The learner to take, whatever the contest says; empty for the winner.
-        quick: Whether to leave out the slow learners.
+        method: The method to take, without model selection; empty for the best.
+        quick: Whether to leave out the slow methods.
         min_examples: The fewest notes that a label must be on.
-        test_split: Whether the notes to test on are chosen at random or are the newest.
-        seed: Of all that is random.
+        test_split: Whether the notes of the test are chosen at random or are the newest.
+        seed: Of all random numbers.
     """
 
     labels_from: str = "tags"
@@ -82,7 +81,7 @@ def train_classifier(
         progress: Told what is being done.
 
     Returns:
-        How the learners fared and how good the classifier is; and notes that could not be read.
+        The results of all methods and the quality of the classifier; and notes that could not be read.
 
     Raises:
         UsageError: There are too few labelled notes, or a name or a method makes no sense.
@@ -96,20 +95,20 @@ def train_classifier(
         stack.enter_context(one_blas_thread())
         with suppress(IndexMissing):
             reader = stack.enter_context(IndexReader(settings.index_dir))
-        need = _need(settings, options, reader)
-        contents = open_content_reader(reader, need, max_bytes=settings.max_file_bytes)
+        spec = encoder_for(settings, options.base, reader)
+        contents = ContentReader(reader, spec, max_bytes=settings.max_file_bytes)
         labelled, skipped = _labelled_notes(options.labels_from, reader, contents)
         rejections = read_rejections(settings.index_dir, contents, {note.content.path for note in labelled})
         chosen = choose_labels(labelled, options.min_examples, rejections)
         examples = sample_examples(chosen, _MOST_EXAMPLES, options.seed)
         vectors = contents.embed(examples.contents, lambda done, total: tell("reading", done, total))
         name_vectors = contents.encoder.encode_passages([name_text(label) for label in examples.labels]).vectors
-        material = Material(examples, vectors, name_vectors)
-        tuning = Tuning(need.model, material, options.seed, tell)
-        learners = _learners(options, material, tuning)
-        trained = train(learners, material, test_split=options.test_split, seed=options.seed, progress=tell)
+        features = Features(examples, vectors, name_vectors)
+        tuning = Tuning(spec.model, features, options.seed, tell)
+        estimators = _estimators(options, features, tuning)
+        trained = train(estimators, features, test_split=options.test_split, seed=options.seed, progress=tell)
         report = make_report(options.name, options.labels_from, len(chosen.contents), examples, trained)
-        classifier = _classifier(material, trained, need)
+        classifier = _classifier(features, trained, spec)
 
         def write_more(folder: Path) -> None:
             write_report(folder, report, classifier)
@@ -125,18 +124,11 @@ def report_file(settings: Settings, name: str) -> Path:
     return classifier_dir(settings.index_dir, name) / REPORT_PAGE
 
 
-def _need(settings: Settings, options: TrainingOptions, reader: IndexReader | None) -> EncoderNeed:
-    if options.base is None and reader:
-        return EncoderNeed.of_index(reader)
-    config = models.prepare(absolute_name(options.base or settings.model or DEFAULT_MODEL)).config
-    return EncoderNeed(config.name, config.fingerprint, chunking_for(config.max_tokens).budget_tokens)
-
-
 def _labelled_notes(
     labels_from: str, reader: IndexReader | None, contents: ContentReader
 ) -> tuple[list[Labelled], list[Skipped]]:
     if labels_from not in ("tags", "folder"):
-        return _from_file(Path(labels_from), contents)
+        return read_label_file(Path(labels_from), contents)
     if reader is None:
         raise UsageError("nothing is indexed to learn from", "Index your notes first: notesearch index ~/notes")
     if labels_from == "tags":
@@ -149,53 +141,38 @@ def _labelled_notes(
     return [Labelled(note, (labels[note.path],)) for note in contents.indexed(wanted)], []
 
 
-def _from_file(file: Path, contents: ContentReader) -> tuple[list[Labelled], list[Skipped]]:
-    labelled: list[Labelled] = []
-    skipped: list[Skipped] = []
-    for row in read_label_file(file):
-        try:
-            content = contents.file(row.path) if row.path else contents.text(row.text)
-        except NoteUnreadable as error:
-            skipped.append(Skipped(str(row.path), error.message, error.for_now))
-            continue
-        if row.labels:
-            labelled.append(Labelled(content, row.labels))
-    return labelled, skipped
+def _estimators(options: TrainingOptions, features: Features, tuning: Tuning) -> Sequence[Estimator]:
+    estimators = [*fast_estimators(features), *slow_estimators(features, tuning)]
+    if not options.method:
+        return [estimator for estimator in estimators if not (options.quick and estimator.slow)]
+    chosen = [estimator for estimator in estimators if estimator.name == options.method]
+    if not chosen:
+        names = ", ".join(repr(estimator.name) for estimator in estimators)
+        raise UsageError(f"there is no method {options.method!r}", f"Choose one of {names}.")
+    return chosen
 
 
-def _learners(options: TrainingOptions, material: Material, tuning: Tuning) -> Sequence[Learner]:
-    learners = [*fast_learners(material), *slow_learners(material, tuning)]
-    if options.method:
-        chosen = [learner for learner in learners if learner.name == options.method]
-        if not chosen:
-            names = ", ".join(repr(learner.name) for learner in learners)
-            raise UsageError(f"there is no method {options.method!r}", f"Choose one of {names}.")
-        return chosen
-    return [learner for learner in learners if not (options.quick and learner.slow)]
-
-
-def _classifier(material: Material, trained: Trained, need: EncoderNeed) -> Classifier:
-    winner, examples = trained.contest.winner, material.examples
-    heads = trained.heads
+def _classifier(features: Features, trained: Trained, spec: EncoderSpec) -> Classifier:
+    examples, heads = features.examples, trained.heads
     if heads.terms is None:
         # Words explain a suggestion, even where they had no part in it.
-        words = Ridge(material, mixture=0.0).learn(np.arange(len(examples.targets)))
+        words = Ridge(features, vector_weight=0.0).fit(np.arange(len(examples.targets)))
         heads = replace(heads, terms=words.terms)
     return Classifier(
         labels=examples.labels,
-        method=winner.learner.name,
+        method=trained.selection.best.estimator.name,
         exclusive=examples.exclusive,
         heads=heads,
         scored_by_terms=trained.heads.terms is not None,
-        vocabulary=material.vocabulary,
+        vocabulary=features.vocabulary,
         calibration=trained.calibration,
         thresholds=trained.thresholds,
         examples=examples.notes,
-        vectors=material.vectors,
-        name_vectors=material.name_vectors,
-        model=need.model,
-        encoder=need.fingerprint,
-        budget_tokens=need.budget_tokens,
+        vectors=features.vectors,
+        name_vectors=features.name_vectors,
+        model=spec.model,
+        encoder=spec.fingerprint,
+        budget_tokens=spec.budget_tokens,
         tuned=None,
         trained=datetime.now().astimezone().isoformat(timespec="seconds"),
         data=_data_hash(examples),

@@ -111,11 +111,11 @@ def tune(
         first = unreadable[0]
         raise UsageError(f"none of the {len(unreadable):,} notes can be read: {first.path}: {first.reason}", _GONE)
     model = absolute_name(settings.model or made_with.model)
-    learnt_before = read_learnt_from(find_model(model))
+    learnt_before = read_learnt_from(find_model(model).directory)
     data = gather(notes, find_known_items(notes), given, learnt_before=learnt_before, seed=options.seed)
     folder = settings.index_dir / _MODELS
     with _only_one(folder) as temporary:
-        config = models.config_of(model)
+        config = models.prepare(model).config
         checkpoint = Checkpoint(folder / _CHECKPOINT, _training_key(config, data, options))
         tuner = Tuner(config, data, options, tell)
         tuner.fit(checkpoint)
@@ -158,7 +158,7 @@ class Tuner:
         texts = [text for pair in self._pairs for text in (pair.query, pair.passage, pair.negative) if text]
         texts += [text for task in self._tasks for text in (*task.queries, *task.passages)]
         self._encoder = TrainableEncoder(
-            find_model(config.name),
+            config.name,
             list(dict.fromkeys(texts)),
             tokens=min(options.recipe.tokens, config.max_tokens),
             layers=options.recipe.layers,
@@ -213,7 +213,7 @@ def hold_trial(
     """
     task = general_set().half(1)
     names = [str(note.path) for note in data.notes]
-    fingerprint = models.config_of(str(folder / "model")).fingerprint
+    fingerprint = models.fingerprint_of(str(folder / "model"))
     known = models.find_prepared(fingerprint)
     values = []
     try:

@@ -13,7 +13,7 @@ from notesearch.encoders import Encoder
 from notesearch.errors import NoteUnreadable, StoreError, UsageError
 from notesearch.library.search import Index, concepts_in, open_encoder_of
 from notesearch.settings import Settings
-from notesearch.storage import Fingerprint, IndexReader
+from notesearch.storage import Fingerprint, IndexReader, Reader
 from notesearch.storage.database import blame_damage, database_file
 from notesearch.storage.warm_reader import GRAPH_FROM, WarmReader
 
@@ -75,7 +75,7 @@ class WarmIndex:
         self._index = Index(self._reader, concepts=concepts, encoder_of=self._encoder_of)
         return self._index, self._reader
 
-    def _encoder_of(self, reader: IndexReader) -> Encoder:
+    def _encoder_of(self, reader: Reader) -> Encoder:
         if self._encoder is None or self._encoder[0] != reader.fingerprint:
             self._encoder = reader.fingerprint, open_encoder_of(reader)
         return self._encoder[1]

@@ -10,7 +10,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from notesearch.errors import NotesearchError
-from notesearch.notes import READ_SUFFIXES
+from notesearch.file_kinds import READ_SUFFIXES
 from notesearch.notes.walk import IGNORE_FILES, IgnoreRules
 from notesearch.storage.database import database_file
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from notesearch.documents import is_document
 from notesearch.errors import NoteUnreadable, UsageError
+from notesearch.file_kinds import is_document
 from notesearch.library.similar import stored_source
 from notesearch.library.warm import WarmIndex
 from notesearch.mcp.answers import Answer, answer_with_hits, answer_with_similar, answer_with_status, answer_with_tags
@@ -226,8 +225,8 @@ def _tags(notes: Notes, arguments: Arguments) -> Answer:
 
 
 def _status(notes: Notes, arguments: Arguments) -> Answer:
-    with closing(IndexSurvey(notes.settings.index_dir)) as survey:
-        return answer_with_status(survey.folders(), survey.synced(), survey.fingerprint.model)
+    with IndexSurvey(notes.settings.index_dir) as index:
+        return answer_with_status(index.notes_by_folder(), index.synced(), index.fingerprint.model)
 
 
 def _text(description: str, most_chars: int = _MOST_ARGUMENT_CHARS) -> dict[str, Any]:

@@ -12,12 +12,10 @@ from notesearch.notes.read import (
     read_note,
     reader_version,
 )
-from notesearch.notes.walk import NOTE_SUFFIXES, READ_SUFFIXES, NoteFile, find_notes, most_bytes
+from notesearch.notes.walk import NoteFile, find_notes, most_bytes
 
 __all__ = [
-    "NOTE_SUFFIXES",
     "NO_TEXT",
-    "READ_SUFFIXES",
     "FrontMatter",
     "LinkResolver",
     "NoteFile",

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
-from notesearch.notes.walk import NOTE_SUFFIXES
+from notesearch.file_kinds import NOTE_SUFFIXES
 from notesearch.records import LinkKind
 
 

@@ -11,9 +11,8 @@ from functools import cache
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from notesearch.documents import DOCUMENT_SUFFIXES
+from notesearch.file_kinds import READ_SUFFIXES
 from notesearch.notes.structure import MAX_TITLE_CHARS, LineRange, LineTable, one_line
-from notesearch.notes.walk import NOTE_SUFFIXES
 from notesearch.records import Link
 
 if TYPE_CHECKING:
@@ -146,7 +145,7 @@ def relative_target(written: str) -> str:
     if len(written) > _MAX_TARGET_CHARS or _SCHEME.match(written) or written.startswith("/") or _HIDDEN in written:
         return ""
     target = unquote(written.partition("#")[0].partition("?")[0])
-    return target if target.lower().endswith(NOTE_SUFFIXES + DOCUMENT_SUFFIXES) else ""
+    return target if target.lower().endswith(READ_SUFFIXES) else ""
 
 
 def heading_words(markdown: str) -> str:

@@ -12,9 +12,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from notesearch.documents import DOCUMENTS_VERSION, HOW_TO_READ, has_reader, is_document, kind_of
 from notesearch.errors import NoteUnreadable
-from notesearch.notes.markdown import hashtags, hide_code, markdown_ranges, note_links, relative_target
+from notesearch.file_kinds import DOCUMENTS_VERSION, HOW_TO_READ, has_reader, is_document, kind_of
+from notesearch.notes.markdown import hashtags, hide_code, markdown_ranges, note_links
 from notesearch.notes.metadata import date_of, parse_front_matter, title_of, unique_tags, written_tags
 from notesearch.notes.org import (
     OrgMetadata,
@@ -172,22 +172,21 @@ def _document_note(path: Path, data: bytes, modified: datetime) -> Note:
     from notesearch.documents.converter import convert
 
     document = convert(path.name, data)
-    # The outline of a PDF names its sections, the first of which is no title.
-    title, source = title_of({"title": document.title}, () if document.page_starts else document.blocks, path)
+    note = parse_note(path.with_suffix(".md"), document.text, modified)
+    # The outline of a PDF names its sections, the first of which is not its title.
+    title, source = title_of({"title": document.title}, () if document.page_starts else note.blocks, path)
     when, _ = date_of({"date": document.date}, path)
-    links = [replace(link, target=relative_target(link.target)) for link in document.links]
-    # It has no tags: its keywords and hashtags are those of whoever wrote it, not of whoever keeps it.
-    return Note(
+    return replace(
+        note,
         path=path,
         title=title,
         title_source=source,
-        text=document.text,
-        blocks=document.blocks,
+        # Keywords and hashtags are those of the author, who is seldom the owner of the notes.
         tags=(),
-        links=tuple(link for link in links if link.target),
+        links=tuple(link for link in note.links if link.kind == "relative"),
         date=when or modified,
-        problems=document.problems,
-        page_starts=document.page_starts,
+        problems=tuple(document.problems),
+        page_starts=tuple(document.page_starts),
     )
 
 

@@ -12,17 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from notesearch.documents import DOCUMENT_SUFFIXES, MOST_DOCUMENT_BYTES, has_reader, is_document, kind_of
 from notesearch.errors import FolderUnreadable
+from notesearch.file_kinds import MOST_DOCUMENT_BYTES, NOTE_SUFFIXES, READ_SUFFIXES, has_reader, is_document, kind_of
 from notesearch.records import Skipped
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
 
-# Of texts, and with those of documents.
-NOTE_SUFFIXES = (".md", ".markdown", ".txt", ".org", ".rst")
-READ_SUFFIXES = NOTE_SUFFIXES + DOCUMENT_SUFFIXES
 # What browsers put beside a web page that they save: `Page.html`, and its pictures and frames in `Page_files`.
 _PARTS_OF_PAGE = "_files"
 

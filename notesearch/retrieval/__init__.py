@@ -1,5 +1,5 @@
 """Query → hits."""
 
-from notesearch.retrieval.pipeline import Mode, Rerank, Searcher
+from notesearch.retrieval.pipeline import Searcher
 
-__all__ = ["Mode", "Rerank", "Searcher"]
+__all__ = ["Searcher"]

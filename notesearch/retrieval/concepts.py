@@ -1,7 +1,11 @@
-"""The owner's own links between ideas (`concepts.toml`), and which of them a query calls for."""
+"""The owner's own links between ideas (`concepts.toml`): which of them a query calls for, and what they make of notes.
+
+See docs/decisions/0008-concepts.md.
+"""
 
 from __future__ import annotations
 
+import math
 import tomllib
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from notesearch.errors import SettingsError
-from notesearch.storage import IndexReader
+from notesearch.retrieval.fusion import Candidate
+from notesearch.storage import Reader
 from notesearch.words import find_words
 
 # What a linked idea counts beside the query, unless the file says otherwise (docs/decisions/0008-concepts.md).
@@ -53,7 +58,7 @@ class Concepts:
         """All ideas, each once, in the order of the file."""
         return list(dict.fromkeys(idea for link in self.links for idea in (link.idea, link.linked)))
 
-    def called_for(self, text: str, reader: IndexReader) -> tuple[ConceptLink, ...]:
+    def called_for(self, text: str, reader: Reader) -> tuple[ConceptLink, ...]:
         """The links of which one idea occurs in a query and the other does not, the heaviest first.
 
         Args:
@@ -104,6 +109,48 @@ def parse_concepts(text: str, path: Path) -> Concepts:
         raise SettingsError(f"{path}: concepts should be a table of ideas", _EXAMPLE)
     keys = tuple(table) if "concepts" in values else None
     return Concepts(path, tuple(_distinct(_read_links(table, weight, path))), keys)
+
+
+def count_ideas(
+    own: Sequence[Candidate], ideas: Sequence[tuple[float, Sequence[Candidate]]]
+) -> list[tuple[Candidate, int]]:
+    """Counts each note for what the query makes of it, or for what an idea does, whichever is more.
+
+    An idea's best note counts its weight times what the query's best one does, at most: so the query's best note stays
+    first, and the notes of the query stay in their order, those of ideas between and below them. Where the query finds
+    nothing, each of its notes being worth 0, there is no best one, and ideas count as they are.
+
+    Args:
+        own: The notes as the query scores them, those of the ideas among them.
+        ideas: What each idea counts beside the query, and the notes as it scores them.
+
+    Returns:
+        The notes, best first, each with the number of the text that it counts for: 0 for the query, then the ideas.
+    """
+    scores = {candidate.note_id: candidate.score for candidate in own}
+    most = max(scores.values(), default=0.0) if any(scores.values()) else math.inf
+    raised: dict[int, tuple[int, Candidate]] = {}
+    for number, (weight, candidates) in enumerate(ideas, start=1):
+        answers = {found.note_id: found for found in candidates if found.score > 0}
+        if answers and most > 0:
+            factor = weight * min(1.0, most / max(found.score for found in answers.values()))
+            for note_id, found in answers.items():
+                score = min(most, factor * found.score)  # rounded, a product may be a little more
+                if score > scores[note_id]:
+                    scores[note_id] = score
+                    raised[note_id] = number, found
+    ranked = []
+    for candidate in own:
+        if ideas and not candidate.contributions:  # BM25 as it is: now it is a part of a sum
+            candidate = replace(candidate, contributions={"lexical": candidate.score})
+        number, found = raised.get(candidate.note_id, (0, candidate))
+        if number:
+            score = scores[candidate.note_id]
+            # The sum of the parts may differ from the score by rounding, and so pass the query's best note.
+            with_idea = candidate.with_part("concepts", score, score - candidate.score)
+            candidate = replace(with_idea, score=score, passages=found.passages)
+        ranked.append((candidate, number))
+    return sorted(ranked, key=lambda pair: -pair[0].score)
 
 
 def can_be_appended(path: Path, lines: str, table: Mapping[str, Sequence[str]]) -> bool:

@@ -1,14 +1,16 @@
-"""Dense retrieval: how close all chunks are to a query, by an exact scan of their embeddings."""
+"""Dense retrieval: how similar chunks are to a query, by an exact scan of their embeddings or by a graph of them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from notesearch.records import Filters
-from notesearch.storage import IndexReader
+from notesearch.encoders import EncodedQuery, Encoder
+from notesearch.storage import Reader
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -16,52 +18,43 @@ if TYPE_CHECKING:
     ChunkIds = NDArray[np.int64]
     Scores = NDArray[np.float32]
 
-
-class DenseScores(Protocol):
-    """How close the admitted chunks are to a query: all of them known (`ExactScores`), or found by a graph."""
-
-    @property
-    def highest(self) -> float:
-        """The highest cosine in the whole collection, admitted or not; -1 for an empty one."""
-        ...
-
-    def best(self, limit: int) -> ChunkIds:
-        """Ids of the closest chunks, closest first; equally close ones by id."""
-        ...
-
-    def admitted(self, chunk_ids: ChunkIds) -> ChunkIds:
-        """Those of some chunks that are admitted, in their order."""
-        ...
-
-    def of(self, chunk_ids: ChunkIds) -> Scores:
-        """Cosines of some of the admitted chunks."""
-        ...
-
-    def only(self, chunk_ids: ChunkIds) -> DenseScores:
-        """The same scores for some of the chunks only."""
-        ...
+# Candidates that the graph looks at beyond those wanted (hnswlib's ef is their sum): measured by
+# benchmarks/warm_search.py.
+_SPARE_CANDIDATES = 400
+# A search asks several times, at last for some hundreds.
+_LEAST_WANTED = 600
+# More than this part of the chunks is sooner found by scanning all of them, whether wanted or admitted.
+_GRAPH_PART = 0.2
 
 
-class Scan(Protocol):
-    """What scores chunks: all of them (`ExactScan`), or those that a graph leads to (`GraphScan`)."""
+class QueryEncoder:
+    """Opens an encoder and encodes queries in a thread of its own, while their words are matched.
 
-    def score(self, query_vector: Scores, filters: Filters) -> DenseScores:
-        """Scores the admitted chunks against a query vector, float32 `(dim,)` of length 1."""
-        ...
+    Args:
+        open_encoder: Opens the encoder; called once, and only for a query that needs it.
+    """
 
+    def __init__(self, open_encoder: Callable[[], Encoder]) -> None:
+        self._open_encoder = open_encoder
+        # One thread, since an encoder is opened before it encodes.
+        self._thread = ThreadPoolExecutor(max_workers=1)
+        self._encoder: Future[Encoder] | None = None
 
-def open_scan(reader: IndexReader) -> Scan:
-    """The scan for an index: by the graph, where the reader has it loaded."""
-    graph = reader.graph()
-    if graph is None:
-        return ExactScan(reader)
+    def open(self) -> Future[Encoder]:
+        """Begins to open the encoder: that takes as long as matching words and loading the vectors."""
+        if self._encoder is None:
+            self._encoder = self._thread.submit(self._open_encoder)
+        return self._encoder
 
-    return GraphScan(reader, graph)
+    def encode(self, text: str) -> Future[EncodedQuery]:
+        """Begins to encode a query."""
+        encoder = self.open()
+        return self._thread.submit(lambda: encoder.result().encode_query(text))
 
 
 @dataclass(frozen=True, slots=True)
 class ExactScores:
-    """The cosines of all admitted chunks; see `DenseScores`.
+    """How similar the admitted chunks are to a query, all of them known.
 
     Attributes:
         chunk_ids: Admitted chunks, int64 `(n,)`, ascending.
@@ -74,7 +67,7 @@ class ExactScores:
     highest: float
 
     def best(self, limit: int) -> ChunkIds:
-        """See `DenseScores`."""
+        """Ids of the closest chunks, closest first; equally close ones by id."""
         if limit < len(self.cosines):
             # A partial sort first; then its threshold, so that no tie is cut at random.
             threshold = np.partition(self.cosines, -limit)[-limit]
@@ -86,18 +79,13 @@ class ExactScores:
         return best
 
     def admitted(self, chunk_ids: ChunkIds) -> ChunkIds:
-        """See `DenseScores`."""
+        """Those of some chunks that are admitted, in their order."""
         return chunk_ids[held_by(self.chunk_ids, chunk_ids)]
 
     def of(self, chunk_ids: ChunkIds) -> Scores:
-        """See `DenseScores`."""
+        """Cosines of some of the admitted chunks."""
         cosines: Scores = self.cosines[np.searchsorted(self.chunk_ids, chunk_ids)]
         return cosines
-
-    def only(self, chunk_ids: ChunkIds) -> ExactScores:
-        """See `DenseScores`."""
-        kept = np.isin(self.chunk_ids, chunk_ids)
-        return replace(self, chunk_ids=self.chunk_ids[kept], cosines=self.cosines[kept])
 
 
 class ExactScan:
@@ -107,8 +95,7 @@ class ExactScan:
         chunk_ids: The chunks that there are, int64 `(n,)`, ascending.
     """
 
-    def __init__(self, reader: IndexReader) -> None:
-        self._reader = reader
+    def __init__(self, reader: Reader) -> None:
         self._pairs = reader.vectors()
         ids = np.concatenate([ids for ids, _ in self._pairs] or [np.empty(0, dtype=np.int64)])
         rows = np.arange(len(ids))
@@ -119,15 +106,22 @@ class ExactScan:
         self.chunk_ids: ChunkIds = ids[rows]
         self._rows = None if len(rows) == len(ids) and np.all(rows[1:] > rows[:-1]) else rows
 
-    def score(self, query_vector: Scores, filters: Filters) -> ExactScores:
-        """See `Scan`."""
+    def score(self, query_vector: Scores, admitted: ChunkIds | None = None) -> ExactScores:
+        """Scores chunks against a query.
+
+        Args:
+            query_vector: float32 `(dim,)` of length 1.
+            admitted: Ids of the chunks that may be found, ascending; `None` for all.
+        """
         products = [vectors @ query_vector for _, vectors in self._pairs]
         cosines = np.concatenate(products) if products else np.empty(0, dtype=np.float32)
         if self._rows is not None:
             cosines = cosines[self._rows]
-        scores = ExactScores(self.chunk_ids, cosines, highest=float(cosines.max(initial=-1.0)))
-        admitted = self._reader.admitted_chunks(filters)
-        return scores if admitted is None else scores.only(admitted)
+        highest = float(cosines.max(initial=-1.0))
+        if admitted is None:
+            return ExactScores(self.chunk_ids, cosines, highest)
+        kept = np.isin(self.chunk_ids, admitted)
+        return ExactScores(self.chunk_ids[kept], cosines[kept], highest)
 
     def cosines(self, query_vector: Scores, chunk_ids: ChunkIds) -> Scores:
         """The cosines between a query and some of the chunks, computed for these alone."""
@@ -143,25 +137,6 @@ class ExactScan:
         return cosines
 
 
-def held_by(ascending: ChunkIds, chunk_ids: ChunkIds) -> NDArray[np.bool_]:
-    """Which of some ids are among others that are in ascending order: for few ids faster than sorting both."""
-    places = np.searchsorted(ascending, chunk_ids)
-    places[places == len(ascending)] = 0
-    held: NDArray[np.bool_] = ascending[places] == chunk_ids if len(ascending) else np.zeros(len(chunk_ids), bool)
-    return held
-
-
-# Dense retrieval by the graph of `vectors.hnsw`, for processes that live long enough to load it.
-
-# Candidates that the graph looks at beyond those wanted (hnswlib's ef is their sum): measured by
-# benchmarks/warm_search.py.
-_SPARE_CANDIDATES = 400
-# A search asks several times, at last for some hundreds.
-_LEAST_WANTED = 600
-# More than this part of the chunks is sooner found by scanning all of them, whether wanted or admitted.
-_GRAPH_PART = 0.2
-
-
 class GraphScan:
     """Scores the chunks that the graph leads to; what it does not hold yet, and what filters admit, is scanned exactly.
 
@@ -170,20 +145,18 @@ class GraphScan:
         graph: Its vector file, loaded by hnswlib.
     """
 
-    def __init__(self, reader: IndexReader, graph: Any) -> None:
-        self._reader = reader
+    def __init__(self, reader: Reader, graph: Any) -> None:
         self._graph = graph
         self._exact = ExactScan(reader)
         in_graph = reader.vectors()[0][0]
         self._tail: ChunkIds = self._exact.chunk_ids[~np.isin(self._exact.chunk_ids, in_graph)]
 
-    def score(self, query_vector: Scores, filters: Filters) -> DenseScores:
-        """See `Scan`."""
-        admitted = self._reader.admitted_chunks(filters)
+    def score(self, query_vector: Scores, admitted: ChunkIds | None) -> DenseScores:
+        """See `ExactScan`."""
         if admitted is None:
             return GraphScores(self, query_vector)
         if len(admitted) > _GRAPH_PART * len(self._exact.chunk_ids):
-            return self._exact.score(query_vector, filters)
+            return self._exact.score(query_vector, admitted)
         chunk_ids = admitted[held_by(self._exact.chunk_ids, admitted)]
         highest = GraphScores(self, query_vector).highest
         return ExactScores(chunk_ids, self._exact.cosines(query_vector, chunk_ids), highest)
@@ -192,7 +165,7 @@ class GraphScan:
         """Ids and cosines of the chunks closest to a query, closest first, equally close ones by id."""
         found = self._by_graph(query_vector, limit)
         if found is None:
-            found = self._exact.score(query_vector, Filters()).best(limit)
+            found = self._exact.score(query_vector).best(limit)
         cosines = self.cosines(query_vector, found)
         order = np.lexsort((found, -cosines))[:limit]
         return found[order], cosines[order]
@@ -229,29 +202,44 @@ class GraphScores:
 
     @property
     def highest(self) -> float:
-        """See `DenseScores`."""
+        """See `ExactScores`."""
         self._look_for(1)
         return float(self._cosines[0]) if len(self._cosines) else -1.0
 
     def best(self, limit: int) -> ChunkIds:
-        """See `DenseScores`."""
+        """See `ExactScores`."""
         self._look_for(limit)
         return self._closest[:limit]
 
     def admitted(self, chunk_ids: ChunkIds) -> ChunkIds:
-        """See `DenseScores`."""
+        """See `ExactScores`."""
         return chunk_ids[self._scan.held(chunk_ids)]
 
     def of(self, chunk_ids: ChunkIds) -> Scores:
-        """See `DenseScores`."""
+        """See `ExactScores`."""
         return self._scan.cosines(self._query_vector, chunk_ids)
-
-    def only(self, chunk_ids: ChunkIds) -> ExactScores:
-        """See `DenseScores`."""
-        kept = np.unique(self.admitted(chunk_ids))
-        return ExactScores(kept, self.of(kept), self.highest)
 
     def _look_for(self, limit: int) -> None:
         if limit > self._asked:
             self._closest, self._cosines = self._scan.closest(self._query_vector, max(limit, _LEAST_WANTED))
             self._asked = max(limit, _LEAST_WANTED)
+
+
+DenseScores = ExactScores | GraphScores
+Scan = ExactScan | GraphScan
+
+
+def open_scan(reader: Reader) -> Scan:
+    """The scan for an index: by the graph, where the reader has it loaded."""
+    graph = reader.graph()
+    if graph is None:
+        return ExactScan(reader)
+    return GraphScan(reader, graph)
+
+
+def held_by(ascending: ChunkIds, chunk_ids: ChunkIds) -> NDArray[np.bool_]:
+    """Which of some ids are among others that are in ascending order: for few ids faster than sorting both."""
+    places = np.searchsorted(ascending, chunk_ids)
+    places[places == len(ascending)] = 0
+    held: NDArray[np.bool_] = ascending[places] == chunk_ids if len(ascending) else np.zeros(len(chunk_ids), bool)
+    return held

@@ -1,10 +1,10 @@
-"""Lexical retrieval: BM25 over the full text, phrases, and the words that tell most."""
+"""Lexical retrieval: BM25 over whole notes, phrases, and which words are the same."""
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Sequence, Set
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Set
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -12,18 +12,118 @@ import numpy as np
 
 from notesearch.records import Filters
 from notesearch.retrieval.query import Query
-from notesearch.storage import IndexReader, StoredChunk, quoted
-from notesearch.storage.bm25 import K1, idf
+from notesearch.storage import Reader, StoredChunk, WordQuery
+from notesearch.storage.full_text import K1, idf
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-
+# How much two neighbouring words of a query count where they are found near each other, beside the words themselves.
+_PAIR_WEIGHT = 0.25
+# The most that BM25 gives a word, as a multiple of its IDF.
+_SATURATION = K1 + 1
+# Many more notes are scored than a search proposes: those that the dense side proposes should have their words counted.
+_MOST_NOTES = 5_000
+# A phrase that more notes hold than this is no phrase to search by.
+_MOST_PHRASE_MATCHES = 2_000
 # A stem begins as its word does, so only words that begin like a word of the query need to be stemmed.
 _BEGINNING_CHARS = 2
 
 
-def note_frequencies(reader: IndexReader, words: Iterable[str]) -> dict[str, int]:
+@dataclass(frozen=True, slots=True)
+class LexicalScores:
+    """How well notes match a query's words.
+
+    Attributes:
+        notes: Note ids and their scores, greater than 0. They are not scaled to the query: how much of its rare words
+            was matched is just what they should tell.
+        coverage: How much of the query the best note matches, 0 to 1: its BM25 as a part of the most that any note
+            could get. About 0.5 for a note of common length that holds each word once.
+    """
+
+    notes: dict[int, float]
+    coverage: float
+
+    def best(self, limit: int) -> list[int]:
+        """Ids of the notes that match best, best first; equally good ones by id."""
+        note_ids = np.fromiter(self.notes.keys(), dtype=np.int64, count=len(self.notes))
+        scores = np.fromiter(self.notes.values(), dtype=np.float64, count=len(self.notes))
+        best: list[int] = note_ids[np.lexsort((note_ids, -scores))[:limit]].tolist()
+        return best
+
+
+NOTHING_MATCHED = LexicalScores({}, 0.0)
+
+
+def match_lexical(
+    reader: Reader, query: Query, filters: Filters, required: NDArray[np.int64] | None = None
+) -> LexicalScores:
+    """Finds the notes that match a query best by its words, and by its words near each other.
+
+    Args:
+        reader: The index.
+        query: The query.
+        filters: Which notes may be found.
+        required: Ids of the chunks that hold the query's phrases, see `chunks_with_phrases`; `None` without phrases.
+    """
+    if not query.words:
+        return NOTHING_MATCHED
+    scores = dict(reader.match(WordQuery(query.words, required=query.phrases), _MOST_NOTES, filters))
+    if not scores:
+        return NOTHING_MATCHED
+    coverage = max(scores.values()) / _most_attainable(reader, query)
+    # A sequential dependence model (Metzler and Croft, 2005).
+    if pairs := tuple((first, second) for first, second in pairwise(query.words) if first != second):
+        for note_id, score in reader.match(WordQuery(pairs=pairs, required=query.phrases), _MOST_NOTES, filters):
+            scores[note_id] = scores.get(note_id, 0.0) + _PAIR_WEIGHT * score
+    if required is not None:  # the full-text index knows the stems of a phrase's words, not their letters
+        admitted = set(reader.notes_of_chunks(required.tolist()).values())
+        scores = {note_id: score for note_id, score in scores.items() if note_id in admitted}
+    return LexicalScores(scores, min(coverage, 1.0))
+
+
+def is_mentioned(reader: Reader, words: str) -> bool:
+    """Whether some words stand one after another in a note, in whatever form."""
+    return bool(reader.match(WordQuery((words,)), 1, Filters()))
+
+
+def chunks_with_phrases(reader: Reader, query: Query, filters: Filters) -> NDArray[np.int64] | None:
+    """Ids of the chunks of notes in which all phrases of a query occur, ascending; `None` for a query without phrases.
+
+    The full-text index knows words by their stems; so what it finds is looked at once more, letter by letter (case and
+    white space aside). Where some chunks of a note hold a phrase, the others are left out.
+    """
+    if not query.phrases:
+        return None
+    matches = reader.match(WordQuery(required=query.phrases), _MOST_PHRASE_MATCHES, filters)
+    note_ids = [note_id for note_id, _ in matches]
+    titles = {note.id: note.title for note in reader.notes(note_ids).values()}
+    chunks: dict[int, list[StoredChunk]] = {}
+    for chunk in reader.chunks_of_notes(note_ids):
+        chunks.setdefault(chunk.note_id, []).append(chunk)
+    found: list[int] = []
+    for note_id, parts in chunks.items():
+        whole = _comparable([titles[note_id], *(part.text for part in parts)])
+        if all(_comparable([phrase]) in whole for phrase in query.phrases):
+            holders = [
+                part.id for part in parts if any(_comparable([p]) in _comparable([part.text]) for p in query.phrases)
+            ]
+            found += holders or [part.id for part in parts]
+    return np.array(sorted(found), dtype=np.int64)
+
+
+def _most_attainable(reader: Reader, query: Query) -> float:
+    """The BM25 score of a note in which each word of the query occurs without end."""
+    notes = reader.count_notes()
+    frequencies = note_frequencies(reader, query.words)
+    return _SATURATION * sum(idf(notes, frequencies[word]) for word in query.words)
+
+
+def _comparable(texts: Iterable[str]) -> str:
+    return " ".join(" ".join(texts).casefold().split())
+
+
+def note_frequencies(reader: Reader, words: Iterable[str]) -> dict[str, int]:
     """In how many notes each word occurs, in whatever form.
 
     A word that is several terms (a pair of characters) is at most as frequent as the rarest of them.
@@ -33,7 +133,7 @@ def note_frequencies(reader: IndexReader, words: Iterable[str]) -> dict[str, int
     return {word: min((frequencies.get(term, 0) for term in terms), default=0) for word, terms in stems.items()}
 
 
-def telling_words(reader: IndexReader, query_words: Iterable[str], words: Set[str]) -> dict[str, str]:
+def telling_words(reader: Reader, query_words: Iterable[str], words: Set[str]) -> dict[str, str]:
     """Finds the words that have the same stem as a word of the query.
 
     Returns:
@@ -52,113 +152,3 @@ def _beginning(word: str) -> str:
         return word[:_BEGINNING_CHARS]
     bare = "".join(char for char in unicodedata.normalize("NFD", word) if not unicodedata.combining(char))
     return bare[:_BEGINNING_CHARS]
-
-
-# Lexical retrieval: BM25 over whole notes, by FTS5.
-
-# BM25 weights of title and text; anything from 1 to 5 does equally well (docs/decisions/0004-fusion.md).
-FIELD_WEIGHTS = (2.0, 1.0)
-# How much two neighbouring words found near each other count beside the words themselves, and how near.
-_PAIR_WEIGHT = 0.25
-_NEAR_WORDS = 3
-# The most that BM25 gives a word, as a multiple of its IDF.
-_SATURATION = K1 + 1
-# A phrase that more notes hold than this is no phrase to search by.
-_MOST_PHRASE_MATCHES = 2_000
-
-
-@dataclass(frozen=True, slots=True)
-class LexicalScores:
-    """How well notes match a query's words.
-
-    Attributes:
-        notes: Note ids and their scores, greater than 0. They are not scaled to the query: how much of its rare words
-            was matched is just what they should tell.
-        coverage: How much of the query the best note matches, 0 to 1: its BM25 as a part of the most that any note
-            could get. About 0.5 for a note of common length that holds each word once.
-    """
-
-    notes: dict[int, float]
-    coverage: float
-
-    def only(self, note_ids: Set[int]) -> LexicalScores:
-        """The same scores for some of the notes only."""
-        return replace(self, notes={note: score for note, score in self.notes.items() if note in note_ids})
-
-
-NOTHING_MATCHED = LexicalScores({}, 0.0)
-
-
-def match_lexical(reader: IndexReader, query: Query, limit: int, filters: Filters) -> LexicalScores:
-    """Finds the notes that match a query best by its words, and by its words near each other."""
-    if not query.words:
-        return NOTHING_MATCHED
-    required = ""
-    if query.phrases:
-        required = f" AND {_all_phrases(query)}"
-        words = " OR ".join(quoted(word) for word in query.words)
-        scores = dict(reader.match_words(f"({words}){required}", FIELD_WEIGHTS, limit, filters))
-    else:
-        scores = dict(reader.match_any_word(query.words, FIELD_WEIGHTS, limit, filters))
-    if not scores:
-        return NOTHING_MATCHED
-    coverage = max(scores.values()) / _most_attainable(reader, query)
-    if pairs := " OR ".join(_near_pairs(query.words)):
-        for note_id, score in reader.match_words(f"({pairs}){required}", FIELD_WEIGHTS, limit, filters):
-            scores[note_id] = scores.get(note_id, 0.0) + _PAIR_WEIGHT * score
-    return LexicalScores(scores, min(coverage, 1.0))
-
-
-def is_mentioned(reader: IndexReader, words: str) -> bool:
-    """Whether some words stand one after another in a note, in whatever form."""
-    return bool(reader.match_words(quoted(words), FIELD_WEIGHTS, 1, Filters()))
-
-
-def chunks_with_phrases(reader: IndexReader, query: Query, filters: Filters) -> NDArray[np.int64] | None:
-    """Ids of the chunks of notes in which all phrases of a query occur, ascending; `None` for a query without phrases.
-
-    The full-text index knows words by their stems; so what it finds is looked at once more, letter by letter (case and
-    white space aside). Where some chunks of a note hold a phrase, the others are left out.
-    """
-    if not query.phrases:
-        return None
-    note_ids = [
-        note_id for note_id, _ in reader.match_words(_all_phrases(query), (1, 1), _MOST_PHRASE_MATCHES, filters)
-    ]
-    titles = {note.id: note.title for note in reader.notes(note_ids).values()}
-    chunks: dict[int, list[StoredChunk]] = {}
-    for chunk in reader.chunks_of_notes(note_ids):
-        chunks.setdefault(chunk.note_id, []).append(chunk)
-    found: list[int] = []
-    for note_id, parts in chunks.items():
-        whole = _comparable([titles[note_id], *(part.text for part in parts)])
-        if all(_comparable([phrase]) in whole for phrase in query.phrases):
-            holders = [
-                part.id for part in parts if any(_comparable([p]) in _comparable([part.text]) for p in query.phrases)
-            ]
-            found += holders or [part.id for part in parts]
-    return np.array(sorted(found), dtype=np.int64)
-
-
-def _near_pairs(words: Sequence[str]) -> list[str]:
-    """FTS5 expressions for each two neighbouring words of a query, for passages where they are neighbours too.
-
-    A sequential dependence model (Metzler and Croft, 2005) in the means of FTS5.
-    """
-    pairs = [(a, b) for a, b in pairwise(words) if a != b]
-    return [f"NEAR({quoted(a)} {quoted(b)}, {_NEAR_WORDS})" for a, b in pairs]
-
-
-def _most_attainable(reader: IndexReader, query: Query) -> float:
-    """The BM25 score of a note in which each word of the query occurs without end."""
-    notes = reader.count_notes()
-    frequencies = note_frequencies(reader, query.words)
-    return _SATURATION * sum(idf(notes, frequencies[word]) for word in query.words)
-
-
-def _all_phrases(query: Query) -> str:
-    return " AND ".join(quoted(phrase) for phrase in query.phrases)
-
-
-def _comparable(texts: Iterable[str]) -> str:
-    return " ".join(" ".join(texts).casefold().split())

@@ -1,33 +1,215 @@
-"""The passages of a hit that answer, and the snippet that is shown of them."""
+"""The passages of notes: which of them is shown, why, and what lines of it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from notesearch.records import Evidence, Hit
-from notesearch.retrieval.candidates import Candidate
+from notesearch.retrieval.fusion import Candidate, Fusion
+from notesearch.retrieval.late_interaction import LateQuery
 from notesearch.retrieval.lexical import telling_words
 from notesearch.retrieval.query import Query
-from notesearch.storage import IndexReader, StoredChunk, StoredNote
-from notesearch.words import distinct_words, find_some_words
+from notesearch.storage import Reader, StoredChunk, StoredNote
+from notesearch.words import distinct_words, find_some_words, passage_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    Scores = NDArray[np.float32]
+    from notesearch.encoders.cross_encoder import CrossEncoder
 
-
+# How many notes are scored again at least: more changes nothing.
+POOL_NOTES = 50
+# Below this cosine, two words have met for want of better ones: it is reported, but not shown in the snippet.
+_LEAST_STRENGTH = 0.4
 _SNIPPET_CHARS = 220
 # How far back a snippet may reach for the start of its sentence or line.
 _LEAD_CHARS = 60
 
 _HEADING_LINES = re.compile(r"(?:#{1,6}[ \t][^\n]*\n\s*)+")
 _BOUNDARY = re.compile(r"(?:[.!?。！？][)\"']*\s*|\n\s*)")
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenPassage:
+    """The passage by which a note is shown.
+
+    Attributes:
+        found: The note in its place.
+        note: The note.
+        chunk: The passage.
+        others: How many other passages the note has (of those that may be shown).
+        telling: Words of the note, and the words of the query that they stand for, see `words.telling_words`.
+        late: The query for late interaction, where that took part.
+        shown: The part of the passage that is shown; `None` for all of it.
+    """
+
+    found: Candidate
+    note: StoredNote
+    chunk: StoredChunk
+    others: int
+    telling: Mapping[str, str]
+    late: LateQuery | None = None
+    shown: StoredChunk | None = None
+
+
+def choose_passages(
+    reader: Reader,
+    query: Query,
+    candidates: Sequence[Candidate],
+    required: NDArray[np.int64] | None,
+    fusion: Fusion,
+    late: LateQuery | None,
+) -> list[ChosenPassage]:
+    """Chooses the passage of each note that answers a query best.
+
+    Args:
+        reader: The index.
+        query: The query.
+        candidates: The notes.
+        required: Ids of the only chunks that may be shown, where not all may.
+        fusion: The query's scores of passages.
+        late: The query for late interaction, where that takes part.
+    """
+    note_ids = [found.note_id for found in candidates]
+    notes = reader.notes(note_ids)
+    passages: dict[int, list[StoredChunk]] = {note_id: [] for note_id in note_ids}
+    admitted = None if required is None else set(required.tolist())
+    for chunk in reader.chunks_of_notes(note_ids):
+        if admitted is None or chunk.id in admitted:
+            passages[chunk.note_id].append(chunk)
+    words = {chunk.id: distinct_words(chunk.text) for chunks in passages.values() for chunk in chunks}
+    telling = telling_words(reader, query.words, set().union(*words.values()))
+    chosen = []
+    for found in candidates:
+        chunks = passages[found.note_id]
+        ids = [chunk.id for chunk in chunks]
+        held = [{telling[word] for word in words[chunk_id] & telling.keys()} for chunk_id in ids]
+        # What later stages did not look at is no better than the worst of what they did.
+        unseen = min(found.passages.values(), default=0.0)
+        added = np.array([found.passages.get(chunk_id, unseen) for chunk_id in ids], dtype=np.float32)
+        best = int((fusion.score_passages(found.note_id, ids, held) + added).argmax())
+        chosen.append(ChosenPassage(found, notes[found.note_id], chunks[best], len(chunks) - 1, telling, late))
+    return chosen
+
+
+def show_passages(chosen: Sequence[ChosenPassage], codes: Mapping[int, bytes]) -> list[Hit]:
+    """Makes hits of chosen passages.
+
+    Args:
+        chosen: Best first.
+        codes: Token codes of their chunks, where late interaction took part.
+    """
+    hits = []
+    for rank, passage in enumerate(chosen, start=1):
+        found, note, chunk = passage.found, passage.note, passage.shown or passage.chunk
+        evidence: list[Evidence] = []
+        matches: list[Match] = []
+        if passage.late and passage.chunk.id in codes:
+            evidence, matches = find_evidence(passage.late, note.title, passage.chunk, codes[passage.chunk.id])
+            above = chunk.start - passage.chunk.start
+            matches = [replace(m, start=m.start - above, end=m.end - above) for m in matches if m.start >= above]
+        snippet = make_snippet(chunk.text, [*_exact_matches(chunk.text, passage.telling, matches), *matches])
+        hits.append(
+            Hit(
+                rank=rank,
+                score=found.score,
+                path=note.path,
+                title=note.title,
+                heading=chunk.heading,
+                start_line=chunk.start_line,
+                end_line=chunk.end_line,
+                snippet=snippet.text,
+                tags=note.tags,
+                date=note.date,
+                scores=found.parts,
+                more_passages=passage.others,
+                highlights=snippet.highlights,
+                contributions=found.contributions,
+                strengths=snippet.strengths,
+                evidence=tuple(evidence),
+                page=chunk.page or None,
+                end_page=chunk.end_page or None,
+            )
+        )
+    return hits
+
+
+def _exact_matches(text: str, telling: Mapping[str, str], matches: Sequence[Match]) -> list[Match]:
+    """The words of a passage that have the stem of a word of the query, weighted as that word is elsewhere."""
+    weights = {match.word: match.weight for match in matches}
+    usual = sum(weights.values()) / len(weights) if weights else 1.0
+    return [
+        Match(start, end, telling[word], 1.0, weights.get(telling[word], usual))
+        for start, end, word in find_some_words(text, telling)
+    ]
+
+
+def rerank_by_cross_encoder(
+    cross_encoder: CrossEncoder, query: str, chosen: Sequence[ChosenPassage]
+) -> list[ChosenPassage]:
+    """Ranks notes by a cross-encoder's scores of the passages chosen for them."""
+    texts = [passage_text(passage.note.title, passage.chunk.heading, passage.chunk.text) for passage in chosen]
+    scores = cross_encoder.score(query, texts)
+    ranked = []
+    for row in np.argsort(-scores, kind="stable").tolist():
+        score = float(scores[row])
+        found = chosen[row].found
+        parts = found.parts | {"cross_encoder": score}
+        ranked.append(replace(chosen[row], found=replace(found, score=score, parts=parts, contributions={})))
+    return ranked
+
+
+def continue_below(ranked: Sequence[ChosenPassage], rest: Sequence[ChosenPassage]) -> list[ChosenPassage]:
+    """Puts notes that were not scored again after those that were, in their order, with scores that say so."""
+    floor = ranked[-1].found.score if ranked else 0.0
+    drop = rest[0].found.score - floor if rest else 0.0
+    if not ranked or drop <= 0:
+        return [*ranked, *rest]
+    lowered = []
+    for passage in rest:
+        score = min(passage.found.score - drop, floor)  # rounding may leave it a little above
+        lowered.append(replace(passage, found=replace(passage.found, score=score, contributions={})))
+    return [*ranked, *lowered]
+
+
+def find_evidence(query: LateQuery, title: str, chunk: StoredChunk, codes: bytes) -> tuple[list[Evidence], list[Match]]:
+    """Finds the words of a chunk that meet the words of a query.
+
+    Args:
+        query: The query.
+        title: The title of the chunk's note.
+        chunk: The whole chunk.
+        codes: Its token codes.
+
+    Returns:
+        Evidence, with places in the file, and matches, with places in the chunk's text, for all places of a word.
+    """
+    passage = passage_text(title, chunk.heading, chunk.text)
+    before = len(passage) - len(chunk.text)  # the passage ends with the chunk's text
+    evidence, matches = [], []
+    for met in query.match(codes, passage):
+        if not met.word.spans or not met.places:  # markers, or a text without words
+            continue
+        inside = [(start - before, end - before) for start, end in met.places if start >= before]
+        first_start, first_end = met.places[0]
+        evidence.append(
+            Evidence(
+                query_token=query.text[slice(*met.word.spans[0])],
+                matched=chunk.text[slice(*inside[0])] if inside else passage[first_start:first_end],
+                start=chunk.start + inside[0][0] if inside else None,
+                end=chunk.start + inside[0][1] if inside else None,
+                score=min(max(met.cosine, 0.0), 1.0),
+            )
+        )
+        if met.cosine >= _LEAST_STRENGTH:
+            strength = min(met.cosine, 1.0)
+            matches += [Match(start, end, met.word.word, strength, met.weight) for start, end in inside]
+    return evidence, matches
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,116 +331,3 @@ def _sentence_start(text: str, position: int) -> int:
         return boundaries[0] if boundaries else 0
     space = text.find(" ", earliest, position)
     return space + 1 if space >= 0 else position
-
-
-# Which passage of a note to show, and what of it.
-
-RankChunks = Callable[["Scores", "NDArray[np.int64]"], "Scores"]
-FindEvidence = Callable[[StoredNote, StoredChunk], tuple[tuple[Evidence, ...], list[Match]]]
-
-
-@dataclass(frozen=True, slots=True)
-class ChosenPassage:
-    """The passage by which a note is shown.
-
-    Attributes:
-        found: The note in its place.
-        note: The note.
-        chunk: The passage.
-        others: How many other passages the note has (of those that may be shown).
-        telling: Words of the note, and the words of the query that they stand for, see `words.telling_words`.
-    """
-
-    found: Candidate
-    note: StoredNote
-    chunk: StoredChunk
-    others: int
-    telling: Mapping[str, str]
-
-
-def choose_passages(
-    reader: IndexReader,
-    query: Query,
-    ranked: Sequence[Candidate],
-    required: NDArray[np.int64] | None,
-    rank_chunks: RankChunks,
-) -> list[ChosenPassage]:
-    """Chooses the passage of each note that answers best.
-
-    Args:
-        reader: The index.
-        query: The query.
-        ranked: Notes, best first.
-        required: Ids of the only chunks that may be shown, where not all may.
-        rank_chunks: Scores some chunks of one note, given each one's share of the note's lexical score, and their ids.
-    """
-    note_ids = [found.note_id for found in ranked]
-    notes = reader.notes(note_ids)
-    passages: dict[int, list[StoredChunk]] = {note_id: [] for note_id in note_ids}
-    admitted = None if required is None else set(required.tolist())
-    for chunk in reader.chunks_of_notes(note_ids):
-        if admitted is None or chunk.id in admitted:
-            passages[chunk.note_id].append(chunk)
-    words = {chunk.id: distinct_words(chunk.text) for chunks in passages.values() for chunk in chunks}
-    telling = telling_words(reader, query.words, set().union(*words.values()))
-    chosen = []
-    for found in ranked:
-        chunks = passages[found.note_id]
-        held = [{telling[word] for word in words[chunk.id] & telling.keys()} for chunk in chunks]
-        shares = _lexical_shares(held, found.parts.get("lexical", 0.0))
-        best = int(rank_chunks(shares, np.array([chunk.id for chunk in chunks], dtype=np.int64)).argmax())
-        chosen.append(ChosenPassage(found, notes[found.note_id], chunks[best], len(chunks) - 1, telling))
-    return chosen
-
-
-def show_passages(chosen: Sequence[ChosenPassage], find_evidence: FindEvidence | None) -> list[Hit]:
-    """Makes hits of chosen passages.
-
-    Args:
-        chosen: Best first.
-        find_evidence: Says how late interaction sees a passage, if it takes part.
-    """
-    hits = []
-    for rank, passage in enumerate(chosen, start=1):
-        found, note, chunk = passage.found, passage.note, passage.chunk
-        evidence, matches = find_evidence(note, chunk) if find_evidence else ((), [])
-        snippet = make_snippet(chunk.text, [*_exact_matches(chunk.text, passage.telling, matches), *matches])
-        hits.append(
-            Hit(
-                rank=rank,
-                score=found.score,
-                path=note.path,
-                title=note.title,
-                heading=chunk.heading,
-                start_line=chunk.start_line,
-                end_line=chunk.end_line,
-                snippet=snippet.text,
-                tags=note.tags,
-                date=note.date,
-                scores=found.parts,
-                more_passages=passage.others,
-                highlights=snippet.highlights,
-                contributions=found.contributions,
-                strengths=snippet.strengths,
-                evidence=evidence,
-                page=chunk.page or None,
-                end_page=chunk.end_page or None,
-            )
-        )
-    return hits
-
-
-def _exact_matches(text: str, telling: Mapping[str, str], matches: Sequence[Match]) -> list[Match]:
-    """The words of a passage that have the stem of a word of the query, weighted as that word is elsewhere."""
-    weights = {match.word: match.weight for match in matches}
-    usual = sum(weights.values()) / len(weights) if weights else 1.0
-    return [
-        Match(start, end, telling[word], 1.0, weights.get(telling[word], usual))
-        for start, end, word in find_some_words(text, telling)
-    ]
-
-
-def _lexical_shares(held: Sequence[Set[str]], lexical: float) -> Scores:
-    """Shares out a note's lexical score by how many of the query's words that it holds are in each chunk."""
-    most = max(1, len(set().union(*held)))
-    return np.array([lexical * len(words) / most for words in held], dtype=np.float32)

@@ -6,32 +6,28 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from notesearch.encoders import EncodedQuery, Encoder
 from notesearch.errors import NoteUnreadable
 from notesearch.notes import NO_TEXT, NoteFile, chunk_note, lines_are_of_file, most_bytes, read_note
-from notesearch.notes.chunks import passage_text
 from notesearch.notes.structure import LineTable
-from notesearch.records import Chunking, Evidence, Hit, Place, Skipped
-from notesearch.retrieval.candidates import Candidate, continue_below
-from notesearch.retrieval.fusion import late_contributions
-from notesearch.retrieval.late_interaction import (
-    PASSAGES_A_NOTE,
-    POOL_NOTES,
-    LateQuery,
-    find_passage_evidence,
-    rerank_by_cross_encoder,
-    score_note,
-    weigh_by_index,
-)
+from notesearch.records import Chunking, Hit, Place, RerankMethod, Skipped
+from notesearch.retrieval.fusion import Candidate
+from notesearch.retrieval.late_interaction import PASSAGES_A_NOTE, LateQuery, score_note
 from notesearch.retrieval.lexical import telling_words
-from notesearch.retrieval.passages import ChosenPassage, FindEvidence, Match, show_passages
+from notesearch.retrieval.passages import (
+    POOL_NOTES,
+    ChosenPassage,
+    continue_below,
+    rerank_by_cross_encoder,
+    show_passages,
+)
 from notesearch.retrieval.query import Query, parse_query
 from notesearch.storage import IndexReader, StoredChunk, StoredNote
-from notesearch.words import distinct_words
+from notesearch.words import distinct_words, passage_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,8 +36,6 @@ if TYPE_CHECKING:
 
     Vectors = NDArray[np.float32]
 
-
-Method = Literal["maxsim", "dense", "cross-encoder"]
 
 # Passages encoded together, between two reports of progress.
 _BATCH_PASSAGES = 256
@@ -97,7 +91,7 @@ class Reranker:
         typed: str,
         places: Sequence[Place],
         *,
-        method: Method,
+        method: RerankMethod,
         limit: int,
         cross_encoder: CrossEncoder | None = None,
     ) -> tuple[list[Hit], list[Skipped]]:
@@ -121,22 +115,13 @@ class Reranker:
         units, skipped = self._read(places)
         self._encode(units)
         encoded = self._encoder.encode_query(query.text)
-        late_query = self._weighted(encoded, units) if method != "dense" else None
-        chosen = sorted(
-            (self._choose(unit, encoded, late_query) for unit in units), key=lambda passage: -passage.found.score
-        )
+        late = self._late_query(query.text, encoded, units) if method != "dense" else None
+        chosen = sorted((self._choose(unit, encoded, late) for unit in units), key=lambda passage: -passage.found.score)
         if cross_encoder:
             pool = max(POOL_NOTES, limit)
             first = rerank_by_cross_encoder(cross_encoder, query.text, chosen[:pool])
-            below = continue_below([passage.found for passage in first], [passage.found for passage in chosen[pool:]])
-            chosen = [
-                replace(passage, found=found) for passage, found in zip([*first, *chosen[pool:]], below, strict=True)
-            ]
-        shown = self._with_telling_words(query, chosen[:limit])
-        evidence = self._evidence_finder(query.text, late_query, shown) if late_query else None
-        lines = {chunk.id: unit.lines for unit in units if unit.lines for chunk in unit.chunks}
-        shown = [replace(passage, chunk=_from_lines(passage.chunk, lines.get(passage.chunk.id))) for passage in shown]
-        return show_passages(shown, evidence), skipped
+            chosen = continue_below(first, chosen[pool:])
+        return show_passages(self._with_telling_words(query, chosen[:limit]), self._codes), skipped
 
     def _read(self, places: Sequence[Place]) -> tuple[list[_Unit], list[Skipped]]:
         """Finds the passages that places are in."""
@@ -217,44 +202,31 @@ class Reranker:
             self._vectors |= zip(batch, encoded.vectors, strict=True)
             self._progress(first + len(batch), len(ids))
 
-    def _weighted(self, encoded: EncodedQuery, units: Sequence[_Unit]) -> LateQuery:
+    def _late_query(self, text: str, encoded: EncodedQuery, units: Sequence[_Unit]) -> LateQuery:
         """Weights the query's words by how rare they are in the index, or else among the passages."""
         if self._reader is not None:
-            return weigh_by_index(encoded, self._reader)
+            return LateQuery.of_index(text, self._encoder, encoded, self._reader)
         # With the single characters, which are the words of an unspaced script.
         passages = [distinct_words(chunk.text) | set(chunk.text) for unit in units for chunk in unit.chunks]
         frequencies = {word.word: sum(word.word in held for held in passages) for word in encoded.words}
-        return LateQuery.of(encoded, frequencies, len(passages))
+        return LateQuery.of(text, self._encoder, encoded, frequencies, len(passages))
 
-    def _choose(self, unit: _Unit, encoded: EncodedQuery, late_query: LateQuery | None) -> ChosenPassage:
+    def _choose(self, unit: _Unit, encoded: EncodedQuery, late: LateQuery | None) -> ChosenPassage:
         """Scores a unit, and chooses the passage to show."""
         cosines = np.stack([self._vectors[chunk.id] for chunk in unit.chunks]) @ encoded.vector
         similarity = self._encoder.scale.similarity(cosines)
         closest = np.argsort(-cosines, kind="stable")[:PASSAGES_A_NOTE]
-        closeness = float(similarity.max())
-        found = Candidate(0, closeness, {"dense": float(cosines.max())}, {"dense": closeness})
+        highest = float(similarity.max())
+        found = Candidate(0, highest, {"dense": float(cosines.max())}, {"dense": highest})
         best = int(closest[0])
-        if late_query:
-            late = late_query.score([self._codes[unit.chunks[row].id] for row in closest])
-            added = late_contributions(late, self._encoder.late_scale)
+        if late:
+            scores = late.score([self._codes[unit.chunks[row].id] for row in closest])
+            added = late.contributions(scores)
             best = int(closest[int((similarity[closest] + added).argmax())])
-            found = found.with_part("late", score_note(late.tolist()), score_note(added.tolist()))
+            found = found.with_part("late", score_note(scores.tolist()), score_note(added.tolist()))
         others = 0 if unit.lines else len(unit.chunks) - 1
-        return ChosenPassage(found, unit.note, unit.chunks[best], others, {})
-
-    def _evidence_finder(self, text: str, late_query: LateQuery, chosen: Sequence[ChosenPassage]) -> FindEvidence:
-        """See `passages.FindEvidence`; a chunk may be shown only from some line on."""
-        whole = {passage.chunk.id: passage.chunk for passage in chosen}
-
-        def find_evidence(note: StoredNote, chunk: StoredChunk) -> tuple[tuple[Evidence, ...], list[Match]]:
-            evidence, matches = find_passage_evidence(
-                late_query, text, self._encoder, note, whole[chunk.id], self._codes[chunk.id]
-            )
-            above = chunk.start - whole[chunk.id].start
-            shown = (match for match in matches if match.start >= above)
-            return evidence, [replace(match, start=match.start - above, end=match.end - above) for match in shown]
-
-        return find_evidence
+        chunk = unit.chunks[best]
+        return ChosenPassage(found, unit.note, chunk, others, {}, late, _from_lines(chunk, unit.lines))
 
     def _with_telling_words(self, query: Query, chosen: Sequence[ChosenPassage]) -> list[ChosenPassage]:
         words = set().union(*(distinct_words(passage.chunk.text) for passage in chosen))

@@ -13,11 +13,10 @@ import numpy as np
 
 from notesearch.notes.links import LinkResolver
 from notesearch.records import Filters, Hit, LinkKind
-from notesearch.retrieval.lexical import FIELD_WEIGHTS
 from notesearch.retrieval.passage_matching import AllPassages, mutually_closest
 from notesearch.retrieval.passages import Match, make_snippet
-from notesearch.storage import IndexReader, StoredChunk, StoredNote, searchable_words
-from notesearch.storage.bm25 import idf
+from notesearch.storage import IndexReader, StoredChunk, StoredNote, WordQuery
+from notesearch.storage.full_text import idf
 from notesearch.words import STOPWORDS, distinct_words, find_words
 
 if TYPE_CHECKING:
@@ -140,9 +139,7 @@ def match_words(reader: IndexReader, text: str, *, is_indexed: bool) -> dict[int
     telling = sorted(known, key=lambda stem: (-math.log1p(by_stem[stem]) * weights.weight(stem), stem))[:_MOST_WORDS]
     if not telling:
         return {}
-    # What find_words finds holds nothing that could be taken for query syntax.
-    expression = " OR ".join(f'"{searchable_words(spelling[stem])}"' for stem in telling)
-    return dict(reader.match_words(expression, FIELD_WEIGHTS, _MOST_NOTES, Filters()))
+    return dict(reader.match(WordQuery(tuple(spelling[stem] for stem in telling)), _MOST_NOTES, Filters()))
 
 
 # Notes that are related to a note: by what their passages mean, and by the words that tell the note from others.

@@ -1,6 +1,7 @@
 """The index on disk: `notes.db` (SQLite, the truth) and `vectors.hnsw` (derived). All SQL is in here."""
 
-from notesearch.storage.reader import Fingerprint, IndexReader, StoredChunk, StoredNote
-from notesearch.storage.words import quoted, searchable_words
+from notesearch.storage.full_text import WordQuery, searchable_words
+from notesearch.storage.index_reader import IndexReader
+from notesearch.storage.reader import Fingerprint, Reader, StoredChunk, StoredNote
 
-__all__ = ["Fingerprint", "IndexReader", "StoredChunk", "StoredNote", "quoted", "searchable_words"]
+__all__ = ["Fingerprint", "IndexReader", "Reader", "StoredChunk", "StoredNote", "WordQuery", "searchable_words"]

@@ -18,6 +18,7 @@ from notesearch.errors import (
     UsageError,
 )
 from notesearch.private import make_private_folder
+from notesearch.storage.full_text import searchable_words
 from notesearch.storage.schema import (
     OWN_TABLES,
     SCHEMA_VERSION,
@@ -25,7 +26,6 @@ from notesearch.storage.schema import (
     schema_version,
     table_names,
 )
-from notesearch.storage.words import searchable_words
 
 _BUSY_TIMEOUT_MS = 10_000
 # SQLite's defaults waste a fifth on token codes.

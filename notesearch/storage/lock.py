@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from notesearch.errors import IndexBusy, StoreError
+from notesearch.private import is_locked
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -48,3 +49,11 @@ def acquire_lock(index_dir: Path, wait_s: float = 0.0, waiting: Callable[[], Non
             "Choose another one with --index-dir, or mend its permissions.",
         ) from error
     return lock
+
+
+def writer_is_at_work(index_dir: Path) -> bool:
+    """Says whether a process is writing to an index; needs no right to write there itself."""
+    try:
+        return is_locked(index_dir / "writer.lock")
+    except OSError:
+        return False

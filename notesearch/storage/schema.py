@@ -11,13 +11,14 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING
 
+from notesearch.storage.full_text import TOKENIZER
+
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
 SCHEMA_VERSION = 4
 # A database with tables, but none of these, belongs to another program.
 OWN_TABLES = {"embeddings", "token_codes", "note_words"}
-TOKENIZER = "porter unicode61 remove_diacritics 2"
 
 _TABLES = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",

@@ -1,24 +1,18 @@
-"""What an index consists of: what `status` asks of SQLite. Every answer is of one state of the index."""
+"""What an index holds: what `status` asks of SQLite. Every answer is of one state of the index."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from notesearch.errors import IndexDamaged, IndexMissing
-from notesearch.private import is_locked
-from notesearch.storage.database import (
-    HOW_TO_INDEX,
-    database_file,
-    open_for_reading,
-    translated_errors,
-)
-from notesearch.storage.reader import read_fingerprint, read_synced
+from notesearch.errors import IndexDamaged
+from notesearch.storage.database import database_file
+from notesearch.storage.index_reader import IndexReader
+from notesearch.storage.vectors import vector_file
 
-# What holds the text of notes, and what stands beside it, by the part that a person would call it.
+# Where the parts of an index, by the names that a person would give them, are stored.
 _PARTS = {
     "text": "SELECT total(length(CAST(text AS BLOB)) + length(heading)) FROM chunks",
     "words": "SELECT total(length(block)) FROM note_words_data",
@@ -41,6 +35,10 @@ class StoredFile:
     size: int
     mtime_ns: int
 
+    def has_changed(self, size: int, mtime_ns: int) -> bool:
+        """Whether the file is another one than it was when it was indexed, as far as size and time tell."""
+        return size != self.size or (self.mtime_ns >= 0 and mtime_ns != self.mtime_ns)
+
 
 @dataclass(frozen=True, slots=True)
 class NoteSurvey:
@@ -61,53 +59,26 @@ class NoteSurvey:
     problems: tuple[str, ...]
 
 
-class IndexSurvey:
-    """An index opened for a look at what is in it.
+class IndexSurvey(IndexReader):
+    """An index opened for a look at what it holds."""
 
-    Attributes:
-        fingerprint: What its vectors depend on.
-
-    Raises:
-        IndexMissing: Nothing was indexed there.
-        StoreError: It cannot be opened.
-    """
-
-    def __init__(self, index_dir: Path) -> None:
-        self._index_dir = index_dir
-        self._connection = open_for_reading(index_dir)
-        self._rows("BEGIN")
-        with self._errors():
-            fingerprint = read_fingerprint(self._connection)
-        if fingerprint is None:
-            raise IndexMissing(f"the index in {index_dir} is empty", HOW_TO_INDEX)
-        self.fingerprint = fingerprint
-
-    def close(self) -> None:
-        """Closes the database."""
-        self._connection.close()
-
-    def synced(self) -> dict[str, datetime]:
-        """Maps the paths of folders to when they were last brought in step, UTC; one that never was is missing."""
-        with self._errors():
-            return read_synced(self._connection)
-
-    def folders(self) -> dict[str, int]:
+    def notes_by_folder(self) -> dict[str, int]:
         """Maps the paths of the folders that the index covers to how many notes it holds of each."""
         sql = """SELECT folders.path, count(notes.id) FROM folders LEFT JOIN notes ON folder_id = folders.id
                  GROUP BY folders.id ORDER BY folders.path"""
         return dict(self._typed(sql, (str, int)))
 
-    def chunks(self) -> int:
-        """How many chunks there are."""
-        return int(self._rows("SELECT count(*) FROM chunks")[0][0])
+    def count_chunks(self) -> int:
+        """Chunks in the index."""
+        return int(self._query("SELECT count(*) FROM chunks")[0][0])
 
     def part_bytes(self) -> dict[str, int]:
         """Bytes by part of the index; `rest` is what SQLite needs beside."""
+        parts = {name: int(self._query(sql)[0][0]) for name, sql in _PARTS.items()}
         database = database_file(self._index_dir)
-        parts = {name: int(self._rows(sql)[0][0]) for name, sql in _PARTS.items()}
         whole = sum(_size(database.with_name(database.name + suffix)) for suffix in ("", "-wal"))
         parts["rest"] = max(0, whole - sum(parts.values()))
-        return parts
+        return parts | {"vector_file": _size(vector_file(self._index_dir))}
 
     def files(self) -> list[StoredFile]:
         """The files of all notes."""
@@ -121,41 +92,24 @@ class IndexSurvey:
         """The note at a path; `None` where the index holds none."""
         sql = """SELECT title, problems, path, size, mtime_ns, id,
                         (SELECT count(*) FROM chunks WHERE note_id = notes.id) FROM notes WHERE path = ?"""
-        rows = self._typed(sql, (str, str, str, int, int, int, int), path)
+        rows = self._typed(sql, (str, str, str, int, int, int, int), [path])
         if not rows:
             return None
         title, problems, path, size, mtime_ns, note_id, chunks = rows[0]
-        tags = self._typed("SELECT tag FROM tags WHERE note_id = ? ORDER BY position", (str,), note_id)
-        return NoteSurvey(
-            StoredFile(path, size, mtime_ns), title, tuple(row[0] for row in tags), chunks, tuple(problems.splitlines())
-        )
+        file, tags = StoredFile(path, size, mtime_ns), self.notes([note_id])[note_id].tags
+        return NoteSurvey(file, title, tags, chunks, tuple(problems.splitlines()))
 
-    def _typed(self, sql: str, types: Sequence[type], *parameters: Any) -> list[Any]:
+    def _typed(self, sql: str, types: Sequence[type], parameters: Sequence[Any] = ()) -> list[Any]:
         """Rows whose values are of the types that they should be of: SQLite does not see to that."""
-        rows = self._rows(sql, *parameters)
+        rows = self._query(sql, parameters)
         for row in rows:
             if any(type(value) is not kind for value, kind in zip(row, types, strict=True)):
                 raise IndexDamaged(f"{database_file(self._index_dir)} is damaged: a wrong value")
         return rows
 
-    def _rows(self, sql: str, *parameters: Any) -> list[Any]:
-        with self._errors():
-            return self._connection.execute(sql, parameters).fetchall()
-
-    def _errors(self) -> Any:
-        return translated_errors(database_file(self._index_dir))
-
-
-def writer_is_at_work(index_dir: Path) -> bool:
-    """Says whether a process is writing to an index; needs no right to write there itself."""
-    try:
-        return is_locked(index_dir / "writer.lock")
-    except OSError:
-        return False
-
 
 def _size(path: Path) -> int:
     try:
         return path.stat().st_size
-    except FileNotFoundError:
+    except OSError:
         return 0

@@ -11,10 +11,9 @@ import numpy as np
 
 from notesearch.records import Filters
 from notesearch.storage.database import database_file
-from notesearch.storage.filters import admitted_notes_sql
-from notesearch.storage.postings import Postings, best_of
-from notesearch.storage.reader import IndexReader
-from notesearch.storage.vector_file import load_graph, vector_file
+from notesearch.storage.full_text import WordQuery
+from notesearch.storage.index_reader import IndexReader
+from notesearch.storage.vectors import load_graph, vector_file
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,6 +21,11 @@ if TYPE_CHECKING:
 # SQLite's own is 2 MB, less than what a search reads.
 _PAGE_CACHE_KB = 65_536
 _MOST_WORDS_KEPT = 100_000
+# Scores kept, of 16 bytes each: beyond that, begin anew. A word takes as much as so many of them, also one that no note
+# holds.
+_MOST_SCORES_KEPT = 5_000_000
+_SCORES_A_WORD = 32
+_NO_LIMIT = -1
 # From so many chunks on, loading the graph pays: the exact scan of fewer takes less than 3 ms.
 GRAPH_FROM = 30_000
 
@@ -42,7 +46,7 @@ class WarmReader(IndexReader):
         super().__init__(index_dir)
         self._query(f"PRAGMA cache_size = -{_PAGE_CACHE_KB}")
         self._version = self._data_version()
-        self._notes = super().count_notes()
+        self._all_note_ids = self._ids("SELECT id FROM notes ORDER BY id")
         self._chunk_ids, self._note_ids = self._columns("SELECT id, note_id FROM chunks ORDER BY id")
         self._by_note = np.argsort(self._note_ids, kind="stable")
         self._sorted_note_ids = self._note_ids[self._by_note]
@@ -51,7 +55,8 @@ class WarmReader(IndexReader):
         self._rows_of_pairs = [np.argsort(ids, kind="stable") for ids, _ in self._pairs]
         self._stems: dict[str, tuple[str, ...]] = {}
         self._frequencies: dict[str, int] = {}
-        self._postings: Postings | None = None
+        self._scores: dict[tuple[str, ...], tuple[NDArray[np.intp], NDArray[np.float64]]] = {}
+        self._scores_kept = 0
         self._graph = self._load_graph() if len(self._chunk_ids) >= graph_from else None
 
     def is_current(self) -> bool:
@@ -66,21 +71,16 @@ class WarmReader(IndexReader):
         if self._connection.in_transaction:
             self._query("COMMIT")  # not ROLLBACK, which would take back temporary tables
 
-    def close(self) -> None:
-        """See `IndexReader`."""
-        super().close()
-        self._postings = None  # they know the reader: a cycle would keep its memory until garbage is collected
-
     def graph(self) -> Any:
-        """The loaded vector file, as an hnswlib index; `None` where there is none, or none that can be trusted."""
+        """See `Reader`; `None` also where the vector file cannot be trusted."""
         return self._graph
 
     def count_notes(self) -> int:
-        """See `IndexReader`."""
-        return self._notes
+        """See `Reader`."""
+        return len(self._all_note_ids)
 
     def stems(self, words: Iterable[str]) -> dict[str, tuple[str, ...]]:
-        """See `IndexReader`."""
+        """See `Reader`."""
         distinct = list(dict.fromkeys(words))
         if len(self._stems) > _MOST_WORDS_KEPT:
             self._stems.clear()
@@ -89,7 +89,7 @@ class WarmReader(IndexReader):
         return {word: self._stems[word] for word in distinct}
 
     def note_frequencies(self, terms: Iterable[str]) -> dict[str, int]:
-        """See `IndexReader`."""
+        """See `Reader`."""
         distinct = set(terms)
         if len(self._frequencies) > _MOST_WORDS_KEPT:
             self._frequencies.clear()
@@ -97,46 +97,63 @@ class WarmReader(IndexReader):
             self._frequencies |= dict.fromkeys(unknown, 0) | super().note_frequencies(unknown)
         return {term: count for term in distinct if (count := self._frequencies[term])}
 
-    def match_any_word(
-        self, words: Sequence[str], weights: tuple[float, float], limit: int, filters: Filters
-    ) -> list[tuple[int, float]]:
-        """See `IndexReader`."""
-        stems = self.stems(words)
-        if any(len(terms) != 1 for terms in stems.values()):  # a phrase, as the full-text index sees it
-            return super().match_any_word(words, weights, limit, filters)
-        self._postings = self._postings or Postings(self._query)
-        scores = self._postings.score([stems[word][0] for word in words], weights)
-        return best_of(self._postings.note_ids, scores, limit, self._admitted_notes(filters))
+    def match(self, query: WordQuery, limit: int, filters: Filters) -> list[tuple[int, float]]:
+        """See `Reader`; words are looked up once, while pairs and phrases are seldom asked for again."""
+        if query.pairs or query.required:
+            return super().match(query, limit, filters)
+        scores = np.zeros(len(self._all_note_ids))
+        stems = self.stems(query.words)
+        for word in query.words:
+            rows, own = self._scores_of(word, stems[word])
+            scores[rows] += own
+        admitted = self._admitted_ids(filters)
+        is_found = scores > 0 if admitted is None else (scores > 0) & np.isin(self._all_note_ids, admitted)
+        rows = np.flatnonzero(is_found)
+        best = rows[np.argsort(-scores[rows], kind="stable")[: limit if limit >= 0 else None]]
+        return list(zip(self._all_note_ids[best].tolist(), scores[best].tolist(), strict=True))
+
+    def _scores_of(self, word: str, stems: tuple[str, ...]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+        """The notes that hold a word, as rows of `_all_note_ids`, and what it adds to their scores."""
+        if stems not in self._scores:
+            if self._scores_kept > _MOST_SCORES_KEPT:
+                self._scores.clear()
+                self._scores_kept = 0
+            found = super().match(WordQuery((word,)), _NO_LIMIT, Filters())
+            note_ids = np.array([note_id for note_id, _ in found], dtype=np.int64)
+            scores = np.array([score for _, score in found], dtype=np.float64)
+            self._scores[stems] = np.searchsorted(self._all_note_ids, note_ids), scores
+            self._scores_kept += _SCORES_A_WORD + len(found)
+        return self._scores[stems]
 
     def chunk_ids_of_notes(self, note_ids: Sequence[int]) -> dict[int, int]:
-        """See `IndexReader`."""
+        """See `Reader`."""
         wanted = np.unique(np.array(note_ids, dtype=np.int64))
         firsts, ends = (np.searchsorted(self._sorted_note_ids, wanted, side) for side in ("left", "right"))
         rows = np.concatenate([self._by_note[a:b] for a, b in zip(firsts, ends, strict=True)] or [self._by_note[:0]])
         return dict(zip(self._chunk_ids[rows].tolist(), self._note_ids[rows].tolist(), strict=True))
 
     def notes_of_chunks(self, chunk_ids: Sequence[int]) -> dict[int, int]:
-        """See `IndexReader`."""
+        """See `Reader`."""
         wanted = np.array(chunk_ids, dtype=np.int64)
         wanted = wanted[np.isin(wanted, self._chunk_ids)]
         rows = np.searchsorted(self._chunk_ids, wanted)
         return dict(zip(wanted.tolist(), self._note_ids[rows].tolist(), strict=True))
 
     def admitted_chunks(self, filters: Filters) -> NDArray[np.int64] | None:
-        """See `IndexReader`."""
-        note_ids = self._admitted_notes(filters)
+        """See `Reader`."""
+        note_ids = self._admitted_ids(filters)
         return None if note_ids is None else self._chunk_ids[np.isin(self._note_ids, note_ids)]
 
     def vectors(self) -> list[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-        """See `IndexReader`."""
+        """See `Reader`."""
         return self._pairs
 
     def dead_chunks(self) -> NDArray[np.int64]:
-        """See `IndexReader`."""
+        """See `Reader`."""
         return self._dead
 
     def vectors_of_chunks(self, chunk_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
-        """See `IndexReader`."""
+        """See `Reader`."""
         wanted = np.array(chunk_ids, dtype=np.int64)
         found: dict[int, NDArray[np.float32]] = {}
         for (ids, vectors), order in zip(self._pairs, self._rows_of_pairs, strict=True):
@@ -144,12 +161,6 @@ class WarmReader(IndexReader):
             rows = order[np.searchsorted(ids, own, sorter=order)]
             found |= zip(own.tolist(), vectors[rows], strict=True)
         return found
-
-    def _admitted_notes(self, filters: Filters) -> NDArray[np.int64] | None:
-        admitted, parameters = admitted_notes_sql(filters)
-        if not admitted:
-            return None
-        return np.array([row[0] for row in self._query(admitted, parameters)], dtype=np.int64)
 
     def _load_graph(self) -> Any:
         record = self._vector_file_record()

@@ -30,9 +30,10 @@ from notesearch.storage.database import (
     translated_errors,
 )
 from notesearch.storage.folders import Coverage, read_coverage, write_coverage
+from notesearch.storage.index_reader import read_fingerprint, read_synced, read_vector_file_record, read_vectors
 from notesearch.storage.lock import acquire_lock
-from notesearch.storage.reader import Fingerprint, read_fingerprint, read_synced, read_vector_file_record, read_vectors
-from notesearch.storage.vector_file import build_vector_file, extend_vector_file, is_sound, vector_file
+from notesearch.storage.reader import Fingerprint
+from notesearch.storage.vectors import build_vector_file, extend_vector_file, is_sound, vector_file
 
 # The vector file is extended when SQLite holds this part more than it, and built from nothing when this part is dead.
 _STALE_PART = 0.1
@@ -163,9 +164,11 @@ class IndexWriter:
     def _open(self, anew: bool) -> None:
         try:
             self._connection = open_for_writing(self._database)
+            if anew:
+                self.coverage()  # raises where it cannot be read
         except IndexBusy:
             raise
-        except StoreError:
+        except (StoreError, TypeError):
             if not anew:
                 raise
             self._damaged = True

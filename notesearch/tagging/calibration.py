@@ -1,9 +1,11 @@
-"""From scores to probabilities, and from probabilities to suggestions: fitted out of fold, on examples not learnt from.
+"""From scores to probabilities, and from probabilities to suggestions.
+
+Both are fitted out of fold, to scores of examples that the estimator was not fitted to.
 
 Labels share their calibration, since most have too few examples for one of their own: the probability of a label is a
-logistic function (for exclusive labels, a softmax) of its score, of how frequent it is, and of what its name says. It
-is Platt's scaling (1999) with more inputs: the frequency undoes least squares' shyness of rare labels, and the name
-helps where examples are few.
+logistic function (for exclusive labels, a softmax) of its score, its frequency, and what its name says. It is Platt's
+scaling (1999) with more inputs: the frequency makes up for the low scores that least squares gives to rare labels, and
+the name helps where examples are few.
 """
 
 from __future__ import annotations
@@ -20,32 +22,32 @@ if TYPE_CHECKING:
 
     Scores = NDArray[np.float32]
     Probabilities = NDArray[np.float32]
-    Hints = NDArray[np.float32]
+    Names = NDArray[np.float32]
     Chosen = NDArray[np.bool_]
 
 
 _LEAST_FREQUENCY = 1e-4
-# Of sharpness, rarity, prior, the two hints, and offset; a hint that is never given keeps the weight 0.
-_FIRST_GUESS = (1.5, 0.2, 0.0, 0.0, 0.0, 0.0)
-# A weak prior around it, or the probabilities of a few examples that are easy to tell apart would be 0 and 1.
-_DOUBT = 0.1
-# How many notes' worth the average label counts in the choice of a label's threshold.
+# The means of the parameters' prior: sharpness, rarity, prior, two for the name, and offset.
+_PRIOR_MEANS = np.array([1.5, 0.2, 0.0, 0.0, 0.0, 0.0])
+# A weak one, without which the probabilities of a few examples that are easy to tell apart would be 0 and 1.
+_PRIOR_PRECISION = 0.1
+# For how many notes the average label counts when the threshold of one label is chosen.
 _POOLED_NOTES = 300
 _GRID = np.linspace(0.02, 0.9, 89).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What scores mean.
+    """Maps scores to probabilities.
 
     Attributes:
         exclusive: Whether a note has exactly one label.
-        unit: The spread of the scores, which they are divided by.
+        unit: The standard deviation of the scores, by which they are divided.
         frequencies: The share of examples with each label.
         sharpness: Logarithm of the factor on a score.
         rarity: The power of a label's frequency by which its scores are divided.
         prior: Weight of the logarithm of a label's frequency.
-        hints: Weights of what a label's name says, see `names.name_hints`.
+        names: Weights of what a label's name says, see `name_features`.
         offset: Constant; 0 for exclusive labels, where it would make no difference.
     """
 
@@ -55,73 +57,74 @@ class Calibration:
     sharpness: float = 0.0
     rarity: float = 0.0
     prior: float = 0.0
-    hints: tuple[float, float] = (0.0, 0.0)
+    names: tuple[float, float] = (0.0, 0.0)
     offset: float = 0.0
 
     @classmethod
-    def fit(cls, scores: Scores, hints: Hints, targets: NDArray[np.bool_], *, exclusive: bool) -> Calibration:
-        """Finds the calibration under which the targets are likeliest.
+    def fit(cls, scores: Scores, names: Names, targets: NDArray[np.bool_], *, exclusive: bool) -> Calibration:
+        """Minimises the log-loss.
 
         Args:
             scores: Out of fold, `(n, labels)`.
-            hints: `(n, labels, 2)`.
+            names: See `name_features`, `(n, labels, 2)`.
             targets: `(n, labels)`.
             exclusive: Whether a note has exactly one label; examples without any then do not count.
         """
         from scipy.optimize import minimize
 
         counted = targets.any(axis=1) if exclusive else np.ones(len(targets), dtype=bool)
-        scores, hints, targets = scores[counted], hints[counted], targets[counted]
+        scores, names, targets = scores[counted], names[counted], targets[counted]
         frequencies = tuple(float(share) for share in targets.mean(axis=0))
         uncalibrated = cls(exclusive, float(scores.std()) or 1.0, frequencies)
 
-        def surprise(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        def loss(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
             tried = uncalibrated._with(parameters)
-            slopes = tried._slopes(scores, hints)
-            excess = tried.probabilities(scores, hints) - targets
-            off = parameters - np.array(_FIRST_GUESS)
-            value = tried.surprise(scores, hints, targets) + _DOUBT * float(off @ off) / (2 * len(scores))
-            return value, ((slopes * excess).sum(axis=(1, 2)) + _DOUBT * off) / len(scores)
+            error = tried.probabilities(scores, names) - targets
+            gradient = (tried._gradients(scores, names) * error).sum(axis=(1, 2))
+            off = parameters - _PRIOR_MEANS
+            penalty = _PRIOR_PRECISION * float(off @ off) / (2 * len(scores))
+            value = tried.log_loss(scores, names, targets) + penalty
+            return value, (gradient + _PRIOR_PRECISION * off) / len(scores)
 
-        found = minimize(surprise, _FIRST_GUESS, jac=True, method="L-BFGS-B")
+        found = minimize(loss, _PRIOR_MEANS, jac=True, method="L-BFGS-B")
         return uncalibrated._with(found.x)
 
     def _with(self, parameters: NDArray[np.float64]) -> Calibration:
-        sharpness, rarity, prior, closeness, occurrence, offset = map(float, parameters)
-        hints = (closeness, occurrence)
-        return replace(self, sharpness=sharpness, rarity=rarity, prior=prior, hints=hints, offset=offset)
+        sharpness, rarity, prior, similarity, occurrence, offset = map(float, parameters)
+        names = (similarity, occurrence)
+        return replace(self, sharpness=sharpness, rarity=rarity, prior=prior, names=names, offset=offset)
 
-    def _slopes(self, scores: Scores, hints: Hints) -> NDArray[np.float32]:
-        """How the logits change with each parameter, `(6, n, labels)`."""
+    def _gradients(self, scores: Scores, names: Names) -> NDArray[np.float32]:
+        """The derivatives of the logits by each parameter, `(6, n, labels)`."""
         logarithms = self._log_frequencies()
         scaled = scores * self._factors()
         constant = np.zeros_like(scaled) if self.exclusive else np.ones_like(scaled)
         prior = np.broadcast_to(logarithms, scaled.shape)
-        return np.stack([scaled, -scaled * logarithms, prior, hints[:, :, 0], hints[:, :, 1], constant])
+        return np.stack([scaled, -scaled * logarithms, prior, names[:, :, 0], names[:, :, 1], constant])
 
-    def probabilities(self, scores: Scores, hints: Hints) -> Probabilities:
-        """Maps scores `(n, labels)` and hints `(n, labels, 2)` to probabilities `(n, labels)`."""
-        logits = self._logits(scores, hints)
+    def probabilities(self, scores: Scores, names: Names) -> Probabilities:
+        """Maps scores `(n, labels)` and name features `(n, labels, 2)` to probabilities `(n, labels)`."""
+        logits = self._logits(scores, names)
         if self.exclusive:
-            grown: Probabilities = np.exp(logits - logits.max(axis=1, keepdims=True)).astype(np.float32)
-            grown /= grown.sum(axis=1, keepdims=True)
-            return grown
-        likely: Probabilities = np.exp(-np.logaddexp(0, -logits)).astype(np.float32)
-        return likely
+            softmax: Probabilities = np.exp(logits - logits.max(axis=1, keepdims=True)).astype(np.float32)
+            softmax /= softmax.sum(axis=1, keepdims=True)
+            return softmax
+        logistic: Probabilities = np.exp(-np.logaddexp(0, -logits)).astype(np.float32)
+        return logistic
 
-    def surprise(self, scores: Scores, hints: Hints, targets: NDArray[np.bool_]) -> float:
-        """The mean negative log-likelihood of a note's labels, in nats."""
-        logits = self._logits(scores, hints)
+    def log_loss(self, scores: Scores, names: Names, targets: NDArray[np.bool_]) -> float:
+        """The mean negative log-likelihood of a note's labels, in nats; the lower the better."""
+        logits = self._logits(scores, names)
         if self.exclusive:
             top = logits.max(axis=1)
             of_all = np.log(np.exp(logits - top[:, np.newaxis]).sum(axis=1)) + top
             return float((of_all - (logits * targets).sum(axis=1)).mean())
         return float((np.logaddexp(0, logits) - targets * logits).sum(axis=1).mean())
 
-    def _logits(self, scores: Scores, hints: Hints) -> Scores:
+    def _logits(self, scores: Scores, names: Names) -> Scores:
         logits: Scores = scores * self._factors() + np.float32(self.prior) * self._log_frequencies()
         logits += np.float32(self.offset)
-        logits += hints @ np.array(self.hints, dtype=np.float32)
+        logits += names @ np.array(self.names, dtype=np.float32)
         return logits
 
     def _factors(self) -> Scores:
@@ -137,15 +140,15 @@ class Calibration:
 def choose_thresholds(
     probabilities: Probabilities, targets: NDArray[np.bool_], *, exclusive: bool
 ) -> NDArray[np.float32]:
-    """Chooses for each label the probability from which on it is suggested: where F1 is highest, out of fold.
+    """Chooses for each label the threshold with the highest F1, out of fold.
 
-    A label's own counts are joined by those of the average label, so that one with few examples gets about the
-    threshold of all.
+    The counts of a label are pooled with those of the average label, so that the threshold of one with few examples is
+    about that of all.
 
     Args:
         probabilities: Out of fold, `(n, labels)`.
         targets: `(n, labels)`.
-        exclusive: Whether only a note's best label is ever suggested.
+        exclusive: Whether only a note's best label can be suggested.
 
     Returns:
         float32 `(labels,)`.
@@ -173,7 +176,7 @@ def choose(probabilities: Probabilities, thresholds: NDArray[np.float32], *, exc
     return suggested
 
 
-# How good suggestions are: precision, recall, F1, calibration error, confusions.
+# Measures of suggestions: precision, recall, F1, calibration error, confusions.
 
 _BINS = 10
 _MOST_CONFUSIONS = 10
@@ -181,7 +184,7 @@ _MOST_CONFUSIONS = 10
 
 @dataclass(frozen=True, slots=True)
 class LabelMeasures:
-    """How well one label is suggested.
+    """How good the suggestions of one label are.
 
     Attributes:
         label: The label.
@@ -202,11 +205,11 @@ class LabelMeasures:
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """Suggestions of like probability.
+    """The scores between two bounds.
 
     Attributes:
-        probability: Their mean probability.
-        right: The share of them that is right.
+        probability: Their mean.
+        right: The share of them whose note has the label.
         count: How many there are.
     """
 
@@ -218,7 +221,7 @@ class Bin:
 def f1_scores(targets: Chosen, chosen: Chosen) -> tuple[float, float]:
     """Micro- and macro-F1 of suggestions `(n, labels)`.
 
-    A label that is neither on any of the notes nor suggested for any says nothing, and does not count in the mean.
+    A label that is neither on any of the notes nor suggested for any does not count in the mean.
     """
     right, both = (targets & chosen).sum(axis=0), targets.sum(axis=0) + chosen.sum(axis=0)
     counted = both > 0
@@ -246,7 +249,7 @@ def measure_labels(
 
 
 def calibration_bins(probabilities: NDArray[np.float32], targets: Chosen) -> tuple[Bin, ...]:
-    """Groups all probabilities, of each note and label, by tenths, and says how many of each group are right."""
+    """Groups the probabilities of all notes and labels by tenths."""
     flat, right = probabilities.ravel(), targets.ravel()
     places = np.minimum((flat * _BINS).astype(int), _BINS - 1)
     groups = [(flat[places == place], right[places == place]) for place in range(_BINS)]
@@ -254,7 +257,7 @@ def calibration_bins(probabilities: NDArray[np.float32], targets: Chosen) -> tup
 
 
 def calibration_error(bins: Sequence[Bin]) -> float:
-    """Expected calibration error (Naeini et al. 2015) over all but the lowest tenth, where nearly all labels are."""
+    """Expected calibration error (Naeini et al. 2015) without the lowest tenth, which holds nearly all."""
     shown = [entry for entry in bins if entry.probability >= 1 / _BINS]
     total = sum(entry.count for entry in shown)
     return sum(abs(entry.probability - entry.right) * entry.count for entry in shown) / max(1, total)

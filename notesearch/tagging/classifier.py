@@ -1,4 +1,4 @@
-"""A trained classifier on disk: saved, loaded, checked."""
+"""A trained classifier on disk. numpy and the standard library are enough to read it; half of one is never read."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from notesearch.encoders import PreparedModel, prepare_into, read_encoder_config, read_prepared
+from notesearch.encoders import PreparedModel, find_model, prepare_into, read_prepared
 from notesearch.errors import ModelError, UsageError
 from notesearch.private import seal, working_folder
 from notesearch.tagging.calibration import Calibration
@@ -24,58 +24,22 @@ from notesearch.tagging.features import Vocabulary
 from notesearch.tagging.labels import Example
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
-
-
-def require_sense(classifier: Classifier) -> None:
-    """Looks at what checksums say nothing about, since whoever writes the files can compute these.
-
-    Raises:
-        ValueError: Parts do not fit together, or values are none that training gives.
-        TypeError: Values are of the wrong kind.
-    """
-    heads, labels = classifier.heads, len(classifier.labels)
-    examples, terms = len(classifier.examples), len(classifier.vocabulary.terms)
-    dim = classifier.vectors.shape[-1]
-    shapes = [
-        (heads.bias, (labels,)),
-        (heads.terms, (terms, labels)),
-        (heads.vectors, (dim, labels)),
-        (heads.tuned, (classifier.tuned.config.dim if classifier.tuned else dim, labels)),
-        (classifier.vocabulary.idf, (terms,)),
-        (classifier.thresholds, (labels,)),
-        (classifier.vectors, (examples, dim)),
-        (classifier.name_vectors, (labels, dim)),
-        (np.array(classifier.calibration.frequencies), (labels,)),
-        (np.array(classifier.calibration.hints), (2,)),
-    ]
-    calibration = [value for value in asdict(classifier.calibration).values() if not isinstance(value, tuple)]
-    arrays = [(array, shape) for array, shape in shapes if array is not None]
-    if any(array.shape != shape for array, shape in arrays):
-        raise ValueError("its parts do not fit together")
-    if not all(np.isfinite(array).all() for array in (*(array for array, _ in arrays), np.array(calibration))):
-        raise ValueError("a value in it is no number")
-    texts = (*classifier.labels, *classifier.vocabulary.terms, classifier.model, classifier.encoder)
-    if not all(isinstance(text, str) for text in texts) or (heads.neighbours > 0) > (examples > 0):
-        raise ValueError("a value in it is of the wrong kind")
-
-
-# A trained classifier on disk: numpy and the standard library read it, and a half-written one is never read.
 
 DEFAULT_NAME = "default"
 REPORT_PAGE = "report.html"
-# Within the directory of a fine-tuned encoder, what ONNX Runtime needs of it.
-PREPARED = "onnx"
 
 # Raise this when the files mean something else than before.
-_FORMAT = 1
+_FORMAT = 2
 _RECORD = "classifier.json"
 _ARRAYS = "heads.safetensors"
 _VOCABULARY = "vocabulary.json"
 _EXAMPLES = "examples.json"
 _TUNED = "encoder"
+# Within the directory of a fine-tuned encoder, what ONNX Runtime needs of it.
+_PREPARED = "onnx"
+# The fields of a classifier that the record holds as they are.
+_PLAIN = ("labels", "method", "exclusive", "scored_by_terms", "model", "encoder", "budget_tokens", "trained", "data")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -85,22 +49,22 @@ class Classifier:
 
     Attributes:
         labels: The labels it knows.
-        method: How it was learnt.
+        method: The name of its estimator.
         exclusive: Whether a note gets one label at most.
-        heads: What was learnt; `terms` is there also where it only explains.
+        heads: The weights; `terms` is there also where it only explains.
         scored_by_terms: Whether `heads.terms` takes part in the scores.
         vocabulary: The terms.
-        calibration: What scores mean.
+        calibration: From scores to probabilities.
         thresholds: From which probability on a label is suggested, float32 `(labels,)`.
-        examples: The notes it has learnt from.
+        examples: The notes it was trained on.
         vectors: Their embeddings, float32 `(examples, dim)`.
         name_vectors: The embeddings of the labels' names, float32 `(labels, dim)`.
         model: The bi-encoder of these, as the user named it.
         encoder: The fingerprint of that.
-        budget_tokens: How notes are cut for it.
+        budget_tokens: The size of chunks for it.
         tuned: The fine-tuned encoder, ready to be opened; `None` where there is none.
         trained: When, ISO 8601.
-        data: A hash of the notes and labels that it has learnt from.
+        data: A hash of the notes and labels it was trained on.
     """
 
     labels: tuple[str, ...]
@@ -131,11 +95,12 @@ def classifier_dir(index_dir: Path, name: str) -> Path:
     """Where a classifier is, or is to be.
 
     Raises:
-        UsageError: The name is none for a folder, or differs only in case from that of another classifier.
+        UsageError: The name cannot be that of a folder, or differs only in case from that of another classifier.
     """
     if not _NAME.fullmatch(name):
         raise UsageError(
-            f"{name!r} is no name for a classifier", "Use up to 64 letters, digits, dots, dashes and underscores."
+            f"{name!r} cannot be the name of a classifier",
+            "Use up to 64 letters, digits, dots, dashes and underscores.",
         )
     # Not every file system can tell them apart.
     folder = classifiers_dir(index_dir)
@@ -146,8 +111,13 @@ def classifier_dir(index_dir: Path, name: str) -> Path:
     return folder / name
 
 
+def tuned_dir(directory: Path) -> Path:
+    """Where a classifier keeps its fine-tuned encoder, as a model directory."""
+    return directory / _TUNED
+
+
 def save_classifier(directory: Path, classifier: Classifier, write_more: Callable[[Path], None]) -> None:
-    """Writes a classifier in the place of the one that may be there; it appears at once and complete, or not at all.
+    """Writes a classifier, in place of one that may be there; it appears at once and complete, or not at all.
 
     Args:
         directory: Where to.
@@ -163,11 +133,8 @@ def save_classifier(directory: Path, classifier: Classifier, write_more: Callabl
         with working_folder(directory.parent, ".writing-") as folder:
             made = folder / "classifier"
             made.mkdir(mode=0o700)
-            files = _write_parts(made, classifier)
             write_more(made)
-            if classifier.heads.tuned is not None:
-                files += _prepare_tuned(made)
-            _write_record(made, classifier, files)
+            _write(made, classifier)
             seal(made)
             _put_in_place(made, directory)
     except (OSError, SafetensorError) as error:
@@ -178,10 +145,10 @@ def save_classifier(directory: Path, classifier: Classifier, write_more: Callabl
 
 
 def _put_in_place(made: Path, directory: Path) -> None:
-    """Puts a folder in the place of another, which `load_classifier` finds even if this is cut short."""
+    """Puts a folder in place of another; if this is cut short, `load_classifier` finds the other."""
     former = _former(directory)
     if directory.exists():
-        shutil.rmtree(former, ignore_errors=True)  # of a process that was killed
+        shutil.rmtree(former, ignore_errors=True)  # left by a process that was killed
         directory.rename(former)
     try:
         made.rename(directory)
@@ -206,46 +173,27 @@ def load_classifier(directory: Path) -> Classifier | None:
     found = next((place for place in (directory, _former(directory)) if place.is_dir()), None)
     if found is None:
         return None
-    with _damage_told(directory):
+    with _damage_reported(directory):
         record = json.loads((found / _RECORD).read_text(encoding="utf-8"))
         if record.get("format") != _FORMAT:
-            raise ModelError(
-                f"the classifier in {directory} is of another version of notesearch", _how_to_mend(directory)
-            )
+            raise ModelError(f"the classifier in {directory} is of another version of notesearch", _hint(directory))
         if record.pop("sha256") != _record_digest(record):
             raise ValueError(f"{_RECORD} is not as it was written")
         for name, digest in record["files"].items():
             if _digest(found / name) != digest:
                 raise ValueError(f"{name} is not as it was written")
         classifier = _read(found, record)
-        require_sense(classifier)
+        _check_values(classifier)
         return classifier
 
 
-def tuned_dir(directory: Path) -> Path:
-    """Where a classifier keeps its fine-tuned encoder, as a model directory."""
-    return directory / _TUNED
-
-
-def _prepare_tuned(directory: Path) -> list[str]:
-    """Exports the fine-tuned encoder, so that nothing but ONNX Runtime is needed to use it; names the files."""
-    source = tuned_dir(directory)
-    prepared = source / PREPARED
-    prepared.mkdir(mode=0o700)
-    prepare_into(prepared, source, read_encoder_config(_TUNED, source))
-    return [str(file.relative_to(directory)) for file in sorted(prepared.iterdir())]
-
-
-def _write_parts(directory: Path, classifier: Classifier) -> list[str]:
-    """Writes the arrays, the vocabulary and the examples; names the files."""
+def _write(directory: Path, classifier: Classifier) -> None:
+    """Writes the files of a classifier and, last, the record with their digests."""
     from safetensors.numpy import save_file
 
     heads = classifier.heads
     arrays = {
-        "bias": heads.bias,
-        "terms": heads.terms,
-        "vectors": heads.vectors,
-        "tuned": heads.tuned,
+        **{name: getattr(heads, name) for name in ("bias", "terms", "vectors", "tuned")},
         "idf": classifier.vocabulary.idf,
         "thresholds": classifier.thresholds,
         "examples": classifier.vectors,
@@ -255,28 +203,21 @@ def _write_parts(directory: Path, classifier: Classifier) -> list[str]:
         {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in arrays.items() if array is not None},
         directory / _ARRAYS,
     )
-    _write_json(directory / _VOCABULARY, classifier.vocabulary.terms)
-    _write_json(directory / _EXAMPLES, [[note.path, note.title, note.labels] for note in classifier.examples])
-    return [_ARRAYS, _VOCABULARY, _EXAMPLES]
-
-
-def _write_record(directory: Path, classifier: Classifier, files: Sequence[str]) -> None:
-    """Writes all that is no array, and by which the files are known to be whole."""
-    heads = classifier.heads
-    record: dict[str, Any] = {
+    examples = [[note.path, note.title, note.labels] for note in classifier.examples]
+    for name, values in ((_VOCABULARY, classifier.vocabulary.terms), (_EXAMPLES, examples)):
+        (directory / name).write_text(json.dumps(values), encoding="utf-8")
+    files = [_ARRAYS, _VOCABULARY, _EXAMPLES]
+    if heads.tuned is not None:  # exported, so that ONNX Runtime is enough to use it
+        prepared = tuned_dir(directory) / _PREPARED
+        prepared.mkdir(mode=0o700)
+        prepare_into(prepared, replace(find_model(str(tuned_dir(directory))), name=_TUNED))
+        files += [str(file.relative_to(directory)) for file in sorted(prepared.iterdir())]
+    record = {
         "format": _FORMAT,
-        "method": classifier.method,
-        "labels": classifier.labels,
-        "exclusive": classifier.exclusive,
-        "scored_by_terms": classifier.scored_by_terms,
+        **{name: getattr(classifier, name) for name in _PLAIN},
         "neighbours": heads.neighbours,
         "calibration": asdict(classifier.calibration),
-        "model": classifier.model,
-        "encoder": classifier.encoder,
-        "budget_tokens": classifier.budget_tokens,
         "tuned": heads.tuned is not None,
-        "trained": classifier.trained,
-        "data": classifier.data,
         "files": {name: _digest(directory / name) for name in files},
     }
     record["sha256"] = _record_digest(record)
@@ -292,56 +233,69 @@ def _read(directory: Path, record: dict[str, Any]) -> Classifier:
     calibration: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in record["calibration"].items()
     }
+    plain: dict[str, Any] = {name: record[name] for name in _PLAIN}
+    heads = {name: arrays.get(name) for name in ("terms", "vectors", "tuned")}
+    tuned = read_prepared(tuned_dir(directory) / _PREPARED) if record["tuned"] else None
+    if record["tuned"] and tuned is None:
+        raise ValueError(f"{_TUNED} is not as it was written")
     return Classifier(
-        labels=tuple(record["labels"]),
-        method=record["method"],
-        exclusive=record["exclusive"],
-        heads=Heads(
-            bias=arrays["bias"],
-            terms=arrays.get("terms"),
-            vectors=arrays.get("vectors"),
-            tuned=arrays.get("tuned"),
-            neighbours=record["neighbours"],
-        ),
-        scored_by_terms=record["scored_by_terms"],
+        heads=Heads(arrays["bias"], **heads, neighbours=record["neighbours"]),
         vocabulary=Vocabulary(terms, arrays["idf"]),
         calibration=Calibration(**calibration),
         thresholds=arrays["thresholds"],
         examples=tuple(Example(path, title, tuple(labels)) for path, title, labels in examples),
         vectors=arrays["examples"],
         name_vectors=arrays["names"],
-        model=record["model"],
-        encoder=record["encoder"],
-        budget_tokens=record["budget_tokens"],
-        tuned=_read_tuned(directory) if record["tuned"] else None,
-        trained=record["trained"],
-        data=record["data"],
+        tuned=tuned,
+        **plain | {"labels": tuple(record["labels"])},
     )
 
 
-def _read_tuned(directory: Path) -> PreparedModel:
-    tuned = read_prepared(directory / _TUNED / PREPARED)
-    if tuned is None:
-        raise ValueError(f"{_TUNED} is not as it was written")
-    return tuned
+def _check_values(classifier: Classifier) -> None:
+    """Checks what checksums do not, since whoever writes the files can compute them.
+
+    Raises:
+        ValueError: Parts do not fit together, or values are not such as training gives.
+        TypeError: Values are of the wrong kind.
+    """
+    heads, labels = classifier.heads, len(classifier.labels)
+    examples, terms = len(classifier.examples), len(classifier.vocabulary.terms)
+    dim = classifier.vectors.shape[-1]
+    shapes = [
+        (heads.bias, (labels,)),
+        (heads.terms, (terms, labels)),
+        (heads.vectors, (dim, labels)),
+        (heads.tuned, (classifier.tuned.config.dim if classifier.tuned else dim, labels)),
+        (classifier.vocabulary.idf, (terms,)),
+        (classifier.thresholds, (labels,)),
+        (classifier.vectors, (examples, dim)),
+        (classifier.name_vectors, (labels, dim)),
+        (np.array(classifier.calibration.frequencies), (labels,)),
+        (np.array(classifier.calibration.names), (2,)),
+    ]
+    calibration = [value for value in asdict(classifier.calibration).values() if not isinstance(value, tuple)]
+    arrays = [(array, shape) for array, shape in shapes if array is not None]
+    if any(array.shape != shape for array, shape in arrays):
+        raise ValueError("its parts do not fit together")
+    if not all(np.isfinite(array).all() for array in (*(array for array, _ in arrays), np.array(calibration))):
+        raise ValueError("a value in it is not a finite number")
+    texts = (*classifier.labels, *classifier.vocabulary.terms, classifier.model, classifier.encoder)
+    if not all(isinstance(text, str) for text in texts) or (heads.neighbours > 0) > (examples > 0):
+        raise ValueError("a value in it is of the wrong kind")
 
 
 @contextmanager
-def _damage_told(directory: Path) -> Iterator[None]:
+def _damage_reported(directory: Path) -> Iterator[None]:
     from safetensors import SafetensorError
 
     try:
         yield
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, SafetensorError) as error:
         reason = f"{error.filename} is missing" if isinstance(error, FileNotFoundError) else error
-        raise ModelError(f"the classifier in {directory} is damaged: {reason}", _how_to_mend(directory)) from error
+        raise ModelError(f"the classifier in {directory} is damaged: {reason}", _hint(directory)) from error
 
 
-def _write_json(file: Path, value: Sequence[Any]) -> None:
-    file.write_text(json.dumps(value), encoding="utf-8")
-
-
-def _how_to_mend(directory: Path) -> str:
+def _hint(directory: Path) -> str:
     name = "" if directory.name == DEFAULT_NAME else f" --name {directory.name}"
     return f"Train it again: notesearch train-classifier{name}"
 

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from notesearch.tagging.features import Vocabulary, WeighedTerms, count_terms, term_matrix
-from notesearch.tagging.labels import Examples, name_hints
+from notesearch.tagging.labels import Examples, name_features
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Scores = NDArray[np.float32]
-    Vectors = NDArray[np.float32]
     Rows = NDArray[np.int64]
+    Vectors = NDArray[np.float32]
     Kernel = NDArray[np.float32]
 
 
@@ -37,9 +37,9 @@ def one_blas_thread() -> Iterator[None]:
         yield
 
 
-# Linear classifiers by least squares, from kernels: one solve for all labels, and nothing to iterate.
+# Ridge regression on kernels: one solve for all labels.
 
-# Rows of a kernel computed at once, so that no sparse product of the whole is ever in memory.
+# Rows of a kernel computed at once, so that the sparse product of all rows is never in memory.
 _BLOCK_ROWS = 512
 
 
@@ -55,13 +55,13 @@ def kernel_of(matrix: Any) -> NDArray[np.float32]:
     return kernel
 
 
-def solve_ridge(kernel: NDArray[np.float32], targets: NDArray[np.bool_], strength: float) -> NDArray[np.float32]:
+def solve_ridge(kernel: NDArray[np.float32], targets: NDArray[np.bool_], regularisation: float) -> NDArray[np.float32]:
     """Fits kernel ridge regression to 0/1 targets.
 
     Args:
-        kernel: Inner products of the examples, `(n, n)`; a constant feature of 1 is added, which is the bias.
+        kernel: Inner products of the examples, `(n, n)`; a constant feature of 1, the bias, is added.
         targets: `(n, labels)`.
-        strength: How much fitting counts against small weights, > 0: the inverse of the usual λ.
+        regularisation: The usual λ, > 0.
 
     Returns:
         Dual weights, float32 `(n, labels)`: scores of new texts are `(their kernel with the examples + 1) @ weights`.
@@ -69,28 +69,28 @@ def solve_ridge(kernel: NDArray[np.float32], targets: NDArray[np.bool_], strengt
     from scipy import linalg
 
     system = kernel + np.float32(1)
-    system[np.diag_indices_from(system)] += np.float32(1 / strength)
+    system[np.diag_indices_from(system)] += np.float32(regularisation)
     factor = linalg.cho_factor(system, lower=True, overwrite_a=True, check_finite=False)
     weights: NDArray[np.float32] = linalg.cho_solve(factor, targets.astype(np.float32), check_finite=False)
     return weights
 
 
-# What was learnt, as arrays: scores of notes with numpy alone.
+# The trained weights, which score notes with numpy alone.
 
-# How fast the say of a neighbour falls with its distance: by e for so much cosine.
-_CLOSENESS = 0.1
+# A neighbour's vote shrinks by a factor of e for each 0.1 that its cosine is below that of the nearest.
+_TEMPERATURE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Heads:
-    """Linear classifiers, one a label, or nearest neighbours; the parts that take part add up.
+    """Linear classifiers, one a label, whose parts add up; or the number of nearest neighbours that vote.
 
     Attributes:
         bias: float32 `(labels,)`.
-        terms: Over TF-IDF, float32 `(terms, labels)`.
-        vectors: Over a note's embedding, float32 `(dim, labels)`.
-        tuned: Over its embedding by the fine-tuned encoder, float32 `(dim, labels)`.
-        neighbours: How many of the closest examples vote; 0 for none.
+        terms: Weights of TF-IDF, float32 `(terms, labels)`.
+        vectors: Weights of a note's embedding, float32 `(dim, labels)`.
+        tuned: Weights of its embedding by the fine-tuned encoder, float32 `(dim, labels)`.
+        neighbours: How many of the nearest examples vote; 0 for a linear classifier.
     """
 
     bias: Scores
@@ -101,7 +101,7 @@ class Heads:
 
 
 def neighbour_scores(cosines: Scores, targets: NDArray[np.bool_], count: int) -> Scores:
-    """The share of each label among the closest examples, the closer ones counting more.
+    """The share of each label among the nearest examples, weighted by a softmax of their cosines.
 
     Args:
         cosines: Of notes with examples, `(n, examples)`.
@@ -112,53 +112,51 @@ def neighbour_scores(cosines: Scores, targets: NDArray[np.bool_], count: int) ->
         float32 `(n, labels)`, from 0 to 1.
     """
     count = min(count, cosines.shape[1])
-    closest = np.argpartition(-cosines, count - 1, axis=1)[:, :count]
-    near = np.take_along_axis(cosines, closest, axis=1)
-    say = np.exp((near - near.max(axis=1, keepdims=True)) / np.float32(_CLOSENESS))
-    votes: Scores = np.einsum("nk,nkl->nl", say, targets[closest].astype(np.float32), dtype=np.float32)
-    votes /= say.sum(axis=1, keepdims=True)
+    nearest = np.argpartition(-cosines, count - 1, axis=1)[:, :count]
+    near = np.take_along_axis(cosines, nearest, axis=1)
+    weights = np.exp((near - near.max(axis=1, keepdims=True)) / np.float32(_TEMPERATURE))
+    votes: Scores = np.einsum("nk,nkl->nl", weights, targets[nearest].astype(np.float32), dtype=np.float32)
+    votes /= weights.sum(axis=1, keepdims=True)
     return votes
 
 
-def term_scores(weights: NDArray[np.float32], texts: list[WeighedTerms]) -> Scores:
-    """What the terms of texts say for each label, float32 `(texts, labels)`."""
+def term_scores(weights: NDArray[np.float32], texts: Sequence[WeighedTerms]) -> Scores:
+    """What the terms of texts add to the score of each label, float32 `(texts, labels)`."""
     scores = np.zeros((len(texts), weights.shape[1]), dtype=np.float32)
     for row, text in enumerate(texts):
         scores[row] = text.weights @ weights[text.places]
     return scores
 
 
-# The ways to learn labels that compete, and what each has learnt in the end.
+# The estimators that model selection chooses among.
 
-_STRENGTHS = (2.0, 6.0, 20.0)
-_MIXTURES = (0.1, 0.25, 0.5, 1.0)
+_REGULARISATIONS = (1 / 2, 1 / 6, 1 / 20)
+_VECTOR_WEIGHTS = (0.1, 0.25, 0.5, 1.0)
 _NEIGHBOURS = (5, 10, 20)
 
 
-class Material:
-    """Examples, as features.
+class Features:
+    """The features of examples.
 
     Attributes:
         examples: The examples.
+        targets: Which example has which label, `(n, labels)`.
         vectors: Their embeddings, float32 `(n, dim)`, each row of length 1.
         name_vectors: The embeddings of the labels' names, float32 `(labels, dim)`.
-        hints: What the names say about the examples, see `name_hints`.
-        vocabulary: The terms of all examples; it knows no labels.
+        names: See `name_features`.
+        vocabulary: The terms of all examples; it knows nothing of labels.
+        terms: Their TF-IDF weights, a scipy CSR matrix.
     """
 
     def __init__(self, examples: Examples, vectors: Vectors, name_vectors: Vectors) -> None:
         self.examples = examples
+        self.targets = examples.targets
         self.vectors = vectors
         self.name_vectors = name_vectors
         counts = [count_terms(content.text) for content in examples.contents]
-        self.vocabulary = Vocabulary.learn(counts)
-        self.hints = name_hints(examples.labels, name_vectors, counts, vectors)
+        self.vocabulary = Vocabulary.of(counts)
+        self.names = name_features(examples.labels, name_vectors, counts, vectors)
         self.terms: Any = term_matrix(map(self.vocabulary.weigh, counts), len(self.vocabulary.terms))
-
-    @property
-    def targets(self) -> NDArray[np.bool_]:
-        """Which example has which label, `(n, labels)`."""
-        return self.examples.targets
 
     @cached_property
     def term_kernel(self) -> Kernel:
@@ -171,155 +169,154 @@ class Material:
         return kernel_of(self.vectors)
 
 
-class Learner(Protocol):
-    """A way to learn labels.
-
-    Attributes:
-        slow: Whether it takes minutes.
-    """
-
-    slow: bool
-
-    @property
-    def hinted(self) -> bool:
-        """Whether what the labels' names say is counted in."""
-        ...
+class Estimator(Protocol):
+    """A method that assigns labels, with its hyperparameters."""
 
     @property
     def name(self) -> str:
-        """As the table of results calls it."""
+        """The method, as reports call it; variants share it."""
         ...
 
-    def variants(self) -> Sequence[Learner]:
-        """The settings of it to choose from."""
+    @property
+    def slow(self) -> bool:
+        """Whether it takes minutes."""
+        ...
+
+    @property
+    def uses_names(self) -> bool:
+        """Whether calibration takes what the labels' names say into account."""
+        ...
+
+    def variants(self) -> Sequence[Estimator]:
+        """The same method with each setting of its hyperparameters to choose from."""
         ...
 
     def score(self, train: Rows, test: Rows) -> Scores:
-        """Learns from some examples and scores others, float32 `(len(test), labels)`."""
+        """Fits to some examples and scores others, float32 `(len(test), labels)`."""
         ...
 
-    def learn(self, train: Rows) -> Heads:
-        """Learns from some examples, for good."""
+    def fit(self, train: Rows) -> Heads:
+        """Fits to some examples."""
         ...
 
 
 @dataclass(frozen=True)
 class MostFrequent:
-    """Knows nothing of a note but, where `hinted`, the names of labels in it: what any other way must beat."""
+    """The baseline: it knows nothing of a note but, where `uses_names`, the names of labels in it."""
 
-    material: Material
-    hinted: bool = False
+    features: Features
+    uses_names: bool = False
     slow = False
 
     @property
     def name(self) -> str:
-        """See `Learner`."""
-        return "names of labels" if self.hinted else "most frequent"
+        """See `Estimator`."""
+        return "names of labels" if self.uses_names else "most frequent"
 
-    def variants(self) -> Sequence[Learner]:
-        """See `Learner`."""
+    def variants(self) -> Sequence[Estimator]:
+        """See `Estimator`."""
         return (self,)
 
     def score(self, train: Rows, test: Rows) -> Scores:
-        """See `Learner`."""
-        return np.tile(self._frequencies(train), (len(test), 1))
+        """See `Estimator`."""
+        return np.tile(self.fit(train).bias, (len(test), 1))
 
-    def learn(self, train: Rows) -> Heads:
-        """See `Learner`."""
-        return Heads(bias=self._frequencies(train))
-
-    def _frequencies(self, train: Rows) -> Scores:
-        frequencies: Scores = self.material.targets[train].mean(axis=0, dtype=np.float32)
-        return frequencies
+    def fit(self, train: Rows) -> Heads:
+        """See `Estimator`."""
+        return Heads(bias=self.features.targets[train].mean(axis=0, dtype=np.float32))
 
 
 @dataclass(frozen=True)
 class Neighbours:
-    """Gives a note the labels of the notes that are closest to it."""
+    """Gives a note the labels of the notes that are most similar to it."""
 
-    material: Material
+    features: Features
     count: int = _NEIGHBOURS[0]
     name = "neighbours"
     slow = False
-    hinted = True
+    uses_names = True
 
-    def variants(self) -> Sequence[Learner]:
-        """See `Learner`."""
+    def variants(self) -> Sequence[Estimator]:
+        """See `Estimator`."""
         return [replace(self, count=count) for count in _NEIGHBOURS]
 
     def score(self, train: Rows, test: Rows) -> Scores:
-        """See `Learner`."""
-        cosines = self.material.vector_kernel[np.ix_(test, train)]
-        return neighbour_scores(cosines, self.material.targets[train], self.count)
+        """See `Estimator`."""
+        cosines = self.features.vector_kernel[np.ix_(test, train)]
+        return neighbour_scores(cosines, self.features.targets[train], self.count)
 
-    def learn(self, train: Rows) -> Heads:
-        """See `Learner`."""
-        return Heads(bias=np.zeros(self.material.targets.shape[1], dtype=np.float32), neighbours=self.count)
+    def fit(self, train: Rows) -> Heads:
+        """See `Estimator`."""
+        return Heads(bias=np.zeros(self.features.targets.shape[1], dtype=np.float32), neighbours=self.count)
 
 
 @dataclass(frozen=True)
 class Ridge:
-    """Least squares on TF-IDF, on embeddings, or on both side by side.
+    """Ridge regression on TF-IDF, on embeddings, or on both side by side.
 
     Attributes:
-        material: The examples.
+        features: Of the examples.
         terms: Whether TF-IDF takes part.
-        mixture: How much the embeddings' kernel counts beside that of TF-IDF; 0 where they take no part.
-        strength: See `solve_ridge`.
+        vector_weight: The weight of the embeddings' kernel beside that of TF-IDF; 0 where embeddings take no part.
+        regularisation: See `solve_ridge`.
     """
 
-    material: Material
+    features: Features
     terms: bool = True
-    mixture: float = _MIXTURES[1]
-    strength: float = _STRENGTHS[1]
+    vector_weight: float = _VECTOR_WEIGHTS[1]
+    regularisation: float = _REGULARISATIONS[1]
     slow = False
-    hinted = True
+    uses_names = True
 
     @property
     def name(self) -> str:
-        """See `Learner`."""
-        parts = ["tf-idf"] * self.terms + ["embeddings"] * bool(self.mixture)
-        return " + ".join(parts)
+        """See `Estimator`."""
+        return " + ".join(["tf-idf"] * self.terms + ["embeddings"] * bool(self.vector_weight))
 
-    def variants(self) -> Sequence[Learner]:
-        """See `Learner`."""
-        mixtures = _MIXTURES if self.terms and self.mixture else (self.mixture,)
-        return [replace(self, mixture=mixture, strength=strength) for mixture in mixtures for strength in _STRENGTHS]
+    def variants(self) -> Sequence[Estimator]:
+        """See `Estimator`."""
+        weights = _VECTOR_WEIGHTS if self.terms and self.vector_weight else (self.vector_weight,)
+        return [
+            replace(self, vector_weight=weight, regularisation=regularisation)
+            for weight in weights
+            for regularisation in _REGULARISATIONS
+        ]
 
     def score(self, train: Rows, test: Rows) -> Scores:
-        """See `Learner`."""
-        weights = solve_ridge(self._kernel(train, train), self.material.targets[train], self.strength)
-        scores: Scores = (self._kernel(test, train) + 1) @ weights
+        """See `Estimator`."""
+        scores: Scores = (self._kernel(test, train) + 1) @ self._solve(train)
         return scores
 
-    def learn(self, train: Rows) -> Heads:
-        """See `Learner`."""
-        weights = solve_ridge(self._kernel(train, train), self.material.targets[train], self.strength)
+    def fit(self, train: Rows) -> Heads:
+        """See `Estimator`."""
+        weights, features = self._solve(train), self.features
+        share = self.vector_weight
         return Heads(
             bias=weights.sum(axis=0),
-            terms=np.asarray(self.material.terms[train].T @ weights, dtype=np.float32) if self.terms else None,
-            vectors=(self.mixture * self.material.vectors[train].T @ weights).astype(np.float32)
-            if self.mixture
-            else None,
+            terms=np.asarray(features.terms[train].T @ weights, dtype=np.float32) if self.terms else None,
+            vectors=(share * features.vectors[train].T @ weights).astype(np.float32) if share else None,
         )
+
+    def _solve(self, train: Rows) -> NDArray[np.float32]:
+        return solve_ridge(self._kernel(train, train), self.features.targets[train], self.regularisation)
 
     def _kernel(self, rows: Rows, columns: Rows) -> Kernel:
         places = np.ix_(rows, columns)
         kernel = np.zeros((len(rows), len(columns)), dtype=np.float32)
         if self.terms:
-            kernel += self.material.term_kernel[places]
-        if self.mixture:
-            kernel += np.float32(self.mixture) * self.material.vector_kernel[places]
+            kernel += self.features.term_kernel[places]
+        if self.vector_weight:
+            kernel += np.float32(self.vector_weight) * self.features.vector_kernel[places]
         return kernel
 
 
-def fast_learners(material: Material) -> list[Learner]:
-    """The ways that take seconds, the simplest first."""
+def fast_estimators(features: Features) -> list[Estimator]:
+    """Those that take seconds, the simplest first."""
     return [
-        MostFrequent(material),
-        MostFrequent(material, hinted=True),
-        Neighbours(material),
-        Ridge(material, mixture=0.0),
-        Ridge(material, terms=False, mixture=1.0),
-        Ridge(material),
+        MostFrequent(features),
+        MostFrequent(features, uses_names=True),
+        Neighbours(features),
+        Ridge(features, vector_weight=0.0),
+        Ridge(features, terms=False, vector_weight=1.0),
+        Ridge(features),
     ]

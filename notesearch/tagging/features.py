@@ -1,4 +1,4 @@
-"""What a tagger sees of a note: its words, and the embedding of a few of its passages."""
+"""What a tagger takes of a note: its terms, and the mean embedding of a few of its passages."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
@@ -16,10 +17,10 @@ import numpy as np
 from notesearch.encoders import Encoder, models
 from notesearch.errors import NoteUnreadable
 from notesearch.notes import NO_TEXT, NoteFile, chunk_note, most_bytes, parse_note, read_note, without_tags
-from notesearch.notes.chunks import PASSAGES_VERSION, passage_text
+from notesearch.notes.chunks import PASSAGES_VERSION
 from notesearch.records import Chunk, Chunking, Note
 from notesearch.storage import IndexReader, StoredChunk
-from notesearch.words import find_words
+from notesearch.words import find_words, passage_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,10 +28,10 @@ if TYPE_CHECKING:
     Vectors = NDArray[np.float32]
 
 
-# More of them say little more about what a note is about, and encoding is what tagging spends its time on.
+# More passages say little more about the subject of a note, and most of the time of tagging is spent on encoding.
 _MOST_PASSAGES = 2
 _BATCH_PASSAGES = 256
-# A name for what has no file; its suffix counts.
+# The name of a text that is in no file; the suffix says how it is read.
 _TEXT = "text.md"
 _MOST_TITLE_CHARS = 60
 
@@ -39,7 +40,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A note as a tagger sees it.
+    """What a tagger takes of a note.
 
     Attributes:
         path: Absolute path; empty for a text that is in no file.
@@ -62,32 +63,48 @@ class Content:
     stamp: tuple[int, int] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class EncoderSpec:
+    """The encoder that a tagger needs.
+
+    Attributes:
+        model: As the user named it.
+        fingerprint: Of its weights and use.
+        budget_tokens: The size of chunks for it.
+    """
+
+    model: str
+    fingerprint: str
+    budget_tokens: int
+
+    @classmethod
+    def of_index(cls, reader: IndexReader) -> EncoderSpec:
+        """That of an index."""
+        made_with = reader.fingerprint
+        return cls(made_with.model, made_with.encoder, made_with.budget_tokens)
+
+
 class ContentReader:
     """Reads notes for a tagger.
 
     Args:
         reader: The index, if there is one.
-        open_encoder: Opens the encoder, where something has to be cut or encoded.
-        chunking: How notes are cut.
+        spec: The encoder, by which notes are cut and embedded.
         max_bytes: Larger files are not read.
-        reuse_vectors: Whether the embeddings in the index are of this encoder.
     """
 
-    def __init__(
-        self,
-        reader: IndexReader | None,
-        open_encoder: Callable[[], Encoder],
-        *,
-        chunking: Chunking,
-        max_bytes: int,
-        reuse_vectors: bool,
-    ) -> None:
+    def __init__(self, reader: IndexReader | None, spec: EncoderSpec, *, max_bytes: int) -> None:
         self._reader = reader
-        self._open_encoder = open_encoder
-        self._encoder: Encoder | None = None
-        self._chunking = chunking
+        self._spec = spec
         self._max_bytes = max_bytes
-        self._reuse_vectors = reuse_vectors
+        self._chunking = Chunking(spec.budget_tokens)
+        # The embeddings in the index serve where they are of the same passages by the same encoder.
+        self._reuses_vectors = (
+            reader is not None
+            and EncoderSpec.of_index(reader).fingerprint == spec.fingerprint
+            and (reader.fingerprint.budget_tokens, reader.fingerprint.passages)
+            == (spec.budget_tokens, PASSAGES_VERSION)
+        )
 
     def indexed(self, note_ids: Sequence[int]) -> list[Content]:
         """Reads notes from the index, in the order of their paths."""
@@ -102,9 +119,9 @@ class ContentReader:
             own = chunks[note.id]
             chosen = _spread(len(own))
             content = _content(note.path, note.title, note.date, note.tags, own)
-            # Tags within a text are not to be learnt from, but they are in the index's embeddings.
+            # Tags within a text must not give the answer away, but the embeddings in the index contain them.
             as_indexed = tuple(passage_text(note.title, own[place].heading, own[place].text) for place in chosen)
-            if self._reuse_vectors and content.passages == as_indexed:
+            if self._reuses_vectors and content.passages == as_indexed:
                 vectors = self._reader.vectors_of_chunks([own[place].id for place in chosen])
                 content = replace(content, vectors=np.stack([vectors[own[place].id] for place in chosen]))
             found.append(content)
@@ -131,7 +148,7 @@ class ContentReader:
         return replace(self._cut(note), stamp=(status.st_size, status.st_mtime_ns))
 
     def text(self, text: str) -> Content:
-        """Takes a text that is in no file for a note in Markdown."""
+        """Reads a text that is in no file as a note in Markdown."""
         note = parse_note(Path(_TEXT), text, datetime.fromtimestamp(0))
         title = note.title if note.title_source != "file_name" else ""
         return replace(self._cut(replace(note, title=title)), path="", date="", title=title or _beginning(text))
@@ -153,12 +170,10 @@ class ContentReader:
         vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.float32(1e-12))
         return vectors
 
-    @property
+    @cached_property
     def encoder(self) -> Encoder:
-        """The encoder, opened when it is first asked for."""
-        if self._encoder is None:
-            self._encoder = self._open_encoder()
-        return self._encoder
+        """The encoder, opened when it is first needed."""
+        return models.encoder_of(self._spec.model, self._spec.fingerprint)
 
     def _cut(self, note: Note) -> Content:
         chunks = chunk_note(note, self.encoder.token_starts, self._chunking) or (NO_TEXT,)
@@ -192,11 +207,11 @@ def _beginning(text: str) -> str:
     return words if len(words) <= _MOST_TITLE_CHARS else words[:_MOST_TITLE_CHARS] + "…"
 
 
-# Words and pairs of words as features: TF-IDF, with numpy alone when notes are tagged.
+# Terms are words and pairs of words; their features are TF-IDF weights, for which tagging needs numpy alone.
 
 # A term of one note says nothing about another.
 _LEAST_NOTES = 2
-# The rest are pairs of words that occur in few notes.
+# Terms beyond these are pairs of words that occur in few notes.
 _MOST_TERMS = 200_000
 
 
@@ -222,7 +237,7 @@ class WeighedTerms:
 
 
 class Vocabulary:
-    """The terms that count, and how telling each is.
+    """The terms that are features, and their inverse document frequencies.
 
     The weight of a term is (1 + ln tf) · (1 + ln((1 + N) / (1 + df))), scaled so that a text's weights have length 1
     (Salton & Buckley, 1988, with the smoothing of scikit-learn).
@@ -238,7 +253,7 @@ class Vocabulary:
         self._places = {term: place for place, term in enumerate(self.terms)}
 
     @classmethod
-    def learn(cls, texts: Sequence[Counter[str]]) -> Vocabulary:
+    def of(cls, texts: Sequence[Counter[str]]) -> Vocabulary:
         """Takes the terms of at least two of the texts, the most frequent ones where there are too many."""
         frequencies = Counter(term for counts in texts for term in counts)
         kept = [term for term, _ in frequencies.most_common(_MOST_TERMS) if frequencies[term] >= _LEAST_NOTES]
@@ -257,7 +272,7 @@ class Vocabulary:
 
 
 def term_matrix(texts: Iterable[WeighedTerms], terms: int) -> Any:
-    """Puts texts together: a scipy CSR matrix, float32 `(texts, terms)`."""
+    """The weights of texts as a scipy CSR matrix, float32 `(texts, terms)`."""
     from scipy import sparse
 
     rows = list(texts)
@@ -265,54 +280,3 @@ def term_matrix(texts: Iterable[WeighedTerms], terms: int) -> Any:
     places = np.concatenate([np.empty(0, dtype=np.int64), *(row.places for row in rows)])
     weights = np.concatenate([np.empty(0, dtype=np.float32), *(row.weights for row in rows)])
     return sparse.csr_matrix((weights, places, ends), shape=(len(rows), terms))
-
-
-# Opening what reads notes for a tagger, with the encoder that it was made with.
-
-
-@dataclass(frozen=True, slots=True)
-class EncoderNeed:
-    """The encoder that a tagger needs.
-
-    Attributes:
-        model: As the user named it.
-        fingerprint: Of its weights and use.
-        budget_tokens: How notes are cut for it.
-    """
-
-    model: str
-    fingerprint: str
-    budget_tokens: int
-
-    @classmethod
-    def of_index(cls, reader: IndexReader) -> EncoderNeed:
-        """That of an index."""
-        made_with = reader.fingerprint
-        return cls(made_with.model, made_with.encoder, made_with.budget_tokens)
-
-
-def open_content_reader(
-    reader: IndexReader | None,
-    need: EncoderNeed,
-    *,
-    max_bytes: int,
-) -> ContentReader:
-    """Opens a reader of notes; the encoder is opened once something has to be encoded.
-
-    Args:
-        reader: The index, if there is one.
-        need: The encoder.
-        max_bytes: Larger files are not read.
-    """
-    reuse = (
-        reader is not None
-        and EncoderNeed.of_index(reader).fingerprint == need.fingerprint
-        and (reader.fingerprint.budget_tokens, reader.fingerprint.passages) == (need.budget_tokens, PASSAGES_VERSION)
-    )
-    return ContentReader(
-        reader,
-        lambda: models.encoder_of(need.model, need.fingerprint),
-        chunking=Chunking(need.budget_tokens),
-        max_bytes=max_bytes,
-        reuse_vectors=reuse,
-    )

@@ -1,4 +1,4 @@
-"""Where labels come from, and which of them can be learnt."""
+"""Labels: where they come from, which of them a classifier can learn, and what their names say about notes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Container, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ import numpy as np
 from notesearch.errors import NoteUnreadable, StoreError, UsageError
 from notesearch.notes import unique_tags
 from notesearch.private import make_private_folder
+from notesearch.records import Skipped
 from notesearch.tagging.features import Content, ContentReader
 from notesearch.words import find_words, storable
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     Vectors = NDArray[np.float32]
 
 
-_HOW_TO_GO_ON = (
+_HOW_TO_GET_LABELS = (
     "Tag more notes, with two labels or more to tell apart; or have labels guessed by what they mean: "
     'notesearch tag --labels "work, home"'
 )
@@ -41,12 +43,12 @@ class Labelled:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A note that was learnt from.
+    """A note that a classifier was trained on.
 
     Attributes:
         path: Absolute path; empty for a text that is in no file.
         title: Its title.
-        labels: Those of its labels that were learnt.
+        labels: Those of its labels that the classifier knows.
     """
 
     path: str
@@ -55,25 +57,16 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
-class LabelRow:
-    """A line of a file of labels: a text, or the path of a note."""
-
-    labels: tuple[str, ...]
-    text: str = ""
-    path: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Examples:
-    """What a classifier learns from.
+    """The notes and labels that a classifier is trained on.
 
     Attributes:
         contents: The notes.
-        labels: The labels that are learnt, sorted.
+        labels: The labels that can be learnt, sorted.
         targets: Which note has which label, bool `(notes, labels)`.
         exclusive: Whether every note has exactly one label.
         rare: Labels with too few examples, and how many they have.
-        universal: Labels that are on every note, so that there is nothing to tell apart.
+        universal: Labels that are on every note, which cannot be learnt either.
     """
 
     contents: tuple[Content, ...]
@@ -93,13 +86,12 @@ class Examples:
 
 
 def choose_labels(notes: Sequence[Labelled], min_examples: int, rejections: Sequence[Labelled] = ()) -> Examples:
-    """Chooses the labels that can be learnt, and the notes that have any label.
+    """Chooses the labels that can be learnt.
 
     Args:
-        notes: Notes with one label or more, spellings of a label that differ in case alone being one label.
+        notes: Notes with one label or more. Spellings that differ in case alone are one label.
         min_examples: The fewest notes that a label must be on.
-        rejections: Notes, with the labels that their owner has, for which other labels were rejected: they are
-            learnt from even if they have none.
+        rejections: Notes, with their labels, whose owner rejected other labels: examples even if they have none.
 
     Raises:
         UsageError: Fewer than two labels are left.
@@ -126,12 +118,12 @@ def choose_labels(notes: Sequence[Labelled], min_examples: int, rejections: Sequ
         universal=tuple(sorted(names[key] for key in universal)),
     )
     if len(kept) < 2:
-        raise UsageError(_why_too_few(examples, len(notes), min_examples), _HOW_TO_GO_ON)
+        raise UsageError(_why_too_few(examples, len(notes), min_examples), _HOW_TO_GET_LABELS)
     return examples
 
 
 def sample_examples(examples: Examples, most: int, seed: int) -> Examples:
-    """Takes so many of the examples at random, where there are more."""
+    """Takes a random sample where there are more examples than `most`."""
     if len(examples.contents) <= most:
         return examples
     rows = np.sort(np.random.default_rng(seed).choice(len(examples.contents), most, replace=False))
@@ -157,23 +149,41 @@ def _why_too_few(examples: Examples, count: int, min_examples: int) -> str:
     return f"{notes}, but fewer than two labels to learn: {', '.join(reasons)}{more}"
 
 
-def read_label_file(file: Path) -> Iterator[LabelRow]:
+def read_label_file(file: Path, contents: ContentReader) -> tuple[list[Labelled], list[Skipped]]:
     """Reads a file of labelled texts and paths, JSON lines; relative paths are relative to the file.
 
+    Returns:
+        The notes that have labels, and those that cannot be read.
+
     Raises:
-        UsageError: The file cannot be read, or a line of it is none.
+        UsageError: The file cannot be read, or a line of it is not as it should be.
     """
+    labelled: list[Labelled] = []
+    skipped: list[Skipped] = []
+    for labels, text, path in _label_rows(file):
+        try:
+            content = contents.text(text) if text is not None else contents.file(file.parent / path)
+        except NoteUnreadable as error:
+            skipped.append(Skipped(str(file.parent / path), error.message, error.for_now))
+            continue
+        if labels:
+            labelled.append(Labelled(content, labels))
+    return labelled, skipped
+
+
+def _label_rows(file: Path) -> Iterator[tuple[tuple[str, ...], str | None, str]]:
+    """The labels of each line, and the text, or else the path, that has them."""
     try:
         with file.open(encoding="utf-8-sig") as lines:
             for number, line in enumerate(lines, start=1):
                 if line.strip():
-                    yield _label_row(line, f"{file}, line {number}", file.parent)
+                    yield _label_row(line, f"{file}, line {number}")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise UsageError(f"cannot read {file}: {reason}", "Give tags, folder, or a file of JSON lines.") from error
 
 
-def _label_row(line: str, place: str, folder: Path) -> LabelRow:
+def _label_row(line: str, place: str) -> tuple[tuple[str, ...], str | None, str]:
     try:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -182,16 +192,12 @@ def _label_row(line: str, place: str, folder: Path) -> LabelRow:
     labels = [labels] if isinstance(labels, str) else labels
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
         raise UsageError(f"{place}: it has no list of labels", _LINE)
-    clean = unique_tags(labels)
     text, path = row.get("text"), row.get("path")
     if isinstance(text, str):
-        return LabelRow(clean, text=storable(text))
+        return unique_tags(labels), storable(text), ""
     if isinstance(path, str) and path:
-        return LabelRow(clean, path=folder / path)
+        return unique_tags(labels), None, path
     raise UsageError(f"{place}: it has neither a text nor a path", _LINE)
-
-
-# What the names of labels say about notes.
 
 
 def name_text(label: str) -> str:
@@ -199,43 +205,42 @@ def name_text(label: str) -> str:
     return " ".join(label.replace("_", " ").replace("-", " ").replace("/", " ").split())
 
 
-def name_hints(
+def name_features(
     labels: Sequence[str], name_vectors: Vectors, texts: Sequence[Counter[str]], vectors: Vectors
 ) -> NDArray[np.float32]:
-    """Holds notes against the names of labels.
+    """Compares notes with the names of labels.
 
     Args:
         labels: The labels.
         name_vectors: The embeddings of their names, float32 `(labels, dim)`.
-        texts: The terms of each note, see `terms.count_terms`.
+        texts: The terms of each note, see `count_terms`.
         vectors: The embeddings of the notes, float32 `(n, dim)`.
 
     Returns:
-        float32 `(n, labels, 2)`: the cosine of note and name, and how often the name occurs, as ln(1 + count).
+        float32 `(n, labels, 2)`: the cosine of note and name, and ln(1 + occurrences of the name). A name of more than
+        two words occurs as often as the rarest of them.
     """
-    hints = np.zeros((len(texts), len(labels), 2), dtype=np.float32)
-    hints[:, :, 0] = vectors @ name_vectors.T
+    features = np.zeros((len(texts), len(labels), 2), dtype=np.float32)
+    features[:, :, 0] = vectors @ name_vectors.T
     names = [[word for _, _, word in find_words(name_text(label))] for label in labels]
+    terms = [[" ".join(words)] if len(words) == 2 else words for words in names]
     for row, counts in enumerate(texts):
-        hints[row, :, 1] = [_occurrences(name, counts) for name in names]
-    hints[:, :, 1] = np.log1p(hints[:, :, 1])
-    return hints
-
-
-def _occurrences(words: Sequence[str], counts: Counter[str]) -> int:
-    """How often a name occurs; one of more than two words as often as the rarest of these."""
-    if len(words) == 2:
-        return counts[" ".join(words)]
-    return min((counts[word] for word in words), default=0)
+        features[row, :, 1] = [min((counts[term] for term in own), default=0) for own in terms]
+    features[:, :, 1] = np.log1p(features[:, :, 1])
+    return features
 
 
 # Suggestions that the owner rejected: remembered, so that the next training learns from them too.
 
-_FILE = "rejected-tags.jsonl"
+_REJECTIONS = "rejected-tags.jsonl"
 
 
 def remember_rejections(index_dir: Path, rejected: Mapping[str, Sequence[str]]) -> None:
-    """Adds rejected tags, by the path of the note, to those remembered.
+    """Remembers suggestions that the owner rejected, for the next training.
+
+    Args:
+        index_dir: Where they are added to those remembered before.
+        rejected: The tags, by the path of the note.
 
     Raises:
         StoreError: They cannot be written.
@@ -244,45 +249,40 @@ def remember_rejections(index_dir: Path, rejected: Mapping[str, Sequence[str]]) 
     lines = ["\n", *(json.dumps({"path": path, "tags": list(tags)}) + "\n" for path, tags in rejected.items() if tags)]
     try:
         make_private_folder(index_dir)
-        descriptor = os.open(index_dir / _FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        descriptor = os.open(index_dir / _REJECTIONS, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - from a descriptor
             file.writelines(lines)
     except OSError as error:
         raise StoreError(
-            f"cannot write {index_dir / _FILE}: {error.strerror or error}", "Is the disk full, or read-only?"
+            f"cannot write {index_dir / _REJECTIONS}: {error.strerror or error}", "Is the disk full, or read-only?"
         ) from error
 
 
 def read_rejections(index_dir: Path, contents: ContentReader, labelled: Container[str]) -> list[Labelled]:
-    """The notes for which tags were rejected and that no label is known of, with the tags that they have.
+    """The notes without known labels for which tags were rejected, with the tags that they have.
 
-    What a labelled note does not have, it is an example against already. A rejected suggestion makes one of a note
-    that has no label: none of the tags that were suggested, or could have been, is right for it.
+    A labelled note is an example against every label that it does not have. A rejected suggestion makes such an example
+    of a note without labels: no tag that was or could have been suggested is right for it.
 
     Args:
         index_dir: Where they are remembered.
         contents: Reads the notes; those that are gone are left out.
-        labelled: The paths of the notes that labels are known of.
+        labelled: The paths of the notes whose labels are known.
     """
     paths = []
     try:
-        lines = (index_dir / _FILE).read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = (index_dir / _REJECTIONS).read_text(encoding="utf-8", errors="replace").splitlines()
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise StoreError(f"cannot read {index_dir / _FILE}: {error.strerror or error}") from error
+        raise StoreError(f"cannot read {index_dir / _REJECTIONS}: {error.strerror or error}") from error
     for line in lines:
-        try:
+        with suppress(ValueError, KeyError, TypeError, RecursionError):  # half a line, of a process that was killed
             paths.append(str(json.loads(line)["path"]))
-        except (ValueError, KeyError, TypeError, RecursionError):  # half a line, of a process that was killed
-            continue
     found = []
     for path in dict.fromkeys(paths):
-        if path in labelled:
-            continue
-        try:
-            content = contents.file(Path(path))
-        except NoteUnreadable:
-            continue
-        found.append(Labelled(content, content.tags))
+        if path not in labelled:
+            with suppress(NoteUnreadable):
+                content = contents.file(Path(path))
+                found.append(Labelled(content, content.tags))
     return found

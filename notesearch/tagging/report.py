@@ -7,24 +7,22 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from notesearch.pages import render_page
+from notesearch.pages import render_page, rounded
 from notesearch.tagging.classifier import REPORT_PAGE, Classifier
 from notesearch.tagging.labels import Examples
-from notesearch.tagging.selection import Entry, HeldOut, Trained
-
-_DECIMALS = 4
+from notesearch.tagging.selection import CrossValidation, HeldOut, Trained
 
 
 @dataclass(frozen=True, slots=True)
 class MethodResult:
-    """How a method fared in cross-validation.
+    """The result of a method in cross-validation.
 
     Attributes:
         name: The method.
         micro_f1: Mean over the folds.
         macro_f1: Mean over the folds.
         spread: Standard deviation over the folds of the mean of the two.
-        seconds: Wall-clock time, trials of settings included.
+        seconds: Wall-clock time, including that for hyperparameters that were not chosen.
     """
 
     name: str
@@ -41,20 +39,19 @@ class Report:
     Attributes:
         name: Its name.
         labels_from: Where the labels come from.
-        notes: How many notes it has learnt from.
+        notes: How many notes it was trained on.
         labelled: How many labelled notes there are; of very many, some are taken at random.
         labels: The labels it knows.
         exclusive: Whether every note has exactly one.
         rare: Labels left out since too few notes have them, and how many do.
         universal: Labels left out since all notes have them.
-        methods: All that competed.
-        method: The one that was kept.
+        methods: All that were cross-validated.
+        method: The one that was chosen.
         runner_up: The best of the others; empty where there was none.
-        lead: By how much the winner is ahead of it: mean over the folds of the difference in F1 (the mean of micro
-            and macro).
+        lead: By how much the F1 (mean of micro and macro) of the chosen one is higher than its: mean over the folds.
         lead_spread: The standard deviation of this difference.
-        interrupted: Whether the contest was ended before all had run.
-        held_out: How good the winner is on notes held out.
+        interrupted: Whether model selection was stopped before all methods had run.
+        held_out: The quality on notes held out.
         seconds: Wall-clock time.
     """
 
@@ -77,9 +74,8 @@ class Report:
 
 
 def make_report(name: str, labels_from: str, labelled: int, examples: Examples, trained: Trained) -> Report:
-    """Sums up a training."""
-    contest = trained.contest
-    runner_up = contest.runner_up
+    """Puts together what training found out."""
+    selection = trained.selection
     return Report(
         name=name,
         labels_from=labels_from,
@@ -89,12 +85,12 @@ def make_report(name: str, labels_from: str, labelled: int, examples: Examples, 
         exclusive=examples.exclusive,
         rare=examples.rare,
         universal=examples.universal,
-        methods=tuple(map(_result, contest.entries)),
-        method=contest.winner.learner.name,
-        runner_up=runner_up.learner.name if runner_up else "",
-        lead=contest.lead,
-        lead_spread=contest.lead_spread,
-        interrupted=contest.interrupted,
+        methods=tuple(map(_method, selection.results)),
+        method=selection.best.estimator.name,
+        runner_up=selection.runner_up.estimator.name if selection.runner_up else "",
+        lead=selection.lead,
+        lead_spread=selection.lead_spread,
+        interrupted=selection.interrupted,
         held_out=trained.held_out,
         seconds=trained.seconds,
     )
@@ -102,32 +98,23 @@ def make_report(name: str, labels_from: str, labelled: int, examples: Examples, 
 
 def report_as_json(report: Report) -> dict[str, Any]:
     """A report as values for JSON, rounded."""
-    rounded: dict[str, Any] = _rounded(asdict(report))
-    return rounded
+    values: dict[str, Any] = rounded(asdict(report))
+    return values
 
 
 def write_report(directory: Path, report: Report, classifier: Classifier) -> None:
     """Writes a report beside a classifier: `report.json`, `report.html`, and a model card."""
     values = report_as_json(report)
-    page = render_page("classifier.html", report=values)
     (directory / "report.json").write_text(json.dumps(values, indent=1), encoding="utf-8")
-    (directory / REPORT_PAGE).write_text(page, encoding="utf-8", errors="replace")
-    (directory / "README.md").write_text(_model_card(report, classifier), encoding="utf-8", errors="replace")
+    pages = {REPORT_PAGE: render_page("classifier.html", report=values), "README.md": _model_card(report, classifier)}
+    for name, text in pages.items():
+        (directory / name).write_text(text, encoding="utf-8", errors="replace")
 
 
-def _result(entry: Entry) -> MethodResult:
-    spread = float(entry.f1.std(ddof=1)) if len(entry.f1) > 1 else 0.0
-    return MethodResult(entry.learner.name, float(entry.micro.mean()), float(entry.macro.mean()), spread, entry.seconds)
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, float):
-        return round(value, _DECIMALS)
-    if isinstance(value, dict):
-        return {key: _rounded(own) for key, own in value.items()}
-    if isinstance(value, list | tuple):
-        return [_rounded(own) for own in value]
-    return value
+def _method(result: CrossValidation) -> MethodResult:
+    spread = float(result.f1.std(ddof=1)) if len(result.f1) > 1 else 0.0
+    micro, macro = float(result.micro.mean()), float(result.macro.mean())
+    return MethodResult(result.estimator.name, micro, macro, spread, result.seconds)
 
 
 def _model_card(report: Report, classifier: Classifier) -> str:
@@ -137,11 +124,11 @@ def _model_card(report: Report, classifier: Classifier) -> str:
 
 Suggests tags for notes the way their owner gives them: {len(report.labels)} labels, {how_many}.
 
-- Learnt from: {report.notes} notes, labels from {report.labels_from}; hash of notes and labels {classifier.data}
+- Trained on: {report.notes} notes, labels from {report.labels_from}; hash of notes and labels {classifier.data}
 - Method: {classifier.method}, on the encoder {classifier.model} ({classifier.encoder})
-- Trained: {classifier.trained} by notesearch
+- Made: {classifier.trained} by notesearch
 - Quality on {held_out.notes} notes held out ({held_out.split}): micro-F1 {held_out.micro_f1:.3f}, macro-F1
   {held_out.macro_f1:.3f}, calibration error {held_out.calibration_error:.3f}; see report.html
-- Meant for: notes of this owner. It knows no other labels, and holds words, titles and paths of the notes it has learnt
-  from: keep it as private as these.
+- Meant for: notes of this owner. It knows no other labels, and holds words, titles and paths of the notes it was
+  trained on: keep it as private as these.
 """

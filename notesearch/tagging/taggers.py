@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -16,7 +15,7 @@ from notesearch.tagging.calibration import choose
 from notesearch.tagging.classifier import Classifier
 from notesearch.tagging.estimators import neighbour_scores, term_scores
 from notesearch.tagging.features import Content, WeighedTerms, count_terms
-from notesearch.tagging.labels import Example, name_hints
+from notesearch.tagging.labels import Example, Examples, name_features
 from notesearch.words import STOPWORDS
 
 if TYPE_CHECKING:
@@ -29,9 +28,9 @@ _TAGS_SHOWN = 5
 _NOTES_SHOWN = 3
 _WORDS_SHOWN = 5
 _NEIGHBOURS = 10
-# A label that fewer than half of the nearest notes have (weighed by closeness) is rather wrong than right.
+# A label that fewer than half of the nearest notes have (weighted by similarity) is more likely wrong than right.
 _MAJORITY = 0.5
-# Halfway between what unrelated and related texts have.
+# Halfway between the similarities of unrelated and of related texts.
 _GUESS_FROM = 0.5
 
 
@@ -44,14 +43,9 @@ class Tagger(Protocol):
         thresholds: From which score on it suggests a tag, float32 `(labels,)`.
     """
 
-    @property
-    def labels(self) -> tuple[str, ...]: ...  # noqa: D102
-
-    @property
-    def exclusive(self) -> bool: ...  # noqa: D102
-
-    @property
-    def thresholds(self) -> Scores: ...  # noqa: D102
+    labels: tuple[str, ...]
+    exclusive: bool
+    thresholds: Scores
 
     def score(self, contents: Sequence[Content], vectors: Vectors) -> Scores:
         """Scores all tags for notes, from 0 to 1.
@@ -70,41 +64,14 @@ class Tagger(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class ExampleNotes:
-    """Labelled notes to be shown as reasons.
-
-    Attributes:
-        notes: The notes.
-        vectors: Their embeddings, float32 `(n, dim)`.
-    """
-
-    notes: tuple[Example, ...]
-    vectors: Vectors
-
-    def closest(self, vector: Vectors, tag: str, path: str) -> tuple[SimilarNote, ...]:
-        """The notes with a tag that are closest to an embedding, without the one at a path."""
-        rows = [row for row, note in enumerate(self.notes) if tag in note.labels and (not path or note.path != path)]
-        cosines = self.vectors[rows] @ vector
-        return tuple(
-            SimilarNote(self.notes[rows[place]].path, self.notes[rows[place]].title, float(cosines[place]))
-            for place in np.argsort(-cosines, kind="stable")[:_NOTES_SHOWN]
-        )
-
-
 class TrainedTagger:
-    """Suggests by a trained classifier.
-
-    Args:
-        classifier: The classifier.
-    """
+    """Suggests by a trained classifier."""
 
     def __init__(self, classifier: Classifier) -> None:
         self._classifier = classifier
         self.labels = classifier.labels
         self.exclusive = classifier.exclusive
         self.thresholds = classifier.thresholds
-        self._notes = ExampleNotes(classifier.examples, classifier.vectors)
         self._tuned = models.open_encoder(classifier.tuned) if classifier.tuned else None
 
     def score(self, contents: Sequence[Content], vectors: Vectors) -> Scores:
@@ -122,14 +89,19 @@ class TrainedTagger:
                 scores += vectors @ heads.vectors
             if heads.tuned is not None and self._tuned:
                 scores += self._tuned.encode_passages([content.text for content in contents]).vectors @ heads.tuned
-        hints = name_hints(classifier.labels, classifier.name_vectors, counts, vectors)
-        return classifier.calibration.probabilities(scores, hints)
+        names = name_features(classifier.labels, classifier.name_vectors, counts, vectors)
+        return classifier.calibration.probabilities(scores, names)
 
     def explain(self, content: Content, vector: Vectors, tags: Sequence[str]) -> tuple[Because, ...]:
         """See `Tagger`."""
-        terms = self._classifier.vocabulary.weigh(count_terms(content.text))
+        classifier = self._classifier
+        terms = classifier.vocabulary.weigh(count_terms(content.text))
         return tuple(
-            Because(tag, self._notes.closest(vector, tag, content.path), self._words(terms, self.labels.index(tag)))
+            Because(
+                tag,
+                _nearest(classifier.examples, classifier.vectors, vector, tag, content.path),
+                self._words(terms, self.labels.index(tag)),
+            )
             for tag in tags
         )
 
@@ -137,39 +109,39 @@ class TrainedTagger:
         weights = self._classifier.heads.terms
         if weights is None:
             return ()
-        said = terms.weights * weights[terms.places, label]
-        places = (place for place in np.argsort(-said, kind="stable") if said[place] > 0)
-        return _telling(self._classifier.vocabulary.terms[terms.places[place]] for place in places)
+        parts = terms.weights * weights[terms.places, label]
+        places = (place for place in np.argsort(-parts, kind="stable") if parts[place] > 0)
+        return _informative(self._classifier.vocabulary.terms[terms.places[place]] for place in places)
 
 
 class NeighbourTagger:
-    """Suggests the tags of the nearest labelled notes; nothing has to be trained.
+    """Suggests the tags of the nearest labelled notes, without any training.
 
     Args:
-        notes: The labelled notes.
-        labels: Their labels.
-        exclusive: Whether each has exactly one.
+        examples: The labelled notes.
+        vectors: Their embeddings, float32 `(n, dim)`.
     """
 
-    def __init__(self, notes: ExampleNotes, labels: tuple[str, ...], exclusive: bool) -> None:
-        self.labels = labels
-        self.exclusive = exclusive
-        self.thresholds = np.full(len(labels), _MAJORITY, dtype=np.float32)
-        self._notes = notes
-        self._targets = _targets(notes.notes, labels)
+    def __init__(self, examples: Examples, vectors: Vectors) -> None:
+        self.labels = examples.labels
+        self.exclusive = examples.exclusive
+        self.thresholds = np.full(len(self.labels), _MAJORITY, dtype=np.float32)
+        self._notes = examples.notes
+        self._targets = examples.targets
+        self._vectors = vectors
 
     def score(self, contents: Sequence[Content], vectors: Vectors) -> Scores:
         """See `Tagger`."""
-        cosines = vectors @ self._notes.vectors.T
-        places = {note.path: column for column, note in enumerate(self._notes.notes)}
-        for row, content in enumerate(contents):  # or a tagged note would be its own best reason
-            if content.path in places:
-                cosines[row, places[content.path]] = -1
+        cosines = vectors @ self._vectors.T
+        columns = {note.path: column for column, note in enumerate(self._notes)}
+        for row, content in enumerate(contents):  # a tagged note must not be its own neighbour
+            if content.path in columns:
+                cosines[row, columns[content.path]] = -1
         return neighbour_scores(cosines, self._targets, _NEIGHBOURS)
 
     def explain(self, content: Content, vector: Vectors, tags: Sequence[str]) -> tuple[Because, ...]:
         """See `Tagger`."""
-        return tuple(Because(tag, self._notes.closest(vector, tag, content.path), ()) for tag in tags)
+        return tuple(Because(tag, _nearest(self._notes, self._vectors, vector, tag, content.path), ()) for tag in tags)
 
 
 class NameTagger:
@@ -183,13 +155,13 @@ class NameTagger:
     exclusive = False
 
     def __init__(self, labels: str, encoder: Encoder) -> None:
-        names = _meanings(labels)
-        if not names:
+        texts = _described(labels)
+        if not texts:
             raise UsageError("--labels names no label", 'Name some: --labels "distributed systems, parenting"')
-        self.labels = tuple(names)
-        self.thresholds = np.full(len(names), _GUESS_FROM, dtype=np.float32)
+        self.labels = tuple(texts)
+        self.thresholds = np.full(len(texts), _GUESS_FROM, dtype=np.float32)
         self._scale = encoder.scale
-        self._vectors = np.stack([encoder.encode_query(text).vector for text in names.values()])
+        self._vectors = np.stack([encoder.encode_query(text).vector for text in texts.values()])
 
     def score(self, contents: Sequence[Content], vectors: Vectors) -> Scores:
         """See `Tagger`."""
@@ -207,11 +179,11 @@ def suggest(
     """Suggests tags for notes.
 
     Args:
-        tagger: What suggests.
+        tagger: What scores them.
         contents: The notes.
         vectors: Their embeddings, float32 `(n, dim)`.
         min_score: From which score on to suggest, instead of each label's threshold.
-        top: The most tags to tell of each note, ≥ 1; `None` for all that are suggested, and the next best up to five.
+        top: The most tags to list for each note, ≥ 1; `None` for all that are suggested, and the next best up to five.
     """
     if not contents:
         return []
@@ -238,19 +210,31 @@ def _suggestions(
     return Suggestions(content.path, content.title, tags, because)
 
 
-def _meanings(labels: str) -> dict[str, str]:
-    """Each tag that is named, and the text that says what it means."""
-    meanings: dict[str, str] = {}
+def _nearest(
+    notes: Sequence[Example], vectors: Vectors, vector: Vectors, tag: str, path: str
+) -> tuple[SimilarNote, ...]:
+    """The notes with a tag that are most similar to one with this embedding, without that at a path."""
+    rows = [row for row, note in enumerate(notes) if tag in note.labels and (not path or note.path != path)]
+    cosines = vectors[rows] @ vector
+    return tuple(
+        SimilarNote(notes[rows[place]].path, notes[rows[place]].title, float(cosines[place]))
+        for place in np.argsort(-cosines, kind="stable")[:_NOTES_SHOWN]
+    )
+
+
+def _described(labels: str) -> dict[str, str]:
+    """Each tag that is named, and the text that describes it."""
+    texts: dict[str, str] = {}
     for part in labels.split(","):
         name, _, description = part.partition(":")
         for tag in unique_tags([name]):
-            if tag.casefold() not in map(str.casefold, meanings):
-                meanings[tag] = f"{tag}: {description.strip()}" if description.strip() else tag
-    return meanings
+            if tag.casefold() not in map(str.casefold, texts):
+                texts[tag] = f"{tag}: {description.strip()}" if description.strip() else tag
+    return texts
 
 
-def _telling(terms: Iterable[str]) -> tuple[str, ...]:
-    """The first terms that tell a reader something, and something new."""
+def _informative(terms: Iterable[str]) -> tuple[str, ...]:
+    """The first terms with words that were not shown yet, without stopwords and numbers."""
     shown: list[str] = []
     seen: set[str] = set(STOPWORDS)
     for term in terms:

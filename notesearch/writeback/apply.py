@@ -76,12 +76,12 @@ class _Outcome:
         return WriteReport(tuple(self.written), tuple(self.unchanged), tuple(self.refused))
 
 
-def apply_tags(directory: Path, notes: Iterable[TaggedNote]) -> WriteReport:
+def apply_tags(directory: Path, notes: Iterable[TaggedNote | Skipped]) -> WriteReport:
     """Write tags into notes; what cannot be written is left alone and reported.
 
     Args:
         directory: Where the journals are; created, private to its owner, once there is something to write there.
-        notes: The notes.
+        notes: The notes; those that the caller refuses are only reported.
 
     Returns:
         What was done.
@@ -93,6 +93,9 @@ def apply_tags(directory: Path, notes: Iterable[TaggedNote]) -> WriteReport:
     outcome = _Outcome()
     with JournalWriter(directory) as journal:
         for note in notes:
+            if isinstance(note, Skipped):
+                outcome.refused.append(note)
+                continue
             shown = _shown(os.fspath(note.path))
             try:
                 is_written = _apply(journal, note)

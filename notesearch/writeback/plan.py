@@ -10,8 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from notesearch.documents import is_document, kind_of
 from notesearch.errors import NoteNotWritable, NoteUnreadable
+from notesearch.file_kinds import is_document, kind_of
 from notesearch.notes.metadata import parse_front_matter, unique_tags, written_tags
 from notesearch.notes.read import decode, parse_note
 from notesearch.records import Note

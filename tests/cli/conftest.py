@@ -1,3 +1,4 @@
+import io
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -30,11 +31,20 @@ def commands_see_nothing_of_the_user(own_folders: None) -> None:
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def terminals() -> set[str]:
+    """The names of the streams of `sys` that commands take for a terminal, one that can show colours."""
+    return set()
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], terminals: set[str]) -> Run:
     """Runs a command through `main`, in this process."""
 
     def call(*arguments: object) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["notesearch", *map(str, arguments)])
+        for name in terminals:
+            monkeypatch.setenv("TERM", "xterm-256color")
+            monkeypatch.setattr(getattr(sys, name), "isatty", lambda: True)
         capsys.readouterr()
         with pytest.raises(SystemExit) as caught:
             main()
@@ -43,6 +53,17 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         return Outcome(code if isinstance(code, int) else int(code is not None), out, err)
 
     return call
+
+
+@pytest.fixture
+def stdin(monkeypatch: pytest.MonkeyPatch) -> Callable[[str | bytes], None]:
+    """Gives what a command reads from stdin."""
+
+    def give(data: str | bytes) -> None:
+        raw = io.BytesIO(data.encode() if isinstance(data, str) else data)
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(raw, encoding="utf-8"))
+
+    return give
 
 
 @pytest.fixture

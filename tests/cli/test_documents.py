@@ -8,7 +8,7 @@ import pytest
 from document_files import make_epub, make_pdf
 from fake_encoder import LONG_AGO_S
 
-from notesearch.documents import formats
+from notesearch import file_kinds
 
 PAGES = [["Wheat grows slowly.", *["The field is wide and green."] * 12] for _ in range(1)] + [
     ["Rye is darker.", "It needs less warmth than wheat."]
@@ -57,7 +57,7 @@ def test_programs_get_lines_of_the_text_and_pages(run, documents):
 
 def test_evidence_is_where_the_text_says(run, documents):
     (hit,) = json.loads(run("search", "milk", "--limit", "1", "--json").out)
-    text = "# Porridge\n\nOats, barley and milk."
+    text = "# Porridge\n\nOats, [barley](plain.md) and milk."
     (found,) = [evidence for evidence in hit["evidence"] if evidence["query_token"] == "milk"]
     assert text[found["start"] : found["end"]] == "milk"
 
@@ -65,12 +65,9 @@ def test_evidence_is_where_the_text_says(run, documents):
 def test_reranking_reads_documents_too(run, documents, tmp_path):
     copy = tmp_path / "copy.pdf"
     copy.write_bytes((documents / "corn.pdf").read_bytes())
-    shown = run("rerank", "rye", copy, "--json")
-    (hit,) = json.loads(shown.out)
+    (hit,) = json.loads(run("rerank", "rye", copy, "--json").out)
     assert (hit["page"], hit["end_page"], hit["title"]) == (1, 2, "copy")
-
-
-def test_lines_of_a_web_page_are_not_those_of_its_text(run, documents):
+    # The lines of a web page's file are not those of its text.
     (hit,) = json.loads(run("rerank", "milk", f"{documents}/page.html:2:<p>Oats, and milk.", "--json").out)
     assert (hit["start_line"], hit["end_line"]) == (1, 3)
 
@@ -78,10 +75,7 @@ def test_lines_of_a_web_page_are_not_those_of_its_text(run, documents):
 def test_similar_knows_documents(run, documents):
     hits = json.loads(run("similar", documents / "corn.pdf", "--json").out)
     assert all(meeting["page"] == 1 for hit in hits for meeting in hit["meetings"])
-    (linked,) = [hit for hit in hits if hit["path"].endswith("plain.md")] or [{"links": ["from"]}]
-    assert linked["links"] == ["from"]
-    (found,) = json.loads(run("similar", documents / "plain.md", "--json", "--path", "*.pdf").out) or [None]
-    assert found is None or found["page"] == 1
+    assert [hit["links"] for hit in hits if hit["path"].endswith("plain.md")] == [["from"]]
 
 
 def test_documents_are_opened_by_the_program_for_them(run, documents, tmp_path, monkeypatch):
@@ -119,7 +113,7 @@ def test_a_damaged_document_is_told_of_each_time_but_one_without_text_only_if_as
 
 
 def test_what_has_to_be_installed_is_said_where_folders_are_named(run, documents, monkeypatch):
-    monkeypatch.setattr(formats, "_is_installed", lambda library: False)
+    monkeypatch.setattr(file_kinds, "_is_installed", lambda library: False)
     told = "1 EPUB file, 1 HTML file and 2 PDF files were not read: pip install 'notesearch[documents]'\n"
     done = run("index", documents)
     assert (done.code, told in done.err) == (0, True)

@@ -2,55 +2,92 @@ import subprocess
 import sys
 
 import pytest
-import typer
+import typer.main
 
 from notesearch import __version__
-from notesearch.cli import app
+from notesearch.cli import COMMANDS, app
 
-COMMANDS = sorted(str(command.name) for command in app.registered_commands)
+SUMMARIES = {name: summary for group in COMMANDS.values() for name, (_, summary) in group.items()}
+PROGRAM = typer.main.get_command(app)
 
 
-def test_the_version(run):
-    done = run("--version")
+def all_commands(group, *above):
+    """Each command with the words that call it, those below other commands too."""
+    for name, command in group.commands.items():
+        yield (*above, name), command
+        if hasattr(command, "commands"):
+            yield from all_commands(command, *above, name)
+
+
+every_command = pytest.mark.parametrize(
+    "words", [words for words, _ in all_commands(PROGRAM)], ids=lambda words: " ".join(words)
+)
+
+
+@pytest.mark.parametrize("flag", ["--version", "-V"])
+def test_the_version(run, flag):
+    done = run(flag)
     assert (done.code, done.out, done.err) == (0, f"notesearch {__version__}\n", "")
 
 
-def test_the_commands_of_the_contract_are_there():
-    assert {"index", "search", "eval"} <= set(COMMANDS)
+def test_the_package_can_be_run_as_a_module():
+    command = [sys.executable, "-m", "notesearch", "--version"]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
+    assert done.stdout == f"notesearch {__version__}\n"
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.parametrize("flag", ["--help", "-h"])
-def test_every_command_has_help_with_an_example(run, command, flag):
-    done = run(command, flag)
-    assert (done.code, done.err) == (0, "")
-    assert "Usage: notesearch" in done.out
-    assert f"Example: notesearch {command} " in " ".join(done.out.split())
+def test_help_groups_the_commands_and_cuts_no_summary(run):
+    lines = run("--help").out.splitlines()
+    assert max(map(len, lines)) <= 80 and "\x1b" not in "".join(lines)
+    for purpose, group in COMMANDS.items():
+        start = lines.index(f"{purpose}:") + 1
+        shown = [line.split(maxsplit=1) for line in lines[start : start + len(group)]]
+        assert shown == [[name, summary] for name, (_, summary) in group.items()]
+    assert any("--install-completion" in line for line in lines)
+    assert any('notesearch search "' in line for line in lines)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_can_be_quiet_and_verbose(run, command):
-    out = run(command, "--help").out
-    usage = out.splitlines()[0].split(command)[1]
-    assert usage == usage.upper()
-    assert "--quiet" in out and "--verbose" in out
-
-
-def test_help_has_no_escape_codes(run):
-    assert "\x1b" not in run("--help").out
-
-
-@pytest.mark.parametrize("arguments", [["frobnicate"], ["--frobnicate"]])
-def test_what_is_no_command_exits_with_2(run, arguments):
-    done = run(*arguments)
-    assert (done.code, done.out) == (2, "")
-    assert arguments[0] in done.err and "Traceback" not in done.err
+@pytest.mark.parametrize("name", SUMMARIES)
+def test_a_summary_is_the_first_line_of_the_commands_own_help(name):
+    assert PROGRAM.commands[name].help.splitlines()[0] == SUMMARIES[name]
 
 
 def test_without_a_command_there_is_help(run):
     done = run()
-    assert "Usage: notesearch" in done.out + done.err
-    assert all(command in done.out + done.err for command in COMMANDS)
+    assert done.out + done.err == run("--help").out
+
+
+@every_command
+def test_every_command_has_help_with_an_example(run, words):
+    done = run(*words, "--help")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith(f"Usage: notesearch {' '.join(words)} ")
+    assert f"Example: notesearch {' '.join(words)}" in " ".join(done.out.split())
+    assert max(map(len, done.out.splitlines())) <= 80
+    assert run(*words, "-h") == run("help", *words) == done
+
+
+@every_command
+def test_every_command_can_be_quiet_and_verbose(run, words):
+    out = run(*words, "--help").out
+    usage = out.splitlines()[0].split(words[-1])[1]
+    assert usage == usage.upper()
+    assert ("--quiet" in out and "--verbose" in out) or "Commands:" in out
+
+
+def test_help_without_a_command_is_the_help_of_all(run):
+    assert run("help") == run("--help")
+
+
+@pytest.mark.parametrize("arguments", [["frobnicate"], ["--frobnicate"], ["help", "frobnicate"]])
+def test_an_unknown_command_exits_with_2(run, arguments):
+    done = run(*arguments)
+    assert (done.code, done.out) == (2, "")
+    assert "frobnicate" in done.err and "Traceback" not in done.err
+
+
+def test_a_command_that_is_nearly_right_is_named(run):
+    assert "Did you mean 'search'" in run("serach").err
 
 
 def test_error_messages_are_harmless(run):
@@ -66,18 +103,3 @@ def test_a_defect_is_not_hidden(run, monkeypatch):
     monkeypatch.setattr("notesearch.library.search.open_index", fail)
     with pytest.raises(ZeroDivisionError):
         run("search", "salt")
-
-
-def test_the_package_can_be_run_as_a_module():
-    done = subprocess.run(
-        [sys.executable, "-m", "notesearch", "--version"], capture_output=True, encoding="utf-8", check=True
-    )
-    assert done.stdout == f"notesearch {__version__}\n"
-
-
-def test_shell_completion_is_offered():
-    assert isinstance(app, typer.Typer)
-    done = subprocess.run(
-        [sys.executable, "-m", "notesearch", "--help"], capture_output=True, encoding="utf-8", check=True
-    )
-    assert "--install-completion" in done.stdout

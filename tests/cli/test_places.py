@@ -34,14 +34,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def stdin(monkeypatch):
-    def give(data: bytes, errors: str = "surrogateescape") -> None:
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", errors=errors))
-
-    return give
-
-
 def places(*lines: str) -> list[Place | Skipped]:
     return list(read_places(lines))
 
@@ -240,7 +232,7 @@ def test_a_nul_may_stand_between_a_name_and_its_line(stdin, folder):
 
 
 def test_stdin_may_hold_what_is_not_utf8_in_any_locale(stdin, folder):
-    stdin(os.fsencode(folder) + b"/cap.md:1:caf\xe9\n", errors="strict")
+    stdin(os.fsencode(folder) + b"/cap.md:1:caf\xe9\n")
     assert places(*lines_of_stdin()) == [Place(folder / "cap.md", 1)]
 
 

@@ -11,21 +11,12 @@ from pathlib import Path
 import pytest
 from tagging_fixtures import Vault, bytes_below, note_about, tagged, text_about, write_labels
 
-from notesearch.cli.tag_formats import format_suggestions
 from notesearch.errors import StoreError
 from notesearch.library.tag import suggest_tags
 from notesearch.settings import Settings
 from notesearch.tagging.classifier import load_classifier
 
 pytest_plugins = ["tagging_fixtures"]
-
-
-@pytest.fixture
-def stdin(monkeypatch):
-    def give(text: str) -> None:
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode()), encoding="utf-8"))
-
-    return give
 
 
 def entries(text: str) -> dict[str, dict]:
@@ -160,7 +151,7 @@ def test_an_error_is_said_even_when_quiet(run, trained) -> None:
     ("arguments", "message", "hint"),
     [
         (["--name", "other"], "there is no classifier 'other'", "train-classifier --name other"),
-        (["--name", "../../x"], "'../../x' is no name", "letters"),
+        (["--name", "../../x"], "'../../x' cannot be the name", "letters"),
         (["--labels", ","], "--labels names no label", "--labels"),
         (["--interactive"], "--interactive was given without --apply", "both"),
         (["--undo"], "there is nothing to undo", "undone once"),
@@ -230,12 +221,11 @@ def test_a_file_of_a_hostile_name_can_be_named(run, trained) -> None:
     assert run("tag", note).code == 0
 
 
-def test_a_diff_is_harmless_to_a_terminal(run, trained, monkeypatch) -> None:
+def test_a_diff_is_harmless_to_a_terminal(run, trained, terminals) -> None:
     trained.write({"inbox/new.md": f"{HOSTILE}\n{text_about('cooking', 3)}"})
     exact = run("tag", trained.folder / "inbox", "--dry-run").out
     assert HOSTILE in exact, "patch has to find it"
-    monkeypatch.setattr("notesearch.cli.tag_command.is_terminal", lambda stream: True)
-    monkeypatch.setattr("notesearch.cli.terminal.is_terminal", lambda stream: True)
+    terminals.add("stdout")
     assert "\x07" not in run("tag", trained.folder / "inbox", "--dry-run").out
 
 
@@ -313,19 +303,6 @@ def test_a_note_that_changes_while_suggestions_are_made_is_left_alone(run, train
     done = run("tag", option)
     assert done.code == 2 and f"refused  {note}: changed since it was read\n" in done.err
     assert note.read_text() == "my own words"
-
-
-def test_notes_are_written_before_suggestions_are_shown(run, trained, monkeypatch) -> None:
-    held: list[bytes] = []
-
-    def look(*arguments, **options):
-        held.append(trained.holds()["inbox/new.md"])
-        return format_suggestions(*arguments, **options)
-
-    monkeypatch.setattr("notesearch.cli.tag_command.format_suggestions", look)
-    done = run("tag", "--apply")
-    assert done.code == 0 and "databases" in done.out
-    assert [b"tags: [databases]" in text for text in held] == [True]
 
 
 def test_what_was_changed_after_tagging_is_not_undone(run, trained) -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from notesearch.cli.tag_dialogue import ask_about
+from notesearch.cli.tag import ask_about
 from notesearch.records import Because, SimilarNote, Suggestions, TagScore
 
 

@@ -1,10 +1,11 @@
 import json
 import re
 from collections.abc import Sequence
+from typing import get_args
 
 import pytest
 
-from notesearch.cli.tag_formats import TagFormat, format_suggestions
+from notesearch.cli.tag import TagFormat, format_suggestions
 from notesearch.cli.terminal import columns_of
 from notesearch.records import Because, SimilarNote, Suggestions, TagScore
 
@@ -20,12 +21,12 @@ def note(*tags: TagScore, path: str = "/n/soup.md", title: str = "Soup", words: 
 
 def shown(
     *entries: Suggestions,
-    kind: TagFormat = TagFormat.HUMAN,
+    kind: TagFormat = "human",
     new_only: bool = False,
     colour: bool = False,
     width: int = 80,
 ) -> str:
-    return "".join(format_suggestions(entries, kind, new_only=new_only, colour=colour, width=width))
+    return "".join(format_suggestions(entries, kind, new_only=new_only, colour=colour, columns=width))
 
 
 SOUP = note(
@@ -37,7 +38,7 @@ SOUP = note(
 
 
 def test_jsonl_tells_everything() -> None:
-    (line,) = shown(SOUP, kind=TagFormat.JSONL).splitlines()
+    (line,) = shown(SOUP, kind="jsonl").splitlines()
     similar = [{"path": "/n/stew.md", "title": "Soup", "similarity": 0.8124}]
     assert json.loads(line) == {
         "path": "/n/soup.md",
@@ -55,7 +56,7 @@ def test_jsonl_tells_everything() -> None:
 
 
 def test_tsv_has_a_line_for_each_suggestion() -> None:
-    assert shown(SOUP, SOUP, kind=TagFormat.TSV) == 2 * "/n/soup.md\tcooking\t0.9123\n/n/soup.md\twinter\t0.5000\n"
+    assert shown(SOUP, SOUP, kind="tsv") == 2 * "/n/soup.md\tcooking\t0.9123\n/n/soup.md\twinter\t0.5000\n"
 
 
 def test_people_see_what_is_suggested_and_why() -> None:
@@ -68,7 +69,7 @@ def test_a_suggestion_without_reasons() -> None:
     assert shown(entry) == "/a.md\n  0.50  x\n\n"
 
 
-@pytest.mark.parametrize("kind", TagFormat)
+@pytest.mark.parametrize("kind", get_args(TagFormat))
 def test_only_what_is_new(kind) -> None:
     text = shown(SOUP, kind=kind, new_only=True)
     assert "winter" in text and "cooking" not in text
@@ -90,7 +91,7 @@ def test_people_see_nothing_that_a_terminal_would_obey() -> None:
 
 
 def test_jsonl_is_exact() -> None:
-    (line,) = shown(HOSTILE_NOTE, kind=TagFormat.JSONL).splitlines()
+    (line,) = shown(HOSTILE_NOTE, kind="jsonl").splitlines()
     entry = json.loads(line)
     assert (entry["path"], entry["title"], entry["tags"][0]["tag"]) == (f"/n/{HOSTILE}.md", HOSTILE, HOSTILE)
     assert entry["because"][0]["notes"][0]["title"] == HOSTILE
@@ -98,7 +99,7 @@ def test_jsonl_is_exact() -> None:
 
 
 def test_a_line_of_tsv_stays_one_line_of_three_columns() -> None:
-    text = shown(HOSTILE_NOTE, kind=TagFormat.TSV)
+    text = shown(HOSTILE_NOTE, kind="tsv")
     assert text.count("\n") == 1 and text.count("\t") == 2
 
 

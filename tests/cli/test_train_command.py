@@ -94,7 +94,7 @@ def test_what_cannot_be_read_is_named(run, vault, tmp_path) -> None:
 @pytest.mark.parametrize(
     ("options", "message", "hint"),
     [
-        (["--name", "../../x"], "'../../x' is no name", "letters"),
+        (["--name", "../../x"], "'../../x' cannot be the name", "letters"),
         (["--method", "magic"], "there is no method 'magic'", "'tf-idf'"),
         (["--labels-from", "absent.jsonl"], "cannot read absent.jsonl: No such file", "JSON lines"),
         (["--labels-from", "."], "cannot read .: Is a directory", "JSON lines"),

@@ -19,3 +19,12 @@ def read() -> Read:
         return note_from_bytes(NoteFile(Path("/notes") / name, len(data), mtime_ns), data)
 
     return call
+
+
+def texts(note: Note) -> list[str]:
+    """The characters of each block."""
+    return [note.text[block.start : block.end] for block in note.blocks]
+
+
+def headings(note: Note) -> list[tuple[int, str]]:
+    return [(block.level, block.title) for block in note.blocks if block.kind == "heading"]

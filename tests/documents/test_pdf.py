@@ -8,8 +8,7 @@ from notesearch.errors import NoteUnreadable
 from notesearch.notes import chunk_note
 from notesearch.records import Chunking
 
-from .conftest import Read
-from .shapes import headings, texts
+from .conftest import Read, headings, texts
 
 BOMB = flate_stream(b" " * 100_000_000)
 PROSE = "Compare the two of them, line by line, and write"
@@ -34,8 +33,7 @@ def test_lines_become_paragraphs(read: Read) -> None:
     assert texts(note) == [
         f"{PROSE} down what the differences are; a well-known trap is the well-known one. End.",
         f"{PROSE} it again, and once more.",
-        "1. first of some",
-        "2. second",
+        "1. first of some\n\n2. second",
     ]
 
 

@@ -5,8 +5,7 @@ import pytest
 from notesearch.errors import NoteUnreadable
 from notesearch.records import Link
 
-from .conftest import Read
-from .shapes import headings, texts
+from .conftest import Read, headings, texts
 
 
 def test_blocks(read: Read) -> None:
@@ -19,22 +18,25 @@ def test_blocks(read: Read) -> None:
         <table><tr><th>k<th>v<tr><td><p>1</p><td>2</table>
         <pre>def f():
     return  1
-</pre><blockquote>said</blockquote><img src=x.png alt="a picture"><p hidden>not shown
+</pre><hr><blockquote>said</blockquote><img src=x.png alt="a picture"><p hidden>not shown
+        <h2>Of &lt;br&gt; <a href="#x">&para;</a></h2><ol><li>one<li>two</ol>
         <p style="display: none">nor this""",
     )
     assert texts(note) == [
         "# Top",
         "bare text",
         "one\nline",
-        "- a\n  - b\n- c\nd",
+        "- a\n  - b\n- c\n\n  d",
         "## Below that",
-        "k | v\n1 | 2",
-        "def f():\n    return  1",
-        "said",
+        "| k | v |\n| --- | --- |\n| 1 | 2 |",
+        "```\ndef f():\n    return  1\n```",
+        "> said",
         "a picture",
+        "## Of \\<br>",
+        "1. one\n2. two",
     ]
-    assert [block.kind for block in note.blocks if block.kind != "paragraph"] == ["heading", "heading", "code"]
-    assert headings(note) == [(1, "Top"), (2, "Below that")]
+    assert [block.kind for block in note.blocks if block.kind != "paragraph"] == "heading heading code heading".split()
+    assert headings(note) == [(1, "Top"), (2, "Below that"), (2, "Of <br>")]
     assert (note.title, note.tags, note.problems) == ("A page", (), ())
 
 
@@ -60,7 +62,9 @@ def test_links_to_notes_are_links(read: Read) -> None:
         b"not <a href='https://e.org/x.md'>this</a> <a href='#y'>z</a> <a href='mailto:a@b.md'>m</a>",
     )
     assert note.links == (Link("b c.md", "the other", "relative"), Link("../x.pdf", "that", "relative"))
-    assert [note.text[link.start : link.end] for link in note.links] == ["the other", "that"]
+    written = [note.text[link.start : link.end] for link in note.links]
+    assert written == ["[the other](b%20c.md#part)", "[that](../x.pdf)"]
+    assert note.text.endswith(", not this z m")
 
 
 @pytest.mark.parametrize(

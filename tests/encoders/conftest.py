@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from notesearch.encoders import PreparedModel
-from notesearch.encoders.model_files import find_model
+from notesearch.encoders.files import find_model
 from notesearch.encoders.models import prepare
 from notesearch.settings import DEFAULT_MODEL
 
@@ -62,7 +62,7 @@ def default_model(prepare_shared: Callable[[str], PreparedModel]) -> PreparedMod
 @pytest.fixture(scope="session")
 def default_source() -> Path:
     """The directory of the model that comes with notesearch."""
-    return find_model(DEFAULT_MODEL)
+    return find_model(DEFAULT_MODEL).directory
 
 
 @pytest.fixture(scope="session")

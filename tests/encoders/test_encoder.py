@@ -53,10 +53,9 @@ def tokenizer_file(tmp_path: Path) -> Path:
 def config(**changes: Any) -> EncoderConfig:
     values: dict[str, Any] = {
         "name": "fake",
-        "weights_sha256": "0" * 64,
+        "fingerprint": "0" * 32,
         "pooling": "mean",
         "max_tokens": 8,
-        "lowercase": False,
         "query_prompt": "",
         "passage_prompt": "",
         "pad_token_id": 0,
@@ -99,13 +98,6 @@ def test_prompts_go_before_queries_and_passages(tokenizer_file: Path) -> None:
     encoder.encode_query("a").vector
     encoder.encode_passages(["a"]).vectors
     assert [ids.tolist() for ids, _ in forward.calls] == [[[1, 2, 4]], [[1, 3, 4]]]
-
-
-def test_lowercases_only_if_asked(tokenizer_file: Path) -> None:
-    forward = LookUp()
-    Encoder(config(lowercase=True), tokenizer_file, forward).encode_query("A B").vector
-    Encoder(config(lowercase=False), tokenizer_file, forward).encode_query("A B").vector
-    assert [ids.tolist() for ids, _ in forward.calls] == [[[1, 4, 5]], [[1, 0, 0]]]
 
 
 def test_truncates_at_max_tokens_whatever_the_tokenizer_file_says(tokenizer_file: Path) -> None:
@@ -260,11 +252,6 @@ def test_what_is_cut_off_has_no_code(tokenizer_file: Path) -> None:
     ]
     assert code_counts(encoder, encoder.encode_passages(["b c b d b", "b c", "d"]).codes) == [2, 2, 1]
     assert [word.word for word in encoder.encode_query("b c b d b").words] == ["b", "c"]
-
-
-def test_a_letter_that_lower_casing_lengthens_moves_no_words(tokenizer_file: Path) -> None:
-    encoder = Encoder(config(lowercase=True), tokenizer_file, LookUp())
-    assert [word.word for word in encoder.words_of_codes("İİİİ b c")][1:] == ["b", "c"]
 
 
 def test_padding_has_no_part_in_codes(tokenizer_file: Path) -> None:

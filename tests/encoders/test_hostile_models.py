@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_token_model import save as save_colbert
+from test_multi_vector import save as save_colbert
 
 from notesearch.encoders.cross_encoder import prepare_cross_encoder
 from notesearch.encoders.models import prepare
-from notesearch.encoders.token_model import open_token_model
+from notesearch.encoders.multi_vector import open_multi_vector_model
 from notesearch.errors import ModelError
 
 Attack = Callable[[Path], object]
@@ -40,7 +40,7 @@ def cross_source(tiny_models: Any, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture(scope="module")
 def colbert_source(tiny_models: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny late-interaction model."""
+    """A tiny multi-vector model."""
     return save_colbert(tmp_path_factory.mktemp("colbert") / "model", tiny_models.directory("bert"))
 
 
@@ -48,14 +48,14 @@ def colbert_source(tiny_models: Any, tmp_path_factory: pytest.TempPathFactory) -
 def sources(tiny_models: Any, cross_source: Path, colbert_source: Path) -> dict[str, Path]:
     """Models by what they are."""
     own = {kind: tiny_models.directory(kind) for kind in ("bert", "distilbert")}
-    return {**own, "cross-encoder": cross_source, "token model": colbert_source}
+    return {**own, "cross-encoder": cross_source, "multi-vector": colbert_source}
 
 
 OPEN: dict[str, Callable[[str], object]] = {
     "bert": prepare,
     "distilbert": prepare,
     "cross-encoder": prepare_cross_encoder,
-    "token model": open_token_model,
+    "multi-vector": open_multi_vector_model,
 }
 
 

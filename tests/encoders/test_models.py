@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ import numpy as np
 import pytest
 
 from notesearch.encoders import PreparedModel, models
-from notesearch.encoders.models import bf16_beats_int8, open_encoder, prepare
+from notesearch.encoders.forward import bf16_beats_int8
+from notesearch.encoders.models import open_encoder, prepare
+from notesearch.settings import DEFAULT_MODEL
 
 
 @pytest.mark.parametrize(
@@ -49,11 +52,11 @@ class Chosen:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, flags: str, device: str | None) -> None:
         self.calls: list[tuple[Path, str, bool]] = []
         monkeypatch.setattr(models, "cpu_flags", lambda: frozenset(flags.split()))
-        monkeypatch.setattr(models, "_accelerator", lambda: device)
+        monkeypatch.setattr(models, "accelerator", lambda: device)
         monkeypatch.setattr(models, "TorchForward", self)
 
-    def __call__(self, source: Path, device: str, *, bf16: bool, threads: int | None) -> Any:
-        self.calls.append((source, device, bf16))
+    def __call__(self, files: Any, device: str, *, bf16: bool, threads: int | None) -> Any:
+        self.calls.append((files.directory, device, bf16))
         self.threads = threads
         return Ones()
 
@@ -137,9 +140,17 @@ assert open_encoder(prepared).encode_query("what is a quorum?").vector.shape == 
     assert _loaded(code, modules) == ["onnxruntime", "tokenizers"]
 
 
-def test_preparing_a_bert_imports_no_torch(tiny_bert: Path, own_cache: Path) -> None:
-    code = f"from notesearch.encoders.models import prepare\nassert prepare({str(tiny_bert)!r}).fused"
+def test_preparing_the_default_model_imports_no_torch(own_cache: Path) -> None:
+    code = f"from notesearch.encoders.models import prepare\nassert prepare({DEFAULT_MODEL!r}).fused"
     assert _loaded(code, "torch transformers sentence_transformers") == []
+
+
+def test_finding_a_prepared_model_by_its_name_imports_no_torch(
+    tiny_bert: Path, prepare_shared: Callable[..., PreparedModel]
+) -> None:
+    prepare_shared(tiny_bert)
+    code = f"from notesearch.encoders.models import prepare\nassert prepare({str(tiny_bert)!r}).fused"
+    assert _loaded(code, "torch transformers sentence_transformers onnxruntime") == []
 
 
 def test_no_more_cores_are_taken_than_allowed(default_model: PreparedModel, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from notesearch.encoders import Encoder, PreparedModel
+from notesearch.encoders import Encoder, PreparedModel, find_model
+from notesearch.encoders.forward import OnnxForward, TorchForward
 from notesearch.encoders.models import open_encoder, prepare
-from notesearch.encoders.onnx_forward import OnnxForward
-from notesearch.encoders.torch_forward import TorchForward
 
 NAMES = ("bert", "roberta", "xlm-roberta", "distilbert", "modernbert")
 TEXTS = [
@@ -40,7 +39,7 @@ def tiny(request: pytest.FixtureRequest, tiny_models: Any, prepare_shared: Calla
     source = tiny_models.directory(request.param)
     with pytest.MonkeyPatch.context() as patch:
         # Int8 is compared elsewhere: here nothing but float32 is good enough.
-        patch.setattr("notesearch.encoders.prepared._LEAST_AGREEMENT", 2.0)
+        patch.setattr("notesearch.encoders.preparing._LEAST_AGREEMENT", 2.0)
         prepared = prepare_shared(source)
     assert prepared.precision == "float32"
     return Tiny(request.param, source, prepared, open_encoder(prepared), tiny_models.reference(request.param))
@@ -64,7 +63,7 @@ def test_queries_are_encoded_as_by_sentence_transformers(tiny: Tiny, cosines: Ca
 
 
 def test_torch_encodes_the_same(tiny: Tiny, cosines: Callable[..., Any]) -> None:
-    forward = TorchForward(tiny.source, "cpu", bf16=False)
+    forward = TorchForward(find_model(str(tiny.source)), "cpu", bf16=False)
     by_torch = Encoder(tiny.prepared.config, tiny.prepared.directory / "tokenizer.json", forward)
     assert cosines(by_torch.encode_passages(TEXTS).vectors, tiny.encoder.encode_passages(TEXTS).vectors).min() >= 0.9999
 
@@ -93,7 +92,7 @@ def test_pooling_and_prompts_are_read(tiny: Tiny) -> None:
         "distilbert": ("cls", "", ""),
         "modernbert": ("mean", "search_query: ", "search_document: "),
     }[tiny.name]
-    assert (config.dim, config.lowercase) == (32, tiny.name == "distilbert")
+    assert config.dim == 32
     same = tiny.encoder.encode_query("river").vector @ tiny.encoder.encode_passages(["river"]).vectors[0]
     assert (same > 0.9999) == (config.query_prompt == config.passage_prompt)
 
@@ -104,13 +103,13 @@ def test_only_bert_has_the_fused_graph(tiny: Tiny) -> None:
 
 def test_int8_is_kept_where_it_agrees(tiny_bert: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Random weights of 32 dimensions are no fair trial of int8, hence the lower bar.
-    monkeypatch.setattr("notesearch.encoders.prepared._LEAST_AGREEMENT", 0.5)
+    monkeypatch.setattr("notesearch.encoders.preparing._LEAST_AGREEMENT", 0.5)
     prepared = prepare(str(tiny_bert))
     assert prepared.precision == "int8"
     int8_bytes = (prepared.directory / "model.onnx").stat().st_size
     assert open_encoder(prepared).encode_query("a").vector.shape == (32,)
 
-    monkeypatch.setattr("notesearch.encoders.prepared._LEAST_AGREEMENT", 2.0)
+    monkeypatch.setattr("notesearch.encoders.preparing._LEAST_AGREEMENT", 2.0)
     (prepared.directory / "encoder.json").unlink()
     assert prepare(str(tiny_bert)).precision == "float32"
     assert (prepared.directory / "model.onnx").stat().st_size > int8_bytes
@@ -124,7 +123,7 @@ def test_float16_weights_are_run_in_float32(tiny_models: Any, prepare_shared: Ca
     assert {array.dtype.name for array in load_file(source / "model.safetensors").values()} == {"float16"}
     ids = np.array([[2, 40, 50, 60, 3]])
     assert OnnxForward(prepared.directory / "model.onnx")(ids, np.ones_like(ids)).dtype == np.float32
-    assert TorchForward(source, "cpu", bf16=False)(ids, np.ones_like(ids)).dtype == np.float32
+    assert TorchForward(find_model(str(source)), "cpu", bf16=False)(ids, np.ones_like(ids)).dtype == np.float32
 
 
 def test_bfloat16_weights_are_run_in_float32(tiny_bert: Path, own_cache: Path, cosines: Callable[..., Any]) -> None:

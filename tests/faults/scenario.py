@@ -6,7 +6,7 @@ import os
 import zlib
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from .driver import Fault, Kind, Outcome, Sandbox
 
@@ -27,7 +27,7 @@ class Scenario(ABC):
 
     name: str
     arguments: tuple[str, ...]
-    patches: dict[str, Any] = SMALL
+    patches: ClassVar[dict[str, Any]] = SMALL
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox

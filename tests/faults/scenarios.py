@@ -5,10 +5,12 @@ from __future__ import annotations
 import itertools
 import shutil
 from pathlib import Path
+from typing import Any, ClassVar
 
 from indexing.vault import contents
 from tagging_fixtures import WORDS, tagged
 
+from notesearch.storage.folders import read_coverage
 from notesearch.tagging.classifier import load_classifier
 
 from .driver import Fault, Outcome, Running, Sandbox
@@ -119,6 +121,56 @@ class Rebuild(IndexAgain):
 
     def check_found(self, found: set[str]) -> None:
         assert found in (self.found_before, self.found_after)
+
+
+class _FewNotes(Scenario):
+    """So few notes that a command can be disturbed at every change that it makes on the disk."""
+
+    patches: ClassVar[dict[str, Any]] = {}
+
+    def index_few_notes(self) -> None:
+        """Indexes two folders of a note each."""
+        for folder, text in (("tea", "A note on tea"), ("coffee", "A note on coffee")):
+            write(self.sandbox.vault / folder / "note.md", text)
+        folders = [str(self.sandbox.vault / folder) for folder in ("tea", "coffee")]
+        self.sandbox.must("index", *folders, patches=self.patches)
+
+    def check_after(self, outcome: Outcome) -> None:
+        assert self.sandbox.notes() == self.old_notes
+        assert [folder.name for folder in read_coverage(self.sandbox.index_dir).folders] == ["coffee", "tea"]
+
+    def note_undisturbed(self) -> None:
+        self.contents = contents(self.sandbox.index_dir)
+
+    def check_recovery(self, outcome: Outcome) -> None:
+        self.sandbox.must(*self.arguments, patches=self.patches)
+        assert contents(self.sandbox.index_dir) == self.contents
+        assert self.sandbox.files() ^ self.files == set()
+        assert self.sandbox.notes() == self.old_notes
+
+
+class RebuildFewNotes(_FewNotes):
+    """A run that makes the index anew, after a change."""
+
+    name = "index --rebuild, few notes"
+    arguments = ("index", "--rebuild")
+
+    def set_up(self) -> None:
+        self.index_few_notes()
+        write(self.sandbox.vault / "tea" / "note.md", "A note on green tea")
+
+
+class Repair(_FewNotes):
+    """A repair of an index whose database is damaged and whose files others may read."""
+
+    name = "doctor --repair"
+    arguments = ("doctor", "--repair")
+
+    def set_up(self) -> None:
+        self.index_few_notes()
+        database = self.sandbox.index_dir / "notes.db"
+        database.write_bytes(database.read_bytes()[:20_000] + b"\xff" * 20_000)
+        database.chmod(0o644)
 
 
 class _TagScenario(Scenario):
@@ -257,4 +309,16 @@ class Tuning(Scenario):
         assert contents(self.sandbox.index_dir) == self.contents
 
 
-SCENARIOS = (FirstIndex, IndexAgain, Rebuild, TagAndUndo, TagAgain, Undo, FirstTraining, TrainingAgain, Tuning)
+SCENARIOS = (
+    FirstIndex,
+    IndexAgain,
+    Rebuild,
+    RebuildFewNotes,
+    Repair,
+    TagAndUndo,
+    TagAgain,
+    Undo,
+    FirstTraining,
+    TrainingAgain,
+    Tuning,
+)

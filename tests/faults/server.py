@@ -27,7 +27,13 @@ import notesearch.cli
 
 # What the commands import as they go along.
 for name in (
-    *("notesearch.library.search", "notesearch.library.tag", "notesearch.library.train", "notesearch.library.tune"),
+    *(
+        "notesearch.library.doctor",
+        "notesearch.library.search",
+        "notesearch.library.tag",
+        "notesearch.library.train",
+        "notesearch.library.tune",
+    ),
     *("notesearch.tagging.report", "notesearch.indexing", "notesearch.storage.writer", "notesearch.cli.progress"),
     *("hnswlib", "filelock", "scipy.sparse", "scipy.optimize", "scipy.stats", "jinja2", "safetensors.numpy", "yaml"),
     *sys.argv[1:],

@@ -10,6 +10,8 @@ from .scenarios import (
     FirstTraining,
     IndexAgain,
     Rebuild,
+    RebuildFewNotes,
+    Repair,
     TagAgain,
     TagAndUndo,
     TrainingAgain,
@@ -43,6 +45,14 @@ def test_a_command_that_is_killed_does_no_harm(
     for number, part in enumerate(parts):
         kind = Kind.KILL_HALFWAY if number % 2 else Kind.KILL
         assert found.disturb(Fault(kind, at(part, found.changes))).fired
+
+
+@pytest.mark.parametrize("scenario", [RebuildFewNotes, Repair])
+def test_no_kill_at_any_moment_of_a_rebuild_or_a_repair_loses_a_folder(opened: Open, scenario: type[Scenario]) -> None:
+    found = opened(scenario)
+    # Here and there, and all through the end, where the new index takes the place of the old one.
+    for change in (*range(1, found.changes - 16, 17), *range(found.changes - 16, found.changes + 1)):
+        assert found.disturb(Fault(Kind.KILL_HALFWAY if change % 2 else Kind.KILL, change)).fired
 
 
 @pytest.mark.parametrize("kind", [Kind.KILL, Kind.KILL_HALFWAY])

@@ -7,8 +7,8 @@ from pathlib import Path
 from notesearch.errors import NoteUnreadable
 from notesearch.evaluation.known_items import find_known_items, without_items
 from notesearch.notes import NoteFile, chunk_note, note_from_bytes, parse_front_matter, without_tags
-from notesearch.notes.chunks import passage_text
 from notesearch.records import Chunk, Chunking, Note
+from notesearch.words import passage_text
 
 SUFFIXES = (".md", ".org", ".rst", ".txt")
 _WORD = re.compile(r"\w+|[^\w\s]")

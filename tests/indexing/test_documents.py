@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from document_files import make_pdf
 
-from notesearch.documents import converter, formats
+from notesearch import file_kinds
+from notesearch.documents import converter
 from notesearch.indexing import batches, sync
 from notesearch.notes import read
 from notesearch.records import IndexReport, Skipped
@@ -28,16 +29,6 @@ def converted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
     monkeypatch.setattr(converter, "convert", noting)
     yield names
-
-
-@pytest.fixture
-def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Takes away what reads documents."""
-
-    def take_away() -> None:
-        monkeypatch.setattr(formats, "_is_installed", lambda library: False)
-
-    return take_away
 
 
 def test_documents_are_read_once(vault: Vault, index: Index, converted: list[str], index_dir: Path) -> None:
@@ -89,24 +80,12 @@ def test_a_document_that_becomes_unreadable_is_taken_out(vault: Vault, index: In
     assert paths_of(index_dir) == []
 
 
-def test_documents_are_counted_where_nothing_reads_them(
-    vault: Vault, index: Index, nothing_installed: Callable[[], None]
-) -> None:
-    nothing_installed()
-    for name in ("a.pdf", "b.PDF", "c.html", "d.epub"):
-        vault.write(name, "x")
-    vault.write("e.md", "text")
-    report = index(vault.root)
-    assert (changes(report), report.skipped) == ({"added": 1, "encoded": 1}, ())
-    assert report.not_read == {"PDF": 2, "HTML": 1, "EPUB": 1}
-
-
 def test_documents_stay_while_nothing_reads_them(
-    vault: Vault, index: Index, index_dir: Path, nothing_installed: Callable[[], None]
+    vault: Vault, index: Index, index_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paths = [str(vault.write(name, "<p>Some text")) for name in ("a.html", "b.html")]
     index(vault.root)
-    nothing_installed()
+    monkeypatch.setattr(file_kinds, "_is_installed", lambda library: False)
     vault.delete("b.html")
     vault.write("c.md", "text")
     assert changes(index()) == {"added": 1, "removed": 1, "encoded": 1}

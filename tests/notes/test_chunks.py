@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notesearch.notes import chunk_note, parse_note
-from notesearch.notes.chunks import passage_text
 from notesearch.records import Chunk, Chunking, Note
+from notesearch.words import passage_text
 
 WORD = re.compile(r"\w+|[^\w\s]")
 

@@ -13,10 +13,12 @@ from notesearch.retrieval.concepts import (
     MOST_LINKED,
     ConceptLink,
     can_be_appended,
+    count_ideas,
     key_of,
     parse_concepts,
     read_concepts,
 )
+from notesearch.retrieval.fusion import Candidate
 
 FILE = Path("/home/nora/concepts.toml")
 IDEAS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1, max_size=8).filter(key_of)
@@ -218,3 +220,69 @@ def test_the_heaviest_ideas_are_brought_each_once(reader):
 def test_both_ways_keep_the_weight():
     link = ConceptLink("a", "b", 0.25)
     assert parse("[concepts]\na = {b = 0.25}").links == (link,)
+
+
+def found(scores: dict[int, float]) -> list[Candidate]:
+    """Candidates, best first."""
+    ranked = sorted(scores.items(), key=lambda item: -item[1])
+    return [Candidate(note_id, score, {"dense": score}, {"dense": score}) for note_id, score in ranked]
+
+
+class TestCountIdeas:
+    """Notes of a query, and of ideas with weights."""
+
+    @pytest.mark.parametrize(
+        ("own", "ideas", "expected"),
+        [
+            # The more of the two counts: note 3 for the idea (0.5 * 1.6), note 2 for the query (0.7 > 0.5 * 1.2).
+            ({1: 2.0, 2: 0.7, 3: 0.1}, [(0.5, {3: 1.6, 2: 1.2, 1: 0.4})], [(1, 2.0, 0), (3, 0.8, 1), (2, 0.7, 0)]),
+            # The idea's best note, 4.0, is levelled to the query's, 1.0, then halved.
+            ({1: 1.0, 2: 0.2, 3: 0.0}, [(0.5, {2: 4.0, 3: 2.0})], [(1, 1.0, 0), (2, 0.5, 1), (3, 0.25, 1)]),
+            # Of several ideas the one that makes most of a note.
+            ({1: 2.0, 2: 0.1}, [(0.2, {2: 1.0}), (0.6, {2: 0.9})], [(1, 2.0, 0), (2, 0.54, 2)]),
+            # Where the query finds nothing, ideas count as they are.
+            ({1: 0.0}, [(0.5, {1: 3.0})], [(1, 1.5, 1)]),
+            # An idea that a note does not answer raises nothing, and nothing passes a best note that counts nothing.
+            ({1: 1.0, 2: -0.5}, [(0.5, {2: -0.1})], [(1, 1.0, 0), (2, -0.5, 0)]),
+            ({1: -0.2, 2: -0.5}, [(0.5, {2: 3.0})], [(1, -0.2, 0), (2, -0.5, 0)]),
+            ({1: 2.0, 2: 1.0}, [], [(1, 2.0, 0), (2, 1.0, 0)]),
+        ],
+    )
+    def test_by_hand(self, own, ideas, expected):
+        ranked = count_ideas(found(own), [(weight, found(answers)) for weight, answers in ideas])
+        assert [(note.note_id, pytest.approx(note.score), number) for note, number in ranked] == expected
+
+    def test_what_an_idea_adds_is_a_part_of_the_sum_and_its_passages_count(self):
+        own = [
+            Candidate(1, 2.0, {"dense": 2.0}, {"dense": 2.0}),
+            Candidate(2, 0.3, {"dense": 0.3}, {"dense": 0.3}, {7: 1}),
+        ]
+        (_, (note, _)) = count_ideas(own, [(0.5, [Candidate(2, 1.0, {}, {}, {8: 0.25})])])
+        assert note.parts == {"dense": 0.3, "concepts": 0.5}
+        assert note.contributions == {"dense": 0.3, "concepts": pytest.approx(0.2)}
+        assert note.passages == {8: 0.25}
+
+    def test_bm25_as_it_is_becomes_a_part_of_a_sum(self):
+        own = [Candidate(1, 2.0, {"lexical": 2.0}, {}), Candidate(2, 0.0, {"lexical": 0.0}, {})]
+        ranked = count_ideas(own, [(0.5, [Candidate(2, 3.0, {}, {})])])
+        assert [note.contributions for note, _ in ranked] == [{"lexical": 2.0}, {"lexical": 0.0, "concepts": 1.0}]
+
+    @pytest.mark.parametrize(("best", "own", "idea"), [(0.1, 0.0, 5.5), (0.3, 0.03, 0.3)])
+    def test_rounding_lifts_nothing_above_the_best_note(self, best, own, idea):
+        ranked = count_ideas(found({1: best, 2: own}), [(1.0, found({2: idea}))])
+        assert [(note.note_id, note.score) for note, _ in ranked] == [(1, best), (2, best)]
+
+    @given(
+        st.lists(st.floats(-5, 5), min_size=1, max_size=8).filter(any),
+        st.lists(st.tuples(WEIGHTS | st.just(1.0), st.lists(st.floats(-5, 5), max_size=8)), max_size=3),
+    )
+    def test_the_best_note_of_a_query_stays_first_and_its_others_in_order(self, own, ideas):
+        candidates = found(dict(enumerate(own)))
+        answers = [(weight, found(dict(enumerate(values[: len(own)])))) for weight, values in ideas]
+        ranked = count_ideas(candidates, answers)
+        raised = {note.note_id for note, number in ranked if number}
+        assert ranked[0] == (candidates[0], 0)
+        assert [note for note, number in ranked if not number] == [c for c in candidates if c.note_id not in raised]
+        for note, _ in ranked:
+            assert sum(note.contributions.values()) == pytest.approx(note.score, abs=1e-9)
+            assert note.score <= max(own)

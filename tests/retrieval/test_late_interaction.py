@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from notesearch.encoders import CodedWord, EncodedQuery, expand
 from notesearch.encoders.token_codes import compress
-from notesearch.retrieval.late_interaction import LateQuery, match_words, score_note
+from notesearch.retrieval.dense import ExactScores
+from notesearch.retrieval.late_interaction import LateQuery, closest_chunks, score_note
 
 # The product of a code with the vector that it was made of, if all components of that are equally large.
 SAME = math.sqrt(math.pi / 2)
@@ -23,7 +24,7 @@ def encoded(*words: str, bits: int = 8, seed: int = 0) -> EncodedQuery:
 
 
 def weights_of(frequencies: dict[str, int], notes: int, *words: str) -> list[float]:
-    query = LateQuery.of(encoded(*words), frequencies, notes)
+    query = LateQuery.of("", None, encoded(*words), frequencies, notes)
     assert query.weights.dtype == np.float32
     return query.weights.tolist()
 
@@ -50,7 +51,7 @@ def test_words_without_any_weight_count_alike():
 
 def test_words_that_are_to_count_alike_do():
     query = replace(encoded("rare", "usual"), alike=True)
-    assert LateQuery.of(query, {"rare": 1, "usual": 6}, 7).weights.tolist() == [0.5, 0.5]
+    assert LateQuery.of("", None, query, {"rare": 1, "usual": 6}, 7).weights.tolist() == [0.5, 0.5]
 
 
 def test_in_no_notes_all_words_are_equally_rare():
@@ -67,9 +68,9 @@ def test_weights_sum_to_1_and_rarer_words_have_more(frequencies, notes):
     assert by_rarity == sorted(by_rarity, reverse=True)
 
 
-def query_of(vectors, weights) -> LateQuery:
+def query_of(vectors, weights, encoder=None) -> LateQuery:
     words = tuple(CodedWord(str(number), (number,), ()) for number in range(len(vectors)))
-    return LateQuery(words, np.array(vectors, dtype=np.float32), np.array(weights, dtype=np.float32))
+    return LateQuery("", encoder, words, np.array(vectors, dtype=np.float32), np.array(weights, dtype=np.float32))
 
 
 def test_scores_by_hand():
@@ -85,7 +86,7 @@ def test_scores_by_hand():
 
 
 def test_no_passages_have_no_scores():
-    scores = LateQuery.of(encoded("word"), {}, 1).score([])
+    scores = LateQuery.of("", None, encoded("word"), {}, 1).score([])
     assert scores.shape == (0,)
     assert scores.dtype == np.float32
 
@@ -94,6 +95,8 @@ def test_no_passages_have_no_scores():
 def test_scores_agree_with_loops(words, lengths, bits, seed):
     numbers = np.random.default_rng(seed)
     query = LateQuery.of(
+        "",
+        None,
         encoded(*(f"word{number}" for number in range(words)), bits=bits, seed=seed),
         {f"word{number}": int(numbers.integers(0, 40)) for number in range(words)},
         20,
@@ -120,9 +123,9 @@ def test_a_note_is_halfway_from_the_mean_to_the_best(scores, expected):
 
 
 def match(fake_encoder, typed: str, passage: str, frequencies=None):
-    query = LateQuery.of(fake_encoder.encode_query(typed), frequencies or {}, 10)
+    query = LateQuery.of(typed, fake_encoder, fake_encoder.encode_query(typed), frequencies or {}, 10)
     (codes,) = fake_encoder.encode_passages([passage]).codes
-    return query, codes, match_words(query, codes, passage, fake_encoder)
+    return query, codes, query.match(codes, passage)
 
 
 def test_each_word_meets_its_like_in_the_order_of_the_query(fake_encoder):
@@ -154,15 +157,14 @@ def test_the_first_of_equally_close_words_is_taken():
             return [((number, number + 1),) for number in wanted]
 
     vectors = np.array([[-1] * 8, [1] * 8, [1] * 8], dtype=np.float32)
-    query = query_of(vectors[1:2] / 8**0.5, [1])
-    (found,) = match_words(query, compress(vectors), "far near again", Encoder())
+    (found,) = query_of(vectors[1:2] / 8**0.5, [1], Encoder()).match(compress(vectors), "far near again")
     assert found.places == ((1, 2),)
 
 
 def test_codes_that_are_not_those_of_the_words_match_nothing(fake_encoder):
     query, codes, _ = match(fake_encoder, "quorum", "the quorum of a raft")
-    assert len(match_words(query, codes, "a quorum, a raft", fake_encoder)) == 1
-    assert match_words(query, codes, "the quorum of a raft and its lease", fake_encoder) == []
+    assert len(query.match(codes, "a quorum, a raft")) == 1
+    assert query.match(codes, "the quorum of a raft and its lease") == []
 
 
 def test_the_weighted_matches_make_the_score(fake_encoder):
@@ -174,3 +176,21 @@ def test_texts_without_words_meet_as_a_whole(fake_encoder):
     _, _, (found,) = match(fake_encoder, "?!", "…")
     assert (found.word.word, found.places) == ("", ())
     assert found.cosine == pytest.approx(SAME, abs=1e-5)
+
+
+def dense_of(cosines) -> ExactScores:
+    ids = sorted(cosines)
+    return ExactScores(np.array(ids, dtype=np.int64), np.array([cosines[i] for i in ids], dtype=np.float32), 1.0)
+
+
+@given(
+    st.dictionaries(st.integers(1, 60), st.integers(1, 6), max_size=30),
+    st.dictionaries(st.integers(1, 60), st.sampled_from([-0.5, 0.0, 0.25, 0.250001, 0.5]), max_size=30),
+    st.integers(1, 5),
+)
+def test_the_closest_chunks_of_notes_are_those_of_a_full_sort_and_all_are_admitted(chunk_notes, cosines, most):
+    expected = {}
+    for chunk in sorted(chunk_notes.keys() & cosines.keys(), key=lambda i: (-np.float32(cosines[i]), i)):
+        expected.setdefault(chunk_notes[chunk], []).append(chunk)
+    found = closest_chunks(chunk_notes, dense_of(cosines), most)
+    assert found == {note: chunks[:most] for note, chunks in expected.items()}

@@ -1,8 +1,10 @@
 import pytest
 
 from notesearch.records import Filters
-from notesearch.retrieval.lexical import chunks_with_phrases, is_mentioned, match_lexical
+from notesearch.retrieval.lexical import chunks_with_phrases, is_mentioned, match_lexical, telling_words
 from notesearch.retrieval.query import parse_query
+from notesearch.storage import WordQuery
+from notesearch.words import distinct_words, find_words
 
 NOTES = {
     "cap.md": "# CAP theorem\n\nConsistency, availability and partition tolerance.",
@@ -13,8 +15,8 @@ NOTES = {
 }
 
 
-def found(reader, typed, filters=Filters(), limit=100):
-    matched = match_lexical(reader, parse_query(typed), limit, filters)
+def found(reader, typed, filters=Filters()):
+    matched = match_lexical(reader, parse_query(typed), filters)
     scores = matched.notes
     assert 0 <= matched.coverage <= 1
     assert all(score > 0 for score in scores.values())
@@ -82,7 +84,7 @@ def test_a_title_counts(make_reader):
 )
 def test_no_query_is_a_syntax_error(reader, typed):
     query = parse_query(typed)
-    match_lexical(reader, query, 100, Filters())
+    match_lexical(reader, query, Filters())
     chunks_with_phrases(reader, query, Filters())
 
 
@@ -93,29 +95,28 @@ def test_words_that_are_operators_are_searched_for(reader):
 def test_coverage_is_higher_the_more_of_a_query_the_best_note_holds(make_reader):
     reader = make_reader(NOTES | {f"{number}.md": "Something else." for number in range(20)})
     part, all_of_it, none = (
-        match_lexical(reader, parse_query(typed), 100, Filters()).coverage
+        match_lexical(reader, parse_query(typed), Filters()).coverage
         for typed in ("availability blockchain tulips", "availability partition tolerance", "blockchain")
     )
     assert none == 0 < part < all_of_it <= 1
 
 
-def test_scores_of_some_of_the_notes_only(reader):
-    matched = match_lexical(reader, parse_query("replicate tolerance"), 100, Filters())
-    first, second = matched.notes
-    kept = matched.only({second, 12345})
-    assert kept.notes == {second: matched.notes[second]}
-    assert kept.coverage == matched.coverage
-    assert first in matched.notes
+def test_only_notes_that_hold_the_phrases_are_found(make_reader):
+    reader = make_reader({"a.md": "green pears, red apples", "b.md": "greener pears, red apples"})
+    query = parse_query('apples "green pears"')
+    required = chunks_with_phrases(reader, query, Filters())
+    (note_id,) = match_lexical(reader, query, Filters(), required).notes
+    assert reader.notes([note_id])[note_id].path.endswith("a.md")
 
 
 def test_a_query_without_words_finds_nothing(reader):
     assert found(reader, "?!") == []
 
 
-def test_filters_apply_before_the_limit(make_reader):
+def test_filters_admit_notes(make_reader):
     notes = {f"{number}.md": "quorum quorum quorum" for number in range(20)}
     reader = make_reader(notes | {"rare/one.md": "a quorum in a rather long note about other things " * 5})
-    assert found(reader, "quorum", Filters(path_glob="rare"), limit=1) == ["one.md"]
+    assert found(reader, "quorum", Filters(path_glob="rare")) == ["one.md"]
 
 
 def phrase_notes(reader, typed, filters=Filters()):
@@ -167,7 +168,7 @@ def test_only_the_passages_that_hold_the_phrase_are_kept(make_reader):
     reader = make_reader(
         {"a.md": f"# One\n\n{filler}\n\n# Two\n\nHere are green pears. {filler}\n\n# Three\n\n{filler}"}
     )
-    ((note_id, _),) = reader.match_words("pears", (1, 1), 2, Filters())
+    ((note_id, _),) = reader.match(WordQuery(("pears",)), 2, Filters())
     assert len(reader.chunk_ids_of_notes([note_id])) >= 3
     chunks = chunks_with_phrases(reader, parse_query('"green pears"'), Filters())
     assert len(chunks) == 1
@@ -192,3 +193,31 @@ def test_phrases_obey_filters(make_reader):
 )
 def test_words_are_mentioned_one_after_another_in_whatever_form(reader, words, mentioned):
     assert is_mentioned(reader, words) is mentioned
+
+
+@pytest.mark.parametrize(
+    ("asked", "text", "found"),
+    [
+        ("run", "Running is what runners do; he runs.", {"running": "run", "runs": "run"}),
+        ("straße", "STRAßE, nicht STRASSE", {"straße": "straße"}),
+        ("cafe", "Um café, por favor", {"café": "cafe"}),
+        ("café", "Um cafe, por favor", {"cafe": "café"}),
+        ("mu\u0308nchen", "Nachtzug nach M\u00fcnchen", {"münchen": "mu\u0308nchen"}),
+        ("m\u00fcnchen", "Nachtzug nach Mu\u0308nchen", {"mu\u0308nchen": "m\u00fcnchen"}),
+        ("\u00e9t\u00e9", "l'e\u0301te\u0301 dernier", {"e\u0301te\u0301": "\u00e9t\u00e9"}),
+        ("豆腐", "麻婆豆腐", {"豆腐": "豆腐"}),
+        ("absent", "Nothing of the kind", {}),
+    ],
+)
+def test_words_of_the_same_stem_are_telling(make_reader, asked, text, found):
+    telling = telling_words(make_reader({"a.md": "any"}), [asked], distinct_words(text))
+    assert {word: telling[word] for _, _, word in find_words(text) if word in telling} == found
+
+
+def test_of_two_query_words_with_one_stem_the_first_stands_for_both(make_reader):
+    reader = make_reader({"a.md": "any"})
+    assert telling_words(reader, ["runs", "running"], {"run"}) == {
+        "run": "runs",
+        "runs": "runs",
+        "running": "runs",
+    }

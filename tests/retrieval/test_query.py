@@ -1,9 +1,12 @@
+from datetime import datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from notesearch.errors import UsageError
-from notesearch.retrieval.query import parse_query
+from notesearch.records import Filters
+from notesearch.retrieval.query import make_filters, parse_query
 
 
 def test_words_are_lower_case_and_in_order_without_stopwords():
@@ -129,3 +132,21 @@ def test_any_text_is_parsed_or_refused(typed):
 def test_a_pasted_megabyte_asks_for_no_more_than_a_page(typed):
     query = parse_query(typed)
     assert len(query.words) <= 200 and len(query.phrases) <= 20
+
+
+def test_filters_say_what_was_written():
+    since, until = datetime(2024, 1, 1), datetime(2025, 1, 1)
+    expected = Filters(("a", "b/c"), ("d",), "~/notes/*", since, until)
+    assert make_filters(["a", "b/c"], ["d"], "~/notes/*", since, until) == expected
+    assert make_filters([], [], "", None, None) == Filters()
+
+
+def test_undecodable_bytes_of_a_command_line_become_what_can_be_stored():
+    filters = make_filters(["a\udcff"], ["\udc80"], "*\udcfe.md", None, None)
+    assert (filters.tags, filters.excluded_tags, filters.path_glob) == (("a?",), ("?",), "*?.md")
+
+
+def test_a_path_of_megabytes_is_refused():
+    make_filters([], [], "*" * 10_000, None, None)
+    with pytest.raises(UsageError, match="the path has 10,001 characters"):
+        make_filters([], [], "*" * 10_001, None, None)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from notesearch.records import Chunk, Filters, Link, Note
-from notesearch.storage import Fingerprint, IndexReader
+from notesearch.storage import Fingerprint, IndexReader, WordQuery
 from notesearch.storage.database import database_file, open_for_writing
 from notesearch.storage.vectors import pack
 from notesearch.storage.writer import EncodedChunk, EncodedNote, IndexWriter
@@ -78,10 +78,11 @@ def note_id(writer: IndexWriter, name: str) -> int:
     )
 
 
-def found(index_dir: Path, expression: str, filters: Filters | None = None, limit: int = 100) -> list[str]:
-    """Names of the notes that a full-text query finds, best first."""
+def found(index_dir: Path, query: str | WordQuery, filters: Filters | None = None, limit: int = 100) -> list[str]:
+    """Names of the notes that any of some words or a query finds, best first."""
+    asked = query if isinstance(query, WordQuery) else WordQuery(tuple(query.split()))
     with closing(IndexReader(index_dir)) as reader:
-        ids = [row[0] for row in reader.match_words(expression, (2, 1), limit, filters or Filters())]
+        ids = [row[0] for row in reader.match(asked, limit, filters or Filters())]
         notes = reader.notes(ids)
         return [str(Path(notes[i].path).relative_to(FOLDER)) for i in ids]
 

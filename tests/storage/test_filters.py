@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from notesearch.records import Filters
-from notesearch.storage.filters import admitted_notes_sql
 from notesearch.storage.writer import IndexWriter
 
 from .building import encoded_note, found, write
@@ -139,7 +138,3 @@ def test_a_rare_tag_is_found_behind_any_number_of_better_matches(writer: IndexWr
     assert found(index_dir, "kettle", limit=10) != []
     assert "rare.md" not in found(index_dir, "kettle", limit=1000)
     assert found(index_dir, "kettle", Filters(tags=("rare",)), limit=1) == ["rare.md"]
-
-
-def test_no_filter_is_no_condition() -> None:
-    assert admitted_notes_sql(Filters()) == ("", [])

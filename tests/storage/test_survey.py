@@ -7,8 +7,8 @@ import pytest
 
 from notesearch.errors import IndexDamaged, IndexMissing
 from notesearch.records import Skipped
-from notesearch.storage.lock import acquire_lock
-from notesearch.storage.survey import IndexSurvey, StoredFile, writer_is_at_work
+from notesearch.storage.lock import acquire_lock, writer_is_at_work
+from notesearch.storage.survey import IndexSurvey, StoredFile
 from notesearch.storage.writer import IndexWriter, SkippedFile
 
 from .building import FINGERPRINT, FOLDER, as_nobody, encoded_note, write
@@ -27,17 +27,17 @@ def written(index_dir: Path, writer: IndexWriter) -> Path:
 
 
 def test_what_an_index_consists_of(written):
-    with closing(IndexSurvey(written)) as survey:
+    with IndexSurvey(written) as survey:
         assert survey.fingerprint == FINGERPRINT
-        assert survey.folders() == {str(FOLDER): 2}
-        assert survey.chunks() == 3
+        assert survey.notes_by_folder() == {str(FOLDER): 2}
+        assert survey.count_chunks() == 3
         assert survey.files() == [StoredFile("/vault/a.md", 13, 1), StoredFile("/vault/b.md", 4, 1)]
         assert survey.skipped() == [("/vault/x.md", "binary file")]
         assert survey.synced() == {str(FOLDER): datetime(2024, 5, 17, tzinfo=UTC)}
 
 
 def test_bytes_by_part_add_up_to_the_file(written):
-    with closing(IndexSurvey(written)) as survey:
+    with IndexSurvey(written) as survey:
         parts = survey.part_bytes()
     assert parts["text"] == len("LentilsCuminWahl")
     assert parts["embeddings"] == 3 * (4 + FINGERPRINT.dim)
@@ -47,7 +47,7 @@ def test_bytes_by_part_add_up_to_the_file(written):
 
 
 def test_a_note_by_its_path(written):
-    with closing(IndexSurvey(written)) as survey:
+    with IndexSurvey(written) as survey:
         note = survey.note("/vault/a.md")
         assert note is not None
         assert (note.title, note.tags, note.chunks, note.problems) == ("Dal", ("b", "a"), 2, ())
@@ -56,13 +56,13 @@ def test_a_note_by_its_path(written):
 
 
 def test_it_sees_one_state_while_another_is_written(written):
-    with closing(IndexSurvey(written)) as survey:
-        assert survey.chunks() == 3
+    with IndexSurvey(written) as survey:
+        assert survey.count_chunks() == 3
         with IndexWriter(written) as writer:
             write(writer, encoded_note("c.md", "New"))
-        assert survey.chunks() == 3
-    with closing(IndexSurvey(written)) as survey:
-        assert survey.chunks() == 4
+        assert survey.count_chunks() == 3
+    with IndexSurvey(written) as survey:
+        assert survey.count_chunks() == 4
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_it_sees_one_state_while_another_is_written(written):
 def test_values_of_another_kind_are_damage(written, statement):
     with closing(sqlite3.connect(written / "notes.db", isolation_level=None)) as connection:
         connection.execute(statement)
-    with pytest.raises(IndexDamaged), closing(IndexSurvey(written)) as survey:
+    with pytest.raises(IndexDamaged), IndexSurvey(written) as survey:
         survey.files()
 
 

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from notesearch.errors import StoreError
-from notesearch.storage.vector_file import (
+from notesearch.storage.vectors import (
     VectorFileRecord,
     build_vector_file,
     extend_vector_file,
@@ -163,7 +163,7 @@ class TestDamage:
 
         os.utime(path, ns=(0, 0))
         before = path.read_bytes()
-        monkeypatch.setattr("notesearch.storage.vector_file._crc32", replace_it)
+        monkeypatch.setattr("notesearch.storage.vectors._crc32", replace_it)
         found_ids, found = mapped_of(path, record, 8)
         assert path.read_bytes() != before
         np.testing.assert_array_equal(found[np.argsort(found_ids)], vectors(50, 8))

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from notesearch.records import Filters
-from notesearch.storage import database
-from notesearch.storage import reader as reader_module
-from notesearch.storage.reader import Fingerprint, IndexReader
+from notesearch.storage import WordQuery, database
+from notesearch.storage import index_reader as reader_module
+from notesearch.storage.index_reader import Fingerprint, IndexReader
 from notesearch.storage.warm_reader import WarmReader
 from notesearch.storage.writer import IndexWriter
 
@@ -189,7 +189,7 @@ def test_at_rest_it_does_not_keep_the_log_from_being_emptied(index_dir, warm) ->
 
 def test_temporary_tables_outlast_a_rest(warm) -> None:
     for word in ("raft", "text"):
-        assert warm.match_any_word([word], (2, 1), 100, Filters())
+        assert warm.match(WordQuery((word,)), 100, Filters())
         warm.rest()
         assert warm.is_current()
 

@@ -5,15 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notesearch.storage import searchable_words
+from notesearch.storage import WordQuery, searchable_words
 from notesearch.storage.writer import IndexWriter
 
 from .building import encoded_note, found, write
-
-
-def phrase(words: str) -> str:
-    """As `retrieval.lexical` asks for words that stand together."""
-    return '"' + searchable_words(words).replace('"', '""') + '"'
 
 
 @pytest.mark.parametrize(
@@ -56,7 +51,7 @@ def test_only_white_space_is_added(text: str) -> None:
 def test_any_part_of_an_unspaced_text_is_found(writer: IndexWriter, index_dir: Path, text: str, part: str) -> None:
     shuffled = "".join(reversed(part)) if part.isascii() else "".join(reversed(text))
     write(writer, encoded_note("right.md", text), encoded_note("wrong.md", shuffled))
-    assert found(index_dir, phrase(part)) == ["right.md"]
+    assert found(index_dir, WordQuery((part,))) == ["right.md"]
 
 
 @given(
@@ -81,4 +76,4 @@ def test_the_words_of_a_part_follow_each_other_in_the_whole(text: str, data: st.
 )
 def test_words_are_stemmed_and_without_accents(writer: IndexWriter, index_dir: Path, text: str, query: str) -> None:
     write(writer, encoded_note("right.md", text), encoded_note("wrong.md", "something else"))
-    assert found(index_dir, " AND ".join(query.split())) == ["right.md"]
+    assert found(index_dir, WordQuery(required=tuple(query.split()))) == ["right.md"]

@@ -145,7 +145,7 @@ def test_a_flipped_bit_is_damage(directory: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "record", ["", "[]", "null", "{}", '{"format": 1}', '{"format": 1, "files": {"none": ""}}', '{"format": 2}', "\xff"]
+    "record", ["", "[]", "null", "{}", '{"format": 1}', '{"format": 2, "files": {"none": ""}}', '{"format": 2}', "\xff"]
 )
 def test_a_record_of_another_kind(directory: Path, record: str) -> None:
     save(directory)
@@ -322,7 +322,7 @@ def test_names_of_classifiers(tmp_path: Path, name: str) -> None:
 def test_names_that_are_none(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError) as caught:
         classifier_dir(tmp_path, name)
-    assert caught.value.message == f"{name!r} is no name for a classifier"
+    assert caught.value.message == f"{name!r} cannot be the name of a classifier"
     assert caught.value.hint
 
 

@@ -9,10 +9,10 @@ from notesearch.errors import UsageError
 from notesearch.records import Because, SimilarNote, Suggestions, TagScore
 from notesearch.tagging.calibration import Calibration
 from notesearch.tagging.classifier import Classifier
-from notesearch.tagging.estimators import Heads, Learner, Material, fast_learners
+from notesearch.tagging.estimators import Estimator, Features, Heads, fast_estimators
 from notesearch.tagging.features import Content, Vocabulary
-from notesearch.tagging.labels import Example, Labelled, choose_labels
-from notesearch.tagging.taggers import ExampleNotes, NameTagger, NeighbourTagger, TrainedTagger, suggest
+from notesearch.tagging.labels import Example, Examples, Labelled, choose_labels
+from notesearch.tagging.taggers import NameTagger, NeighbourTagger, TrainedTagger, suggest
 
 Vectors = NDArray[np.float32]
 TRAIN, TEST = np.arange(24), np.arange(24, 30)
@@ -27,7 +27,7 @@ def unit(vectors: NDArray[np.float64]) -> Vectors:
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
 
-def random_material() -> Material:
+def random_features() -> Features:
     generator = np.random.default_rng(0)
     words = "tea milk salt flour queue latency work home school sleep".split()
     notes = []
@@ -36,27 +36,27 @@ def random_material() -> Material:
         labels = [label for label in ("work", "at-home", "x") if generator.random() < 0.4] or ["x"]
         notes.append(Labelled(note(text, f"/{row}.md"), tuple(labels)))
     examples = choose_labels(notes, 2)
-    return Material(examples, unit(generator.normal(size=(30, 5))), unit(generator.normal(size=(3, 5))))
+    return Features(examples, unit(generator.normal(size=(30, 5))), unit(generator.normal(size=(3, 5))))
 
 
-MATERIAL = random_material()
-VARIANTS = [variant for learner in fast_learners(MATERIAL) for variant in learner.variants()]
+FEATURES = random_features()
+VARIANTS = [variant for estimator in fast_estimators(FEATURES) for variant in estimator.variants()]
 
 
-def classifier_of(learner: Learner, calibration: Calibration) -> Classifier:
-    heads, examples = learner.learn(TRAIN), MATERIAL.examples
+def classifier_of(estimator: Estimator, calibration: Calibration) -> Classifier:
+    heads, examples = estimator.fit(TRAIN), FEATURES.examples
     return Classifier(
         labels=examples.labels,
-        method=learner.name,
+        method=estimator.name,
         exclusive=calibration.exclusive,
-        heads=heads if heads.terms is not None else replace(heads, terms=np.ones((len(MATERIAL.vocabulary.terms), 3))),
+        heads=heads if heads.terms is not None else replace(heads, terms=np.ones((len(FEATURES.vocabulary.terms), 3))),
         scored_by_terms=heads.terms is not None,
-        vocabulary=MATERIAL.vocabulary,
+        vocabulary=FEATURES.vocabulary,
         calibration=calibration,
         thresholds=np.full(3, 0.5, dtype=np.float32),
         examples=examples.notes[: len(TRAIN)],
-        vectors=MATERIAL.vectors[TRAIN],
-        name_vectors=MATERIAL.name_vectors,
+        vectors=FEATURES.vectors[TRAIN],
+        name_vectors=FEATURES.name_vectors,
         model="",
         encoder="",
         budget_tokens=0,
@@ -67,15 +67,15 @@ def classifier_of(learner: Learner, calibration: Calibration) -> Classifier:
 
 
 @pytest.mark.parametrize("exclusive", [False, True])
-def test_a_trained_tagger_scores_as_the_learner_that_it_was_learnt_by(exclusive: bool) -> None:
-    for learner in VARIANTS:
-        names = (1.5, 0.5) if learner.hinted else (0.0, 0.0)
+def test_a_trained_tagger_scores_as_its_estimator(exclusive: bool) -> None:
+    for estimator in VARIANTS:
+        names = (1.5, 0.5) if estimator.uses_names else (0.0, 0.0)
         calibration = Calibration(exclusive, 0.5, (0.2, 0.4, 0.5), 0.5, 0.25, 0.5, names, -0.5)
-        tagger = TrainedTagger(classifier_of(learner, calibration))
-        found = tagger.score([MATERIAL.examples.contents[row] for row in TEST], MATERIAL.vectors[TEST])
-        expected = calibration.probabilities(learner.score(TRAIN, TEST), MATERIAL.hints[TEST])
+        tagger = TrainedTagger(classifier_of(estimator, calibration))
+        found = tagger.score([FEATURES.examples.contents[row] for row in TEST], FEATURES.vectors[TEST])
+        expected = calibration.probabilities(estimator.score(TRAIN, TEST), FEATURES.names[TEST])
         assert found.dtype == np.float32 and np.ptp(expected) > 0.1
-        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4, err_msg=repr(learner))
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4, err_msg=repr(estimator))
 
 
 WORDS = ("2024", "and tea", "black", "black tea", "flour", "green", "salt", "tea")
@@ -99,11 +99,19 @@ WORDY = replace(
 )
 
 
+def neighbour_tagger(
+    notes: Sequence[Example], vectors: Vectors, labels: tuple[str, ...], *, exclusive: bool = False
+) -> NeighbourTagger:
+    contents = tuple(Content(note.path, note.title, "", note.labels, "", ()) for note in notes)
+    targets = np.array([[label in note.labels for label in labels] for note in notes])
+    return NeighbourTagger(Examples(contents, labels, targets, exclusive, (), ()), vectors)
+
+
 def explained(content: Content, vector: Vectors, *tags: str) -> tuple[Because, ...]:
     return TrainedTagger(WORDY).explain(content, vector, tags)
 
 
-def test_words_that_speak_most_for_a_tag_come_first_without_those_that_say_nothing_new() -> None:
+def test_words_of_the_largest_weights_come_first_without_those_shown_already() -> None:
     text = "2024 and tea: salt, flour, black tea, green"
     (because,) = explained(note(text), EAST, "tea")
     assert because.words == ("green", "black tea", "flour")
@@ -113,7 +121,7 @@ def test_words_that_speak_most_for_a_tag_come_first_without_those_that_say_nothi
     assert because.words == ()
 
 
-def test_at_most_five_words_are_told() -> None:
+def test_at_most_five_words_are_shown() -> None:
     words = tuple(f"word{letter}" for letter in "abcdefg")
     vocabulary = Vocabulary(words, np.ones(7, dtype=np.float32))
     weights = np.array([[0, weight] for weight in range(1, 8)], dtype=np.float32)
@@ -123,8 +131,8 @@ def test_at_most_five_words_are_told() -> None:
 
 
 @pytest.mark.parametrize("trained", [True, False])
-def test_the_closest_notes_with_the_tag_are_told_but_never_the_note_itself(trained: bool) -> None:
-    neighbours = NeighbourTagger(ExampleNotes(EXAMPLES, EXAMPLE_VECTORS), ("salt", "tea"), exclusive=False)
+def test_the_most_similar_notes_with_the_tag_are_shown_but_never_the_note_itself(trained: bool) -> None:
+    neighbours = neighbour_tagger(EXAMPLES, EXAMPLE_VECTORS, ("salt", "tea"))
     tagger = TrainedTagger(WORDY) if trained else neighbours
     tea, salt = tagger.explain(note(path="/east.md"), EAST, ["tea", "salt"])
     assert tea.notes == (
@@ -140,27 +148,27 @@ def test_the_closest_notes_with_the_tag_are_told_but_never_the_note_itself(train
 
 
 def test_a_tag_that_no_other_note_has_is_explained_by_none() -> None:
-    tagger = NeighbourTagger(ExampleNotes(EXAMPLES[:1], EXAMPLE_VECTORS[:1]), ("tea",), exclusive=False)
+    tagger = neighbour_tagger(EXAMPLES[:1], EXAMPLE_VECTORS[:1], ("tea",))
     assert tagger.explain(note(path="/east.md"), EAST, ["tea"]) == (Because("tea", (), ()),)
 
 
 def test_the_nearest_notes_vote_but_not_the_note_itself() -> None:
     examples = tuple(Example(f"/{row}.md", "", ("a",) if row else ("b",)) for row in range(12))
     vectors = np.array([EAST, *[NORTHEAST] * 11])
-    tagger = NeighbourTagger(ExampleNotes(examples, vectors), ("a", "b"), exclusive=True)
+    tagger = neighbour_tagger(examples, vectors, ("a", "b"), exclusive=True)
     assert tagger.thresholds.tolist() == [0.5, 0.5] and tagger.exclusive
     scores = tagger.score([note(path="/new.md"), note(path="/0.md")], np.array([EAST, EAST]))
-    say = np.exp(-0.4 / 0.1)
-    np.testing.assert_allclose(scores, [[9 * say / (1 + 9 * say), 1 / (1 + 9 * say)], [1, 0]], atol=1e-4)
+    weight = np.exp(-0.4 / 0.1)
+    np.testing.assert_allclose(scores, [[9 * weight / (1 + 9 * weight), 1 / (1 + 9 * weight)], [1, 0]], atol=1e-4)
 
 
 def test_notes_without_any_of_the_labels_are_neighbours_too() -> None:
     examples = (Example("/a.md", "", ("a",)), Example("/none.md", "", ()))
-    tagger = NeighbourTagger(ExampleNotes(examples, np.array([EAST, EAST])), ("a",), exclusive=False)
+    tagger = neighbour_tagger(examples, np.array([EAST, EAST]), ("a",))
     np.testing.assert_allclose(tagger.score([note()], np.array([EAST])), [[0.5]])
 
 
-def test_names_and_descriptions_are_held_against_notes(fake_encoder) -> None:
+def test_names_and_descriptions_are_compared_with_notes(fake_encoder) -> None:
     tagger = NameTagger(" work, distributed systems:consensus and raft ,,home, ", fake_encoder)
     assert tagger.labels == ("work", "distributed systems", "home")
     assert tagger.thresholds.tolist() == [0.5] * 3 and not tagger.exclusive
@@ -230,7 +238,7 @@ def test_exclusive_tags_are_suggested_one_at_most() -> None:
 
 
 @pytest.mark.parametrize(("min_score", "tags"), [(0.0, "cba"), (0.25, "cb"), (0.26, "c"), (1.0, "")])
-def test_a_least_score_takes_the_place_of_the_thresholds(min_score: float, tags: str) -> None:
+def test_a_least_score_replaces_the_thresholds(min_score: float, tags: str) -> None:
     (found,) = suggested(Scores("abc", [0.1, 0.9, 0.5], [0.125, 0.25, 0.75]), (), min_score=min_score)
     assert found.suggested == tuple(tags)
 
@@ -246,13 +254,13 @@ def test_tags_that_the_note_has_are_present_whatever_their_case() -> None:
     ("top", "shown", "because"),
     [(1, "g", "g"), (3, "gfe", "gfe"), (7, "gfedcba", "gfedcb"), (None, "gfedcb", "gfedcb")],
 )
-def test_top_limits_what_is_told(top: int | None, shown: str, because: str) -> None:
+def test_top_limits_what_is_listed(top: int | None, shown: str, because: str) -> None:
     (found,) = suggested(Scores("abcdefg", [0.1] * 7, [row / 8 for row in range(7)]), (), top=top)
     assert [tag.tag for tag in found.tags] == list(shown)
     assert [own.tag for own in found.because] == list(because)
 
 
-def test_without_a_limit_the_next_best_are_told_up_to_five() -> None:
+def test_without_a_limit_the_next_best_are_listed_up_to_five() -> None:
     (found,) = suggested(Scores("abcdefg", [0.8] * 7, [row / 8 for row in range(7)]), (), top=None)
     assert [tag.tag for tag in found.tags] == list("gfedc")
     assert found.suggested == ()

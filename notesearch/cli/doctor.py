@@ -1,0 +1,72 @@
+"""`notesearch doctor`: find out what is wrong, and repair it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from notesearch.cli.options import CollectionName, IndexDir, Quiet, Verbose
+from notesearch.cli.terminal import is_terminal, json_text, paint, progress_bar, uses_colour, write
+from notesearch.errors import NOTHING_FOUND
+
+if TYPE_CHECKING:
+    from notesearch.library.doctor import Examination
+
+_STYLES = {"ok": "path", "warning": "fair", "wrong": "strong"}
+
+
+def doctor(
+    repair: Annotated[bool, typer.Option("--repair", help="Put right what can be put right.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
+    collection: CollectionName = None,
+    index_dir: IndexDir = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Check the index and all that it needs.
+
+    That is files, permissions, SQLite, vectors, model, folders and versions. With --repair, an index in which something
+    is wrong is made anew from the notes, beside the old one. Notes are never written to. Exits with 0 where all is well
+    (or warnings are all there is), with 1 where something is wrong. With --quiet, only what is not well is printed.
+
+    Example: notesearch doctor --repair
+    """
+    from notesearch.library import doctor as library
+    from notesearch.settings import load_settings
+
+    settings = load_settings(collection=collection, index_dir=index_dir)
+    examination = library.examine(settings)
+    done: list[str] = []
+    if repair and any(check.state != "ok" for check in examination.checks):
+        with progress_bar("Indexing", shown=not quiet and is_terminal(sys.stderr)) as progress:
+            done = library.repair(settings, examination, progress)
+        examination = library.examine(settings)
+    if as_json:
+        report = {**asdict(examination), "repaired": done} if repair else asdict(examination)
+        write([json_text(report) + "\n"])
+    else:
+        write(_lines(examination, done, only_not_well=quiet))
+    if not examination.all_well:
+        raise typer.Exit(NOTHING_FOUND)
+
+
+def _lines(examination: Examination, done: Sequence[str], *, only_not_well: bool) -> Iterator[str]:
+    from notesearch.cli.tables import table
+
+    rows: list[tuple[str, str, str]] = []
+    for check in examination.checks:
+        if check.state != "ok" or not only_not_well:
+            rows.append((check.state, check.check, check.message))
+            rows += [("", "", check.hint)] if check.hint else []
+    if not only_not_well:
+        rows.append(("", "versions", ", ".join(f"{name} {version}" for name, version in examination.versions.items())))
+    told = [*table([[message] for message in done], wrap=(0,)), ""] if done else []
+    colour = uses_colour(sys.stdout)
+    for line in [*told, *(table(rows, text=(0, 1), wrap=(2,)) if rows else [])]:
+        state = line.partition(" ")[0]
+        style = _STYLES.get(state)
+        yield (paint(state, style, colour=colour) + line[len(state) :] if style else line) + "\n"

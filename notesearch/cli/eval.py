@@ -1,0 +1,179 @@
+"""`notesearch eval`: how good the search is, on judged queries or on the notes' own."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, get_args
+
+import typer
+
+from notesearch.cli.options import IndexOptions, MessageOptions
+from notesearch.cli.tables import table
+from notesearch.cli.terminal import harmless, json_text, paint, uses_colour, width, wrapped, write
+from notesearch.records import SearchStage
+
+if TYPE_CHECKING:
+    from notesearch.evaluation import Evaluation, Measures, StageScores
+    from notesearch.evaluation.measures import HurtQuery, StageComparison
+
+_STAGES: tuple[SearchStage, ...] = get_args(SearchStage)
+
+
+def _stage(name: str) -> str:
+    if name not in _STAGES:
+        raise typer.BadParameter(f"{name!r} is not one of {', '.join(_STAGES)}")
+    return name
+
+
+def evaluate(
+    directory: Annotated[
+        Path | None,
+        typer.Argument(metavar="[DIR]", help="The documents: corpus.jsonl, or notes. Default: the notes of the index."),
+    ] = None,
+    qrels: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Judgements, of TREC or BEIR. Default: those in DIR.")
+    ] = None,
+    topics: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Queries: TREC topics, id<TAB>text, or JSON lines. Default: DIR's."),
+    ] = None,
+    runs: Annotated[
+        list[Path] | None,
+        typer.Option("--run", metavar="FILE", help="Score this TREC run too; without --stage, only runs."),
+    ] = None,
+    stages: Annotated[
+        list[str] | None,  # typer takes no list of Literal
+        typer.Option(
+            "--stage",
+            metavar=f"<{'|'.join(_STAGES)}>",
+            help="Score this stage; again for more. Default: all; cross-encoder where one is set.",
+            parser=_stage,
+            autocompletion=lambda: list(_STAGES),
+        ),
+    ] = None,
+    cross_encoder: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="Score it too: a local directory or a hub id.")
+    ] = None,
+    worst: Annotated[int, typer.Option(metavar="N", help="Show the N queries that each stage hurts most.", min=0)] = 0,
+    work_dir: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Keep the index here for the next time. Default: a temporary one."),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Bi-encoder: a local directory or a hub id. Default: all-MiniLM-L6-v2; without DIR, the index's.",
+        ),
+    ] = None,
+    max_queries: Annotated[
+        int,
+        typer.Option(
+            metavar="N", help="Take at most so many queries; 0: all, or 300 of a kind from your notes.", min=0
+        ),
+    ] = 0,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write a page with charts.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the measures as JSON.")] = False,
+    *,
+    index: IndexOptions,
+    messages: MessageOptions,
+) -> None:
+    """Score the search, stage by stage.
+
+    On queries with judgements, in a folder or in files of TREC; else on queries that your notes make themselves: their
+    titles, headings and links, which are taken out of the notes first. The documents are indexed apart from your index.
+
+    Example: notesearch eval
+
+    Of a collection: notesearch eval sample_notes --worst 3 --html report.html
+
+    Of other programs: notesearch eval --qrels qrels.txt --run bm25.run --run mine.run
+    """
+    from notesearch.evaluation.report import report_as_json, report_page
+    from notesearch.library.evaluate import EvaluationOptions, evaluate
+    from notesearch.pages import check_writable, write_page
+
+    settings = index.settings(model=model, cross_encoder=cross_encoder)
+    options = EvaluationOptions(
+        directory=directory,
+        qrels_file=qrels,
+        topics_file=topics,
+        run_files=tuple(runs or ()),
+        stages=tuple(stage for stage in _STAGES if stage in (stages or ())),
+        max_queries=max_queries,
+        worst=worst,
+        work_dir=work_dir,
+    )
+    if html:
+        check_writable(html)
+    with messages.stages() as progress:
+        evaluation = evaluate(settings, options, progress=progress)
+    if html:
+        write_page(html, report_page(evaluation))
+    if as_json:
+        write([json_text(report_as_json(evaluation)) + "\n"])
+    else:
+        write(f"{line}\n" for line in _lines(evaluation, uses_colour(sys.stdout)))
+    if not messages.quiet:
+        messages.tell_of_skipped(evaluation.skipped)
+    if evaluation.own_notes:
+        messages.tell("The queries are the notes' own titles, headings and links, which were taken out of them first.")
+    if html:
+        messages.tell(f"Report: {html}")
+
+
+def _lines(evaluation: Evaluation, colour: bool) -> Iterator[str]:
+    yield from _stages(evaluation.stages)
+    if evaluation.comparisons:
+        yield ""
+        yield from _comparisons(evaluation.comparisons)
+    for comparison in evaluation.comparisons:
+        if comparison.worst:
+            yield ""
+            yield from wrapped(f"Hurt most by {harmless(comparison.stage)}:", width(), "", "")
+            for query in comparison.worst:
+                yield from _hurt(query)
+    yield ""
+    for line in wrapped(harmless(evaluation.verdict), width(), "", ""):
+        yield paint(line, "bold", colour=colour)
+
+
+def _stages(stages: Sequence[StageScores]) -> list[str]:
+    headings = ("", "nDCG@10", "95 % interval", "recall@10", "@100", "MRR@10", "hit@1", "ms/query")
+    rows = []
+    for stage in stages:
+        interval = "{:.3f}–{:.3f}".format(*stage.interval)
+        milliseconds = "" if stage.ms_per_query is None else f"{stage.ms_per_query:.1f}"
+        rows.append((stage.name, *_scores(stage.measures, interval), milliseconds))
+        for grade, measures in stage.grades.items():
+            rows.append((f"  {measures.queries:,} {grade}", *_scores(measures, ""), ""))
+    return table(rows, headings)
+
+
+def _scores(measures: Measures, interval: str) -> tuple[str, ...]:
+    others = (measures.recall_10, measures.recall_100, measures.mrr_10, measures.hit_1)
+    return (f"{measures.ndcg_10:.3f}", interval, *(f"{value:.3f}" for value in others))
+
+
+def _comparisons(comparisons: Sequence[StageComparison]) -> list[str]:
+    from notesearch.evaluation.comparison import shown_p
+
+    rows = []
+    for comparison in comparisons:
+        outcome = comparison.outcome
+        interval = f"{outcome.low:+.3f}…{outcome.high:+.3f}"
+        p = shown_p(outcome.p).removeprefix("p ").removeprefix("= ").replace(" ", "")
+        counts = (f"{count:,}" for count in (outcome.wins, outcome.ties, outcome.losses))
+        rows.append((comparison.stage, comparison.against, f"{outcome.difference:+.3f}", interval, p, *counts))
+    return table(rows, ("", "against", "nDCG@10", "95 % interval", "p", "better", "same", "worse"), text=(0, 1))
+
+
+def _hurt(query: HurtQuery) -> Iterator[str]:
+    yield from wrapped(harmless(query.query), width(), "  ", "  ")
+    what = (
+        f"nDCG@10 {query.ndcg_before:.3f} → {query.ndcg_after:.3f}, first relevant at "
+        f"{query.rank_before or '–'} → {query.rank_after or '–'}; now first: {query.first or 'nothing'}"
+    )
+    yield from wrapped(harmless(what), width(), "    ", "    ")

@@ -1,0 +1,149 @@
+"""`notesearch index`: bring the index in step with folders of notes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from notesearch.cli.options import IndexOptions, MessageOptions, parse_duration
+from notesearch.cli.terminal import counted, is_terminal, json_text, warn, write
+from notesearch.errors import NOTES_UNREAD, UsageError
+from notesearch.file_kinds import HOW_TO_READ
+from notesearch.records import IndexReport
+
+_NICENESS = 10
+
+
+def index(
+    folders: Annotated[
+        list[Path] | None, typer.Argument(metavar="[FOLDER]…", help="Folders of notes; with none, those of the index.")
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL", help="Bi-encoder: a local directory or a hub id. Default: all-MiniLM-L6-v2."),
+    ] = None,
+    token_model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL", help="ColBERT model for late interaction; none: the bi-encoder itself, as by default."
+        ),
+    ] = None,
+    max_file_bytes: Annotated[
+        int | None, typer.Option(metavar="BYTES", help="Skip larger files. Default: 2000000.", min=1)
+    ] = None,
+    follow_symlinks: Annotated[
+        bool | None, typer.Option("--follow-symlinks", help="Follow symbolic links that leave a folder.")
+    ] = None,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Index everything again; searches find the old index meanwhile.")
+    ] = False,
+    forget: Annotated[
+        bool,
+        typer.Option(
+            "--forget", help="Take these folders out of the index; with -c alone, those no longer in the settings."
+        ),
+    ] = False,
+    wait: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Wait so long (90s, 10m) while another process writes. Default: 0 at a terminal, else 10m.",
+        ),
+    ] = None,
+    nice: Annotated[bool, typer.Option("--nice", help="Leave the processor to other programs first.")] = False,
+    threads: Annotated[
+        int | None, typer.Option(metavar="N", help="Take so many cores at most. Default: all.", min=1)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
+    *,
+    index: IndexOptions,
+    messages: MessageOptions,
+) -> None:
+    """Bring the index in step with folders of notes.
+
+    Reads .md, .markdown, .txt, .org and .rst files, and .pdf, .docx, .html, .htm and .epub where the extra `documents`
+    is installed; what has not changed since the last run is not read again. With no folder, the folders that the
+    index covers already are brought up to date, and with --collection those that the settings name for it as well.
+
+    Exits with 3 where all is done but for notes that could not be read, with 4 where another process is writing.
+
+    Example: notesearch index ~/notes
+    """
+    from notesearch.library.collections import folders_no_longer_named, sync_collection
+    from notesearch.library.index import forget_folder, sync_index
+
+    settings = index.settings(
+        model=model,
+        token_model=token_model,
+        max_file_bytes=max_file_bytes,
+        follow_symlinks=follow_symlinks,
+        threads=threads,
+    )
+    unattended = not is_terminal(sys.stderr)
+    wait_s = parse_duration(wait if wait is not None else "10m" if unattended else "0").total_seconds()
+    if nice:
+        os.nice(_NICENESS)
+    # os.path's leaves the name of an unknown user as it is; Path's raises.
+    paths = [Path(os.path.expanduser(folder)).absolute() for folder in folders or []]  # noqa: PTH111
+
+    def waiting() -> None:
+        messages.tell("Another process is writing to the index; waiting for it…")
+
+    if forget and not paths and index.collection is None:
+        raise UsageError("--forget was given without a folder", "Name it: notesearch index --forget FOLDER")
+    if forget:
+        leaving = paths or folders_no_longer_named(settings)
+        if not leaving:
+            messages.tell("Nothing to forget: the settings name all folders of the index.")
+        for path in leaving:
+            count = forget_folder(settings, path.resolve(), wait_s=wait_s, waiting=waiting)
+            messages.tell(f"Forgot {path}: {counted(count, 'note')}. The files themselves are untouched.")
+        return
+    with messages.progress("Indexing notes") as progress:
+        sync = partial(sync_index, folders=paths) if paths or index.collection is None else sync_collection
+        report = sync(settings, rebuild=rebuild, wait_s=wait_s, waiting=waiting, progress=progress)
+    if as_json:
+        write([json_text(_as_json(report)) + "\n"])
+    unread = [entry for entry in report.skipped if not entry.by_rule]
+    if messages.quiet:
+        messages.tell_of_skipped(unread)
+    else:
+        messages.tell_of_skipped(report.skipped, report.problems)
+    if not as_json:
+        messages.tell(_summary(report))
+    if paths and report.not_read:
+        messages.tell(_not_read(report.not_read))
+    for folder in () if messages.quiet else folders_no_longer_named(settings):
+        warn(f"kept     {folder}: not among the folders of {index.collection} in the settings (--forget takes it out)")
+    if unread:
+        raise typer.Exit(NOTES_UNREAD)
+
+
+def _summary(report: IndexReport) -> str:
+    """What was done, in a line."""
+    counts = {"added": report.added, "updated": report.updated, "moved": report.renamed, "removed": report.removed}
+    changes = [f"{counted(count, 'note')} {verb}" for verb, count in counts.items() if count]
+    what = ", ".join(changes) or "Nothing has changed"
+    return f"{what}. {counted(report.notes, 'note')}, {counted(report.chunks, 'chunk')}, {report.seconds:.1f} s."
+
+
+def _not_read(counts: Mapping[str, int]) -> str:
+    """Which documents need something installed; said only where folders are named, or it would be said every day."""
+    *files, last = (counted(count, f"{kind} file") for kind, count in sorted(counts.items()))
+    listed = f"{', '.join(files)} and {last}" if files else last
+    return f"{listed} {'was' if sum(counts.values()) == 1 else 'were'} not read: {HOW_TO_READ}"
+
+
+def _as_json(report: IndexReport) -> dict[str, object]:
+    values = asdict(report)
+    values["seconds"] = round(report.seconds, 3)
+    for kind, keys in (("skipped", ("path", "reason", "by_rule")), ("problems", ("path", "reason"))):
+        values[kind] = [{name: entry[name] for name in keys} for entry in values[kind]]
+    return values

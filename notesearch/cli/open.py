@@ -1,0 +1,70 @@
+"""`notesearch open`: open a note in the editor."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Annotated
+
+import typer
+
+from notesearch.cli.editors import command_for, obsidian_uri, opener, require_file, run
+from notesearch.cli.last_search import recall_search
+from notesearch.cli.options import MessageOptions
+from notesearch.cli.places import read_places
+from notesearch.cli.terminal import harmless, write
+from notesearch.errors import UsageError
+from notesearch.records import Place
+
+
+def open_note(
+    target: Annotated[
+        str, typer.Argument(metavar="[N|PATH[:LINE]]", help="A hit of the last search in this terminal, or a note.")
+    ] = "1",
+    obsidian: Annotated[bool, typer.Option("--obsidian", help="Open the note in Obsidian.")] = False,
+    only_print: Annotated[bool, typer.Option("--print", help="Print the command instead of running it.")] = False,
+    *,
+    messages: MessageOptions,
+) -> None:
+    """Open a note in your editor, at the line.
+
+    The editor is the one of the settings (editor = "…"), else $VISUAL, else $EDITOR. A number is a hit of the last
+    search, similar or rerank that printed to this terminal.
+
+    Example: notesearch open 2
+
+    Any note: notesearch open notes/cooking/kimchi.md:12
+    """
+    place = _hit(int(target)) if target.isascii() and target.isdigit() else _named(target)
+    if obsidian:
+        require_file(place.path)
+        uri, program = obsidian_uri(place.path), opener()
+        if program is None:
+            write([f"{uri}\n"])
+            return
+        command = [program, uri]
+    else:
+        command = command_for(place)
+    if only_print:
+        write([f"{harmless(shlex.join(command))}\n"])
+    else:
+        run(command)
+
+
+def _hit(number: int) -> Place:
+    last = recall_search()
+    if last is None:
+        raise UsageError("no search in this terminal is remembered", "Search first: notesearch search QUERY")
+    if not last.places:
+        raise UsageError("the last search in this terminal found nothing", "Search for something else.")
+    if not 1 <= number <= len(last.places):
+        raise UsageError(
+            f"the last search in this terminal has no hit {number}", f"Give a number from 1 to {len(last.places)}."
+        )
+    return last.places[number - 1]
+
+
+def _named(target: str) -> Place:
+    place = next(read_places([target]), None)
+    if not isinstance(place, Place):
+        raise UsageError(f"there is no note {target!r}", "Give the number of a hit, or PATH or PATH:LINE.")
+    return place

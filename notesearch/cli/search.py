@@ -1,0 +1,143 @@
+"""`notesearch search`: find notes."""
+
+from __future__ import annotations
+
+import gc
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from notesearch.cli.last_search import remember_search
+from notesearch.cli.options import (
+    ConceptsFile,
+    CrossEncoderName,
+    FilterOptions,
+    IndexDir,
+    Limit,
+    MessageOptions,
+    complete_collection,
+)
+from notesearch.cli.output import OutputOptions, Result, explain_concepts
+from notesearch.cli.terminal import is_terminal, uses_colour, width, write
+from notesearch.errors import NOTHING_FOUND, UsageError
+from notesearch.records import Hit, Mode, Place, Rerank
+
+if TYPE_CHECKING:
+    from notesearch.library.collections import Collections
+    from notesearch.library.search import Index
+
+
+def search(
+    query: Annotated[list[str] | None, typer.Argument(metavar="[QUERY]…", help="Words or a question.")] = None,
+    limit: Limit = 10,
+    mode: Annotated[Mode, typer.Option(help="By words, by meaning, or by both.")] = "hybrid",
+    rerank: Annotated[
+        Rerank | None, typer.Option(help="What scores the best hits again. Default: maxsim in hybrid mode, else none.")
+    ] = None,
+    cross_encoder: CrossEncoderName = None,
+    concepts: ConceptsFile = None,
+    no_concepts: Annotated[bool, typer.Option("--no-concepts", help="Search without links between ideas.")] = False,
+    *,
+    filters: FilterOptions,
+    output: OutputOptions,
+    queries: Annotated[
+        Path | None, typer.Option(metavar="FILE", help='A batch: JSON lines with "_id" and "text"; - is stdin.')
+    ] = None,
+    open_best: Annotated[bool, typer.Option("--open", help="Open the best hit in the editor; print nothing.")] = False,
+    collection: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--collection",
+            "-c",
+            metavar="NAME",
+            help="A collection of the settings; again for more.",
+            autocompletion=complete_collection,
+        ),
+    ] = None,
+    index_dir: IndexDir = None,
+    messages: MessageOptions,
+) -> None:
+    """Find the notes that answer a query, best first.
+
+    Words in double quotes must occur as they stand. Exits with 1 when nothing is found.
+
+    Example: notesearch search "how to trade off consistency vs partition tolerance"
+    """
+    if queries is None:
+        gc.disable()  # one query is over before garbage matters, yet collecting it takes a tenth of the time
+    if concepts and no_concepts:
+        raise UsageError("--concepts and --no-concepts were both given", "Give one of them.")
+    if open_best and (queries is not None or not output.for_people):
+        raise UsageError("--open was given, and nothing is printed where a hit is opened", "Give a query alone.")
+    batch = [(None, " ".join(query or []))] if queries is None else list(_read_queries(queries, query))
+    reranking = rerank or ("cross-encoder" if cross_encoder else None)
+    arguments = {"limit": limit, "mode": mode, "rerank": reranking, **filters.arguments()}
+    best: list[Hit] = []  # of each query
+
+    def results() -> Iterator[Result]:
+        for query_id, text in batch:
+            hits = index.search(text, **arguments)
+            best.extend(hits[:1])
+            if queries is None and (open_best or is_terminal(sys.stdout)):
+                remember_search(text, hits)
+            if hits and output.explain and output.for_people and not open_best:
+                write(explain_concepts(index.concepts_of(text), uses_colour(sys.stdout), width()))
+            yield query_id, hits
+
+    with _opened(index_dir, collection, cross_encoder, concepts or not no_concepts) as index:
+        if open_best:
+            list(results())
+        else:
+            output.write(results())
+    if not best:
+        if output.for_people:
+            messages.tell("Nothing found.")
+        raise typer.Exit(NOTHING_FOUND)
+    if open_best:
+        from notesearch.cli.editors import open_in_editor
+
+        open_in_editor(Place(Path(best[0].path), best[0].start_line))
+
+
+def _opened(
+    index_dir: Path | None, collections: list[str] | None, cross_encoder: str | None, concepts: Path | bool
+) -> Index | Collections:
+    if collections:
+        from notesearch.library.collections import open_collections
+
+        return open_collections(collections, index_dir=index_dir, cross_encoder=cross_encoder, concepts=concepts)
+    from notesearch.library.search import open_index
+
+    return open_index(index_dir, cross_encoder=cross_encoder, concepts=concepts)
+
+
+def _read_queries(path: Path, query: list[str] | None) -> Iterator[tuple[str, str]]:
+    """Reads a batch: ids and texts.
+
+    Raises:
+        UsageError: It cannot be read, a line is not as it should be, or there is a query beside it.
+    """
+    from notesearch.retrieval.query import parse_query
+
+    if query:
+        raise UsageError("a query and --queries were both given", "Give one of them.")
+    try:
+        lines = (sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")).split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        raise UsageError(f"cannot read {path}: {reason}", "Give a file of JSON lines, or - for stdin.") from error
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+            parse_query(record["text"])
+            yield str(record["_id"]), record["text"]
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, UsageError) as error:
+            raise UsageError(
+                f"{path}, line {number} is not a query", 'Each line should be like {"_id": "1", "text": "cap theorem"}.'
+            ) from error

@@ -1,0 +1,351 @@
+"""`notesearch tag`: suggest tags for notes, and write them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from notesearch.cli.options import IndexOptions, MessageOptions
+from notesearch.cli.output import one_line
+from notesearch.cli.places import lines_of_stdin, read_places
+from notesearch.cli.terminal import (
+    counted,
+    harmless,
+    is_terminal,
+    json_text,
+    paint,
+    shown_path,
+    uses_colour,
+    warn,
+    width,
+    wrapped,
+    write,
+)
+from notesearch.errors import ERROR, NOTHING_FOUND, UsageError
+from notesearch.records import Because, Place, Skipped, Suggestions, TagScore
+
+if TYPE_CHECKING:
+    from notesearch.library.tag import TagRun
+    from notesearch.settings import Settings
+    from notesearch.writeback.apply import WriteReport
+
+TagFormat = Literal["human", "jsonl", "tsv"]
+Decided = dict[str, tuple[str, ...]]
+"""Tags by the path of the note."""
+
+_MOST_WIDTH = 100
+_DECIMALS = 4
+_QUESTION = "[a]ccept, [r]eject, [e]dit, [s]kip, [q]uit? "
+_EDIT = "Tags, with commas between (none: leave the note alone): "
+_ANSWERS = {
+    name[:length]: name[0] for name in ("accept", "reject", "edit", "skip", "quit") for length in (1, len(name))
+}
+_BASIS = {
+    "classifier": "",
+    "neighbours": "No classifier was trained: these are the tags of the nearest tagged notes.",
+    "names": "These are guesses, by what the tags' names mean.",
+}
+
+
+def tag(
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[PATH|-]…", help="Notes and folders; - reads them from stdin; none: the untagged notes."
+        ),
+    ] = None,
+    labels: Annotated[
+        str,
+        typer.Option(
+            metavar="TAG[: DESCRIPTION],…", help="Guess among these tags by what they mean; needs no tagged notes."
+        ),
+    ] = "",
+    name: Annotated[str, typer.Option(metavar="NAME", help="The classifier to use.")] = "default",
+    min_score: Annotated[
+        float | None,
+        typer.Option(metavar="P", help="Suggest from this score on, whatever each tag's own threshold.", min=0, max=1),
+    ] = None,
+    top: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="The most tags to list of a note. Default: all that are suggested.", min=1),
+    ] = None,
+    new_only: Annotated[bool, typer.Option("--new-only", help="Leave out tags that a note has already.")] = False,
+    output: Annotated[TagFormat, typer.Option("--format", help="How to print suggestions.")] = "human",
+    as_jsonl: Annotated[bool, typer.Option("--jsonl", help="Short for --format jsonl.")] = False,
+    as_tsv: Annotated[bool, typer.Option("--tsv", help="Short for --format tsv.")] = False,
+    apply: Annotated[bool, typer.Option("--apply", help="Write the suggested tags into the notes.")] = False,
+    interactive: Annotated[
+        bool, typer.Option("--interactive", "-i", help="With --apply: ask about each note.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what --apply would change.")] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Take out again what the last --apply wrote.")] = False,
+    *,
+    index: IndexOptions,
+    messages: MessageOptions,
+) -> None:
+    """Suggest tags for notes, and write them.
+
+    The suggestions come from a classifier, where one was trained; else from the nearest tagged notes. Exits with 1 when
+    nothing is suggested.
+
+    Example: notesearch tag ~/notes/inbox
+
+    Write them: notesearch tag --apply, and back: notesearch tag --undo
+    """
+    from notesearch.library.tag import suggest_tags, undo_tags
+
+    settings = index.settings()
+    _check_combination(paths or [], apply=apply, dry_run=dry_run, interactive=interactive, undo=undo)
+    if undo:
+        if _tell_of_writing(undo_tags(settings), "restored", messages):
+            raise typer.Exit(ERROR)
+        return
+    named, unreadable = _named(paths)
+    with messages.progress("Reading passages") as progress:
+        run = suggest_tags(
+            settings, named, labels=labels, classifier=name, min_score=min_score, top=top, progress=progress
+        )
+    unread = [*unreadable, *run.skipped]
+    if not (messages.quiet and run.suggestions):
+        messages.tell_of_skipped(unread)
+    if _BASIS[run.basis]:
+        messages.tell(_BASIS[run.basis])
+    suggested = [entry for entry in run.suggestions if (entry.new_tags if new_only else entry.suggested)]
+    kind = "jsonl" if as_jsonl else "tsv" if as_tsv else output
+    shown = run.suggestions if kind == "jsonl" else suggested
+    refused = False
+    if dry_run:
+        refused = _show_changes(run)
+    elif interactive:
+        refused = _ask_and_write(settings, run, messages)
+    else:
+        # The notes come first: whoever reads what is printed may go away.
+        refused = apply and _write_tags(settings, run, _new_tags(run.suggestions), messages)
+        write(format_suggestions(shown, kind, new_only=new_only, colour=uses_colour(sys.stdout), columns=width()))
+    if refused or (unread and not run.suggestions):
+        raise typer.Exit(ERROR)
+    if not suggested:
+        messages.tell(_why_nothing(run, named))
+        raise typer.Exit(NOTHING_FOUND)
+
+
+def _why_nothing(run: TagRun, named: list[Path] | None) -> str:
+    if run.suggestions:
+        return "Nothing to suggest."
+    return "All notes have tags." if named is None else "No notes to tag."
+
+
+def _check_combination(paths: list[str], *, apply: bool, dry_run: bool, interactive: bool, undo: bool) -> None:
+    """Refuses options that contradict each other."""
+    if interactive and not apply:
+        raise UsageError("--interactive was given without --apply", "Give both, or neither.")
+    if apply and dry_run:
+        raise UsageError("--apply and --dry-run were both given", "Give one of them.")
+    if interactive and "-" in paths:
+        raise UsageError("stdin cannot give both paths and answers", "Name the notes, or leave out --interactive.")
+    if undo and (paths or apply or dry_run):
+        raise UsageError("--undo takes back a whole run, and nothing else", "Give it alone: notesearch tag --undo")
+
+
+def _named(paths: list[str] | None) -> tuple[list[Path] | None, list[Skipped]]:
+    """The notes and folders that were named, in the place of - those from stdin, and what names none."""
+    if not paths:
+        return None, []
+    if "-" in paths and is_terminal(sys.stdin):
+        raise UsageError("no notes were given", "Name them, or pipe some in: ls *.md | notesearch tag -")
+    found: list[Path] = []
+    unreadable: list[Skipped] = []
+    for path in paths:
+        for place in read_places(lines_of_stdin() if path == "-" else (path,)):
+            if isinstance(place, Place):
+                found.append(place.path)
+            else:
+                unreadable.append(place)
+    return found, unreadable
+
+
+def _new_tags(suggestions: tuple[Suggestions, ...]) -> Decided:
+    return {entry.path: entry.new_tags for entry in suggestions if entry.new_tags}
+
+
+def _show_changes(run: TagRun) -> bool:
+    """Prints what would be written; says whether anything would be refused."""
+    from notesearch.library.tag import diff_tags
+
+    refused: list[Skipped] = []
+    for_people = is_terminal(sys.stdout)
+    for diff in diff_tags(run, _new_tags(run.suggestions)):
+        if isinstance(diff, Skipped):
+            refused.append(diff)
+            continue
+        # As diff and patch see lines, not as Python does.
+        lines = [f"{line}\n" for line in diff.removesuffix("\n").split("\n")]
+        write(harmless(line.rstrip("\r\n")) + "\n" if for_people else line for line in lines)
+    return _tell_of_refusals(refused)
+
+
+def _ask_and_write(settings: Settings, run: TagRun, messages: MessageOptions) -> bool:
+    from notesearch.library.tag import remember
+
+    accepted, rejected = ask_about([entry for entry in run.suggestions if entry.new_tags])
+    refused = _write_tags(settings, run, accepted, messages)
+    remember(settings, rejected)
+    return refused
+
+
+def _write_tags(settings: Settings, run: TagRun, tags: Decided, messages: MessageOptions) -> bool:
+    """Writes tags and says what was done; says whether any note was refused."""
+    from notesearch.library.tag import write_tags
+
+    if not tags:
+        messages.tell("Nothing written.")
+        return False
+    return _tell_of_writing(write_tags(settings, run, tags), "tagged", messages)
+
+
+def _tell_of_writing(report: WriteReport, verb: str, messages: MessageOptions) -> bool:
+    count = len(report.written)
+    back = " To take the tags out again: notesearch tag --undo" if verb == "tagged" and count else ""
+    messages.tell(f"{counted(count, 'note')} {verb}.{back}")
+    return _tell_of_refusals(report.refused)
+
+
+def _tell_of_refusals(refused: Sequence[Skipped]) -> bool:
+    for entry in refused:
+        warn(f"refused  {entry.path}: {entry.reason}")
+    return bool(refused)
+
+
+def format_suggestions(
+    suggestions: Sequence[Suggestions], kind: TagFormat, *, new_only: bool, colour: bool, columns: int
+) -> Iterator[str]:
+    """Renders suggestions.
+
+    Args:
+        suggestions: Of each note.
+        kind: `human`; `jsonl`, which also has tags below their thresholds; or `tsv`, a line a suggestion.
+        new_only: Whether to leave out tags that a note has already.
+        colour: Whether to colour what is for people.
+        columns: Columns of the terminal.
+    """
+    for entry in suggestions:
+        tags = [tag for tag in entry.tags if not (new_only and tag.present)]
+        if kind == "jsonl":
+            yield json_text(_as_json(entry, tags)) + "\n"
+        elif kind == "tsv":
+            for tag in tags:
+                if tag.suggested:
+                    yield "\t".join((one_line(entry.path), one_line(tag.tag), f"{tag.score:.{_DECIMALS}f}")) + "\n"
+        else:
+            yield from _for_people(entry, tags, colour=colour, columns=min(columns, _MOST_WIDTH))
+
+
+def _as_json(entry: Suggestions, tags: Sequence[TagScore]) -> dict[str, object]:
+    named = {tag.tag for tag in tags}
+    because = [asdict(reason) for reason in entry.because if reason.tag in named]
+    for reason in because:
+        for note in reason["notes"]:
+            note["similarity"] = round(note["similarity"], _DECIMALS)
+    return {
+        "path": entry.path,
+        "title": entry.title,
+        "tags": [asdict(tag) | {"score": round(tag.score, _DECIMALS)} for tag in tags],
+        "because": because,
+    }
+
+
+def _for_people(entry: Suggestions, tags: Sequence[TagScore], *, colour: bool, columns: int) -> Iterator[str]:
+    yield paint(harmless(shown_path(entry.path)), "path", colour=colour) + "\n"
+    for line in lines_of_suggestions(entry, tags, columns, colour=colour):
+        yield line + "\n"
+    yield "\n"
+
+
+def lines_of_suggestions(
+    entry: Suggestions, tags: Sequence[TagScore], columns: int, *, colour: bool = False
+) -> Iterator[str]:
+    """The lines that tell a person which of some tags are suggested for a note, and why.
+
+    Args:
+        entry: What is suggested.
+        tags: Of which tags to tell.
+        columns: Columns to fit them into.
+        colour: Whether to colour them.
+    """
+    reasons = {reason.tag: reason for reason in entry.because}
+    for tag in tags:
+        if tag.suggested:
+            has = "  (has it)" if tag.present else ""
+            first, *rest = wrapped(harmless(tag.tag) + has, columns, f"  {tag.score:.2f}  ", "        ")
+            yield paint(first, "tag", colour=colour)
+            yield from (paint(line, "tag", colour=colour) for line in rest)
+            if reason := reasons.get(tag.tag):
+                yield from (paint(line, "dim", colour=colour) for line in _reason_lines(reason, columns))
+
+
+def _reason_lines(reason: Because, columns: int) -> Iterator[str]:
+    if reason.words:
+        yield from wrapped(harmless(", ".join(reason.words)), columns, "        words:", "          ")
+    if reason.notes:
+        notes = "; ".join(f"{note.title} ({note.similarity:.2f})" for note in reason.notes)
+        yield from wrapped(harmless(notes), columns, "        like:", "          ")
+
+
+def ask_about(suggestions: Sequence[Suggestions]) -> tuple[Decided, Decided]:
+    """Asks on stderr, and reads answers from stdin; its end, or Ctrl-C, is as good as "quit".
+
+    Returns:
+        The tags that were accepted, and those that were rejected, by the path of the note.
+    """
+    accepted: Decided = {}
+    rejected: Decided = {}
+    try:
+        for number, entry in enumerate(suggestions, start=1):
+            warn("")
+            warn(f"{number}/{len(suggestions)}  {shown_path(entry.path)}")
+            for line in lines_of_suggestions(entry, [tag for tag in entry.tags if not tag.present], width()):
+                warn(line)
+            answer = _answer()
+            if answer == "q":
+                break
+            if answer == "a":
+                accepted[entry.path] = entry.new_tags
+            elif answer == "r":
+                rejected[entry.path] = entry.new_tags
+            elif answer == "e":
+                wanted = _typed_tags()
+                if wanted:
+                    kept = {tag.casefold() for tag in wanted}
+                    accepted[entry.path] = wanted
+                    rejected[entry.path] = tuple(tag for tag in entry.new_tags if tag.casefold() not in kept)
+    except (EOFError, KeyboardInterrupt):
+        warn("")
+    return accepted, {path: tags for path, tags in rejected.items() if tags}
+
+
+def _typed_tags() -> tuple[str, ...]:
+    from notesearch.notes import unique_tags
+
+    return unique_tags(_read(_EDIT).split(","))
+
+
+def _answer() -> str:
+    while True:
+        typed = _read(_QUESTION).strip().lower()
+        if typed in _ANSWERS:
+            return _ANSWERS[typed]
+
+
+def _read(question: str) -> str:
+    if sys.stderr is not None:
+        sys.stderr.write(question)
+        sys.stderr.flush()
+    line = sys.stdin.readline() if sys.stdin else ""
+    if not line:
+        raise EOFError
+    return line
