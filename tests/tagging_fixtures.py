@@ -13,6 +13,7 @@ import pytest
 from fake_encoder import LONG_AGO_S
 from threadpoolctl import threadpool_limits
 
+from notesearch.encoders import preparing
 from notesearch.finetuning import classification, trainer
 from notesearch.library.index import sync_index
 from notesearch.library.tag import TagRun, suggest_tags
@@ -145,6 +146,7 @@ def tiny_training(one_thread, monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(trainer, "available_cores", lambda: 1)
+    monkeypatch.setattr(preparing, "_LEAST_AGREEMENT", 2.0)  # float32: int8 is too coarse for so small a model
     monkeypatch.setattr(classification, "_LAYER_RATE", 5e-3)
     monkeypatch.setattr(classification, "_CONTRASTIVE_RATE", 5e-3)
 

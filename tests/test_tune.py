@@ -11,7 +11,7 @@ from filelock import FileLock
 from tagging_fixtures import WORDS
 from threadpoolctl import threadpool_limits
 
-from notesearch.encoders import prepared
+from notesearch.encoders import preparing
 from notesearch.errors import IndexBusy, ModelError, UsageError
 from notesearch.evaluation import tuning_report
 from notesearch.evaluation.general_set import read_learnt_from
@@ -45,7 +45,7 @@ def vault(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path):
         patch.setenv("XDG_CACHE_HOME", str(root / "cache"))
         patch.setenv("HF_HUB_OFFLINE", "1")
         patch.setattr(trainer, "available_cores", lambda: 1)
-        patch.setattr(prepared, "_LEAST_AGREEMENT", 2.0)  # float32: int8 is too coarse for so small a model
+        patch.setattr(preparing, "_LEAST_AGREEMENT", 2.0)  # float32: int8 is too coarse for so small a model
         settings = Settings(index_dir=root / "index", model=str(tiny_encoder))
         sync_index(settings, [root / "notes"])
         yield settings
@@ -83,8 +83,9 @@ def test_a_model_that_learnt_the_code_is_kept(vault, monkeypatch):
     from sentence_transformers import SentenceTransformer
 
     model = SentenceTransformer(str(report.directory), device="cpu")
-    first, second, third, *_ = MEANS
-    query, right, wrong = model.encode([f"{first} of {second}", f"{MEANS[second]} and {MEANS[first]}", MEANS[third]])
+    asked, other = list(MEANS)[:3], list(MEANS)[3:6]
+    texts = [" of ".join(asked), *(" ".join(MEANS[word] for word in words) for words in (asked, other))]
+    query, right, wrong = model.encode(texts, normalize_embeddings=True)
     assert query @ right > query @ wrong
 
 
@@ -168,7 +169,7 @@ def test_pairs_of_the_owners_count_and_so_do_accepted_results(vault, tmp_path, m
         ("file", "q", "n"),
         ("accepted", "a hot meal", ""),
     ]
-    assert "table index" in seen[1].passage
+    assert seen[1].passage.startswith("# soup of ")
     assert seen[1].notes == (str(note),)
 
 

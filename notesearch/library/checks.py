@@ -21,6 +21,7 @@ from notesearch.encoders import PreparedModel, models
 from notesearch.encoders.forward import available_cores, cpu_flags
 from notesearch.errors import IndexBusy, ModelError, OtherIndexVersion, StoreError
 from notesearch.library.tag import journal_dir
+from notesearch.library.tune import accepted_file, read_accepted
 from notesearch.private import is_locked
 from notesearch.settings import DEFAULT_MODEL, Settings, cache_dir
 from notesearch.storage import Fingerprint, IndexReader
@@ -29,7 +30,6 @@ from notesearch.storage.database import database_file
 from notesearch.storage.folders import Coverage, read_coverage
 from notesearch.storage.lock import writer_is_at_work
 from notesearch.tagging.classifier import classifiers_dir, load_classifier
-from notesearch.library.tune import accepted_file, read_accepted
 from notesearch.writeback.journal import opened_journal
 
 # What the libraries raise that damaged files go through.

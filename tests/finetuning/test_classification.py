@@ -36,7 +36,7 @@ def bools(*rows: str) -> np.ndarray:
 
 @pytest.fixture
 def encoder(tiny_training: None, tiny_encoder: Path) -> TrainableEncoder:
-    return TrainableEncoder(tiny_encoder, TEXTS, tokens=48, layers=1, seed=0)
+    return TrainableEncoder(str(tiny_encoder), TEXTS, tokens=48, layers=1, seed=0)
 
 
 def test_each_text_is_in_one_batch_among_texts_of_like_length() -> None:

@@ -39,7 +39,7 @@ def bools(*rows: str) -> np.ndarray:
 
 def opened(source: Path, pairs: list[Pair]) -> TrainableEncoder:
     texts = [text for pair in pairs for text in (pair.query, pair.passage, pair.negative)]
-    return TrainableEncoder(source, list(dict.fromkeys(texts)), tokens=20, layers=1, seed=0)
+    return TrainableEncoder(str(source), list(dict.fromkeys(texts)), tokens=20, layers=1, seed=0)
 
 
 def similarities(encoder: TrainableEncoder, pairs: list[Pair], other: str) -> np.ndarray:
