@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from notesearch import words
-from notesearch.evaluation import Collection, read_collection, write_corpus_as_notes
+from notesearch.evaluation.collections import Collection, read_collection, write_corpus_as_notes
 from notesearch.evaluation.measures import ndcg
 from notesearch.library.index import sync_index
 from notesearch.library.search import Index

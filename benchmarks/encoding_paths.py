@@ -24,8 +24,9 @@ from notesearch.encoders.files import find_model, read_json
 from notesearch.encoders.forward import OnnxForward, TorchForward
 from notesearch.encoders.graphs import build_bert_graph
 from notesearch.encoders.models import open_encoder, prepare
-from notesearch.evaluation import measure_run, read_collection
-from notesearch.retrieval.dense import ExactScan
+from notesearch.evaluation.collections import read_collection
+from notesearch.evaluation.measures import measure_run
+from notesearch.retrieval.dense import Scan
 from notesearch.settings import DEFAULT_MODEL
 from notesearch.storage import IndexReader
 
@@ -87,7 +88,7 @@ def compare_queries(encoders: dict[str, Encoder], directory: Path, index_dir: Pa
     """Prints dense nDCG@10 of a collection by the path that encodes its queries."""
     collection = read_collection(directory)
     reader = IndexReader(index_dir)
-    scan = ExactScan(reader)
+    scan = Scan(reader)
     assert collection.corpus_file
     with collection.corpus_file.open(encoding="utf-8") as lines:
         document_ids = [str(json.loads(line)["_id"]) for line in lines]

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import numpy as np
 from indexing.vault import contents
 
-from notesearch.evaluation.general_set import general_set
+from notesearch.evaluation.collections import general_set
 from notesearch.library.index import sync_index
 from notesearch.library.search import open_index
 from notesearch.records import Hit

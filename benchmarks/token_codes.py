@@ -17,9 +17,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from notesearch.encoders import Encoder, max_similarities, token_codes
+from notesearch.encoders import Encoder, token_codes
 from notesearch.encoders.models import find_prepared, open_encoder
-from notesearch.evaluation import Collection, read_collection, write_corpus_as_notes
+from notesearch.encoders.token_codes import max_similarities
+from notesearch.evaluation.collections import Collection, read_collection, write_corpus_as_notes
 from notesearch.evaluation.measures import ndcg
 from notesearch.library.index import sync_index
 from notesearch.library.search import Index

@@ -27,9 +27,8 @@ from threadpoolctl import threadpool_limits
 from notesearch.encoders import Encoder
 from notesearch.encoders.token_codes import coded_words
 from notesearch.library.warm import WarmIndex
-from notesearch.records import Filters
 from notesearch.retrieval import pipeline
-from notesearch.retrieval.dense import GraphScan
+from notesearch.retrieval.dense import Scan
 from notesearch.retrieval.fusion import Feedback, Fusion
 from notesearch.retrieval.late_interaction import LateInteraction
 from notesearch.settings import Settings
@@ -179,10 +178,11 @@ def p95(seconds: list[float]) -> float:
 
 
 class Embeddings:
-    """What `GraphScan` asks of an index."""
+    """What `Scan` asks of an index."""
 
-    def __init__(self, vectors: Any) -> None:
+    def __init__(self, vectors: Any, graph: Any) -> None:
         self._pair = np.arange(1, len(vectors) + 1), vectors
+        self._graph = graph
 
     def vectors(self) -> list[Any]:  # noqa: D102
         return [self._pair]
@@ -190,8 +190,8 @@ class Embeddings:
     def dead_chunks(self) -> Any:  # noqa: D102
         return np.empty(0, dtype=np.int64)
 
-    def admitted_chunks(self, filters: Filters) -> Any:  # noqa: D102
-        return None
+    def graph(self) -> Any:  # noqa: D102
+        return self._graph
 
 
 def measure_recall(index_dir: Path, file: Path, queries: list[str], times: int) -> None:
@@ -200,7 +200,7 @@ def measure_recall(index_dir: Path, file: Path, queries: list[str], times: int) 
         real = np.concatenate([vectors for _, vectors in reader.vectors()])
     warm = WarmIndex(Settings(index_dir))
     with warm.reading() as (index, _):
-        vectors_of_queries = [index._searcher._encoder.encode_query(query).vector for query in queries]
+        vectors_of_queries = [index._searcher._encoder.encode(query).result().vector for query in queries]
     for count in (1, times):
         vectors = between(real, count)
         ids = np.arange(1, len(vectors) + 1)
@@ -208,15 +208,15 @@ def measure_recall(index_dir: Path, file: Path, queries: list[str], times: int) 
         record = build_vector_file(file, ids, vectors)
         print(f"\ngraph of {len(vectors):,} vectors: built in {time.perf_counter() - started:.0f} s")
         graph = load_graph(file, record, vectors.shape[1], np.empty(0, dtype=np.int64))
-        scan = GraphScan(Embeddings(vectors), graph)  # type: ignore[arg-type]
+        scan = Scan(Embeddings(vectors, graph))  # type: ignore[arg-type]
         recalls: dict[int, list[float]] = {at: [] for at in _RECALL_AT}
         by_graph, exactly = [], []
         for query in vectors_of_queries:
             started = time.perf_counter()
-            found = scan.score(query, Filters()).best(max(_RECALL_AT))
+            found = scan.score(query).best(max(_RECALL_AT))
             by_graph.append(time.perf_counter() - started)
             started = time.perf_counter()
-            exact = scan._exact.score(query, Filters()).best(max(_RECALL_AT))
+            exact = scan.score_exactly(query).best(max(_RECALL_AT))
             exactly.append(time.perf_counter() - started)
             for at, recall in recalls.items():
                 recall.append(len(set(found[:at].tolist()) & set(exact[:at].tolist())) / at)

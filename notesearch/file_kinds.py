@@ -1,4 +1,4 @@
-"""Which files are read: notes, which are text, and documents, which are converted to text. A file's name decides."""
+"""Which files are read: notes, which are text, and documents, which are converted to Markdown. The suffix decides."""
 
 from functools import cache
 from importlib.util import find_spec
@@ -10,11 +10,14 @@ DOCUMENTS_VERSION = 2
 MOST_DOCUMENT_BYTES = 50_000_000
 HOW_TO_READ = "pip install 'notesearch[documents]'"
 
-_KINDS = {".pdf": "PDF", ".docx": "DOCX", ".html": "HTML", ".htm": "HTML", ".epub": "EPUB"}
+_KINDS = {
+    **{".md": "Markdown", ".markdown": "Markdown", ".txt": "text", ".org": "Org", ".rst": "reStructuredText"},
+    **{".pdf": "PDF", ".docx": "DOCX", ".html": "HTML", ".htm": "HTML", ".epub": "EPUB"},
+}
 _LIBRARIES = {"PDF": "pypdf", "DOCX": "mammoth", "HTML": "markdownify", "EPUB": "markdownify"}
-NOTE_SUFFIXES = (".md", ".markdown", ".txt", ".org", ".rst")
-DOCUMENT_SUFFIXES = tuple(_KINDS)
-READ_SUFFIXES = NOTE_SUFFIXES + DOCUMENT_SUFFIXES
+READ_SUFFIXES = tuple(_KINDS)
+DOCUMENT_SUFFIXES = tuple(suffix for suffix, kind in _KINDS.items() if kind in _LIBRARIES)
+NOTE_SUFFIXES = tuple(suffix for suffix in READ_SUFFIXES if suffix not in DOCUMENT_SUFFIXES)
 
 
 def is_document(path: str | PurePath) -> bool:
@@ -23,9 +26,8 @@ def is_document(path: str | PurePath) -> bool:
 
 
 def kind_of(path: str | PurePath) -> str:
-    """The kind of a document: `PDF`, `DOCX`, `HTML` or `EPUB`."""
-    name = str(path).lower()
-    return next(kind for suffix, kind in _KINDS.items() if name.endswith(suffix))
+    """The kind of a file: `Markdown`, `Org`, `PDF`, …; `text` for other suffixes."""
+    return _KINDS.get(PurePath(path).suffix.lower(), "text")
 
 
 def has_reader(path: str | PurePath) -> bool:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from notesearch.errors import UsageError
+from notesearch.files import write_whole
 
 _DECIMALS = 4
 _HOW_TO_WRITE = "Name a file in a folder that you may write."
@@ -59,17 +60,7 @@ def write_page(path: Path, text: str) -> None:
         UsageError: It cannot be written.
     """
     with _translated_errors(path):
-        descriptor, name = tempfile.mkstemp(prefix=".notesearch-", dir=path.parent)  # with mode 0600
-        temporary = Path(name)
-        try:
-            with open(descriptor, "w", encoding="utf-8", errors="replace") as file:  # noqa: PTH123 - from a descriptor
-                file.write(text)
-                file.flush()
-                os.fsync(descriptor)
-            temporary.replace(path)
-        finally:
-            with suppress(OSError):  # it is gone where all went well
-                temporary.unlink()
+        write_whole(path, text, path.with_name(f".notesearch-{os.getpid()}"))
 
 
 @contextmanager

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 BlockKind = Literal["heading", "paragraph", "code"]
 TitleSource = Literal["front_matter", "heading", "file_name"]
@@ -20,6 +21,8 @@ SearchStage = Literal["lexical", "dense", "hybrid", "maxsim", "cross-encoder"]
 """The stages of a search, as an evaluation scores them."""
 TestSplit = Literal["random", "time"]
 """How the notes are chosen that are held out to test on: at random, or the newest."""
+
+_DECIMALS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +204,7 @@ class Evidence:
     matched: str
     start: int | None
     end: int | None
-    score: float
+    score: float = field(metadata={"decimals": 4})
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +233,7 @@ class Hit:
         page: The page that the passage begins on, from 1; `None` where there are no pages. Lines and offsets are those
             of the text that was read then.
         end_page: The page that it ends on.
+        collection: The collection that the note is in, where several were searched; of several, the first.
     """
 
     rank: int
@@ -246,10 +250,44 @@ class Hit:
     more_passages: int = 0
     highlights: tuple[tuple[int, int], ...] = ()
     contributions: dict[str, float] = field(default_factory=dict)
-    strengths: tuple[float, ...] = ()
+    strengths: tuple[float, ...] = field(default=(), metadata={"decimals": 4})
     evidence: tuple[Evidence, ...] = ()
     page: int | None = None
     end_page: int | None = None
+    collection: str = field(default="", metadata={"leave_out_empty": True})
+
+
+HitKind = TypeVar("HitKind", bound=Hit)
+
+
+def extend_hit(hit: Hit, kind: type[HitKind], **more: Any) -> HitKind:
+    """Makes a hit of a kind that has further fields, which are given."""
+    return kind(**{own.name: getattr(hit, own.name) for own in fields(Hit)}, **more)
+
+
+def as_json(value: Any, leave_out: Collection[str] = (), decimals: int = _DECIMALS) -> Any:
+    """A record as JSON's types: its fields' names are the keys, and numbers are rounded.
+
+    Fields may say in their metadata to how many `decimals`, and whether to `leave_out_empty` values.
+
+    Args:
+        value: A record, or what stands in one.
+        leave_out: Fields of the record that are left out.
+        decimals: To how many decimals numbers are rounded, where a field does not say.
+    """
+    if isinstance(value, float):
+        return round(value, decimals)
+    if isinstance(value, tuple):
+        return [as_json(part, decimals=decimals) for part in value]
+    if isinstance(value, dict):
+        return {key: as_json(part, decimals=decimals) for key, part in value.items()}
+    if is_dataclass(value):
+        return {
+            own.name: as_json(getattr(value, own.name), decimals=own.metadata.get("decimals", decimals))
+            for own in fields(value)
+            if own.name not in leave_out and (getattr(value, own.name) or not own.metadata.get("leave_out_empty"))
+        }
+    return value
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,16 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from notesearch.encoders import (
-    CodedWord,
-    EncodedPassages,
-    EncodedQuery,
-    EncoderConfig,
-    PreparedModel,
-    ScoreScale,
-    models,
-)
-from notesearch.encoders.token_codes import coded_words, compress
+from notesearch.encoders import EncodedQuery, EncoderConfig, PreparedModel, ScoreScale, models
+from notesearch.encoders.encoder import EncodedPassages
+from notesearch.encoders.token_codes import CodedWord, coded_words, compress
 
 # For files: one that was only just written is read again, lest it be written once more within a tick of the clock.
 LONG_AGO_S = 1_700_000_000

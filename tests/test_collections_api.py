@@ -11,7 +11,7 @@ from fake_encoder import FakeEncoder, make_fake_model
 
 from notesearch.encoders import ScoreScale
 from notesearch.errors import FolderUnreadable, IndexMissing, SettingsError, UsageError
-from notesearch.library.collections import CollectionHit, folders_no_longer_named, open_collections, sync_collection
+from notesearch.library.collections import folders_no_longer_named, open_collections, sync_collection
 from notesearch.library.index import sync_index
 from notesearch.library.search import open_index
 from notesearch.settings import Settings, config_file, load_settings
@@ -115,7 +115,7 @@ class TestSearchingSeveral:
         with open_collections(["a", "b"]) as both:
             hits = both.search("raft leader", limit=60)
         assert {hit.collection for hit in hits} == {"a", "b"}
-        assert all(isinstance(hit, CollectionHit) and Path(hit.path).parent.name == hit.collection for hit in hits)
+        assert all(Path(hit.path).parent.name == hit.collection for hit in hits)
         assert [hit.rank for hit in hits] == list(range(1, len(hits) + 1))
 
     def test_one_collection_is_searched_as_its_index_is(self, halves):

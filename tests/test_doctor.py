@@ -14,11 +14,11 @@ from storage.building import as_nobody
 
 import notesearch
 from notesearch.errors import IndexBusy, IndexMissing, StoreError
+from notesearch.files import working_folder
 from notesearch.library.checks import Check
 from notesearch.library.doctor import examine, repair
 from notesearch.library.index import sync_index
 from notesearch.library.tune import Accepted, add_accepted
-from notesearch.private import working_folder
 from notesearch.records import Chunking
 from notesearch.settings import Settings, cache_dir
 from notesearch.storage.folders import read_coverage

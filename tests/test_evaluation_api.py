@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from notesearch.errors import FolderUnreadable, IndexMissing, ModelError, UsageError
-from notesearch.evaluation import read_collection
+from notesearch.evaluation.collections import read_collection
 from notesearch.library.evaluate import EvaluationOptions, evaluate, score_stages
 from notesearch.library.index import sync_index
 from notesearch.settings import DEFAULT_MODEL, Settings
@@ -50,6 +50,8 @@ def model(tmp_path) -> Path:
     """A model that is there, for the fake encoder."""
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "model.safetensors").touch()
+    (tmp_path / "model" / "config.json").write_text('{"architectures": ["BertModel"], "model_type": "bert"}')
+    (tmp_path / "model" / "tokenizer.json").write_text("{}")
     return tmp_path / "model"
 
 
@@ -65,9 +67,10 @@ def write(path: Path, *records: dict) -> None:
 def test_stages_are_scored_query_by_query(settings, beir, tmp_path):
     collection = read_collection(beir)
     told = []
-    lexical, dense = score_stages(
+    (lexical, dense), skipped = score_stages(
         settings, collection, tmp_path / "work", ["lexical", "dense"], progress=lambda *values: told.append(values)
     )
+    assert skipped == []
     assert (lexical.name, lexical.mode, lexical.rerank) == ("lexical", "lexical", "none")
     assert np.array_equal(lexical.by_query.ndcg_10, np.ones(12))
     assert len(dense.by_query.ndcg_10) == 12 and dense.by_query.recall_100.tolist() == [1.0] * 12

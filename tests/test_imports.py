@@ -65,7 +65,16 @@ def test_index_with_nothing_changed_imports_nothing_that_it_does_not_need(sample
     own_index = tmp_path / "index"
     shutil.copytree(sample.index_dir, own_index)
     imported = imported_by(sample, "index", "--index-dir", str(own_index))
-    needless = {"torch", "transformers", "sentence_transformers", "onnx", "onnxruntime", "tokenizers", "hnswlib"}
+    needless = {
+        "torch",
+        "transformers",
+        "sentence_transformers",
+        "onnx",
+        "onnxruntime",
+        "tokenizers",
+        "hnswlib",
+        "sqlite_utils",
+    }
     assert imported & (needless | {"markdown_it", "yaml", "charset_normalizer", "rich"}) == set()
 
 

@@ -370,10 +370,10 @@ def test_an_unknown_base_model(vault, fake_models) -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ("{", "line 1: it is not JSON"),
-        (label_row() + "\n\nnothing", "line 3: it is not JSON"),
-        ("[" * 100_000, "line 1: it is not JSON"),
-        ("[1]", "line 1: it has no list of labels"),
+        ("{", "line 1 is not JSON"),
+        (label_row() + "\n\nnothing", "line 3 is not JSON"),
+        ("[" * 100_000, "line 1 is not JSON"),
+        ("[1]", "line 1 lacks labels"),
         (label_row(labels=None), "no list of labels"),
         (label_row(labels=[1]), "no list of labels"),
         (label_row(text=None), "neither a text nor a path"),

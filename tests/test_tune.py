@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from notesearch.encoders import preparing
 from notesearch.errors import IndexBusy, ModelError, UsageError
 from notesearch.evaluation import tuning_report
-from notesearch.evaluation.general_set import read_learnt_from
+from notesearch.evaluation.known_items import read_learnt_from
 from notesearch.finetuning import trainer
 from notesearch.finetuning.ranking import Recipe
 from notesearch.library import tune

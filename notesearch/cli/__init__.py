@@ -35,7 +35,7 @@ COMMANDS = {
     },
     "Tag": {
         "tag": ("tag.tag", "Suggest tags for notes, and write them."),
-        "train-classifier": ("train_command.train_classifier", "Learn to tag from tagged notes."),
+        "train-classifier": ("train.train_classifier", "Learn to tag from tagged notes."),
     },
     "Evaluate and tune": {
         "eval": ("eval.evaluate", "Score the search, stage by stage."),

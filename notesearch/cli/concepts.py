@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from notesearch.cli.options import ConceptsFile, IndexOptions, MessageOptions, with_groups
-from notesearch.cli.terminal import harmless, json_text, shown_path, width, wrapped, write
+from notesearch.cli.terminal import harmless, show, shown_path, width, wrapped, write, write_json
 from notesearch.errors import NOTHING_FOUND
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def list_(concepts: ConceptsFile = None, *, index: IndexOptions, messages: Messa
     if found is None or not found.links:
         messages.tell(f"No concepts in {found.path if found else config_file().with_name('concepts.toml')}.")
         raise typer.Exit(NOTHING_FOUND)
-    write(_lines_of_concepts(found, unmentioned, width()))
+    show(_lines_of_concepts(found, unmentioned))
 
 
 @app.command("suggest")
@@ -75,7 +75,7 @@ def suggest(
     settings = index.settings(concepts=concepts)
     proposals = suggest_concepts(settings, limit=limit)
     if as_json:
-        write([json_text([asdict(proposal) for proposal in proposals], indent=2) + "\n"])
+        write_json([asdict(proposal) for proposal in proposals], indent=2)
     elif proposals:
         write(_toml_of_proposals(proposals, read_concepts(settings.concepts) if settings.concepts else None))
     if not proposals:
@@ -84,12 +84,12 @@ def suggest(
         raise typer.Exit(NOTHING_FOUND)
 
 
-def _lines_of_concepts(concepts: Concepts, unmentioned: set[str], columns: int) -> Iterator[str]:
-    yield harmless(shown_path(str(concepts.path))) + "\n"
+def _lines_of_concepts(concepts: Concepts, unmentioned: set[str]) -> Iterator[str]:
+    yield shown_path(str(concepts.path))
     for link in concepts.links:
         missing = " and ".join(idea for idea in (link.idea, link.linked) if idea in unmentioned)
         text = f"{link.idea} ~ {link.linked} ({link.weight:.2f})" + (f", no note mentions {missing}" if missing else "")
-        yield from (line + "\n" for line in wrapped(harmless(text), columns, _INDENT, 2 * _INDENT))
+        yield from wrapped(text, width(), _INDENT, 2 * _INDENT)
 
 
 def _toml_of_proposals(proposals: Sequence[ConceptProposal], concepts: Concepts | None) -> list[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from notesearch.cli.options import IndexOptions, MessageOptions
-from notesearch.cli.terminal import harmless, json_text, write
+from notesearch.cli.terminal import harmless, json_text, show, write, write_json
 
 if TYPE_CHECKING:
     from notesearch.settings import Setting
@@ -48,22 +48,22 @@ def config(
             "collections": list(names),
             "settings": {name: _as_json(setting) for name, setting in settings.items()},
         }
-        write([json_text(values, indent=2) + "\n"])
+        write_json(values, indent=2)
     else:
-        write(_lines(config_file(), names, settings))
+        show(harmless(line) for line in _lines(config_file(), names, settings))
 
 
 def _lines(file: Path, collections: tuple[str, ...], settings: dict[str, Setting]) -> Iterator[str]:
     """The settings as they would stand in a file of settings."""
-    yield harmless(f"# {file}{'' if file.exists() else ' (not there)'}") + "\n"
+    yield f"# {file}{'' if file.exists() else ' (not there)'}"
     if collections:
-        yield f"# collections: {', '.join(collections)}\n"
+        yield f"# collections: {', '.join(collections)}"
     for name, setting in settings.items():
         value = _plain(setting.value)
         if value in (None, [], ""):
-            yield f"# {name} is not set\n"
+            yield f"# {name} is not set"
         else:
-            yield harmless(f"{name} = {json_text(value)}  # {_origin(file, setting)}") + "\n"
+            yield f"{name} = {json_text(value)}  # {_origin(file, setting)}"
 
 
 def _origin(file: Path, setting: Setting) -> str:

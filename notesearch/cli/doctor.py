@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from notesearch.cli.options import CollectionName, IndexDir, Quiet, Verbose
-from notesearch.cli.terminal import is_terminal, json_text, paint, progress_bar, uses_colour, write
+from notesearch.cli.options import IndexOptions, MessageOptions
+from notesearch.cli.tables import table
+from notesearch.cli.terminal import paint, show, write_json
 from notesearch.errors import NOTHING_FOUND
 
 if TYPE_CHECKING:
@@ -22,10 +22,9 @@ _STYLES = {"ok": "path", "warning": "fair", "wrong": "strong"}
 def doctor(
     repair: Annotated[bool, typer.Option("--repair", help="Put right what can be put right.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
-    collection: CollectionName = None,
-    index_dir: IndexDir = None,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
+    *,
+    index: IndexOptions,
+    messages: MessageOptions,
 ) -> None:
     """Check the index and all that it needs.
 
@@ -36,27 +35,23 @@ def doctor(
     Example: notesearch doctor --repair
     """
     from notesearch.library import doctor as library
-    from notesearch.settings import load_settings
 
-    settings = load_settings(collection=collection, index_dir=index_dir)
+    settings = index.settings()
     examination = library.examine(settings)
     done: list[str] = []
     if repair and any(check.state != "ok" for check in examination.checks):
-        with progress_bar("Indexing", shown=not quiet and is_terminal(sys.stderr)) as progress:
+        with messages.progress("Indexing notes") as progress:
             done = library.repair(settings, examination, progress)
         examination = library.examine(settings)
     if as_json:
-        report = {**asdict(examination), "repaired": done} if repair else asdict(examination)
-        write([json_text(report) + "\n"])
+        write_json({**asdict(examination), "repaired": done} if repair else asdict(examination))
     else:
-        write(_lines(examination, done, only_not_well=quiet))
+        show(_lines(examination, done, only_not_well=messages.quiet))
     if not examination.all_well:
         raise typer.Exit(NOTHING_FOUND)
 
 
 def _lines(examination: Examination, done: Sequence[str], *, only_not_well: bool) -> Iterator[str]:
-    from notesearch.cli.tables import table
-
     rows: list[tuple[str, str, str]] = []
     for check in examination.checks:
         if check.state != "ok" or not only_not_well:
@@ -65,8 +60,7 @@ def _lines(examination: Examination, done: Sequence[str], *, only_not_well: bool
     if not only_not_well:
         rows.append(("", "versions", ", ".join(f"{name} {version}" for name, version in examination.versions.items())))
     told = [*table([[message] for message in done], wrap=(0,)), ""] if done else []
-    colour = uses_colour(sys.stdout)
     for line in [*told, *(table(rows, text=(0, 1), wrap=(2,)) if rows else [])]:
         state = line.partition(" ")[0]
         style = _STYLES.get(state)
-        yield (paint(state, style, colour=colour) + line[len(state) :] if style else line) + "\n"
+        yield paint(state, style) + line[len(state) :] if style else line

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
@@ -11,18 +10,7 @@ import typer
 
 from notesearch.cli.options import IndexOptions, MessageOptions
 from notesearch.cli.tables import table
-from notesearch.cli.terminal import (
-    counted,
-    harmless,
-    json_text,
-    paint,
-    shown_path,
-    uses_colour,
-    warn,
-    width,
-    wrapped,
-    write,
-)
+from notesearch.cli.terminal import counted, paint, show, shown_path, warn, width, wrapped, write_json
 from notesearch.errors import NOTHING_FOUND
 
 if TYPE_CHECKING:
@@ -62,9 +50,9 @@ def duplicates(
     )
     groups = found.groups[:limit] if limit else found.groups
     if as_json:
-        write([json_text([asdict(group) for group in groups], indent=2) + "\n"])
+        write_json([asdict(group) for group in groups], indent=2)
     else:
-        write(f"{line}\n" for group in groups for line in _lines(group, passages, uses_colour(sys.stdout)))
+        show(line for group in groups for line in _lines(group, passages))
     if not messages.quiet:
         _warn_of_the_rest(found, len(groups))
     if not groups:
@@ -83,22 +71,21 @@ def _warn_of_the_rest(found: Duplicates, shown: int) -> None:
         warn(f"Not compared, since they hold little but what more than 20 notes hold: {found.templates:,}.")
 
 
-def _lines(group: DuplicateGroup, passages: bool, colour: bool) -> Iterator[str]:
+def _lines(group: DuplicateGroup, passages: bool) -> Iterator[str]:
     place = _place(group.path, group.start_line, group.end_line, passages)
-    yield paint(place, "path", colour=colour) + f"  {counted(group.words, 'word')}"
+    yield paint(place, "path") + f"  {counted(group.words, 'word')}"
     if passages:
-        yield from wrapped(harmless(group.text), min(width(), _MOST_WIDTH), _INDENT, _INDENT)
+        yield from wrapped(group.text, min(width(), _MOST_WIDTH), _INDENT)
     for copy in group.copies:
         # A path is never broken over lines, so that it can be copied.
-        yield _INDENT + paint(_place(copy.path, copy.start_line, copy.end_line, passages), "path", colour=colour)
+        yield _INDENT + paint(_place(copy.path, copy.start_line, copy.end_line, passages), "path")
         rows = [_relation(copy)]
         for where, stretches in (("only here", copy.only_here), ("only above", copy.only_there)):
             for stretch in stretches:
                 several = "s" if stretch.end_line > stretch.start_line else ""
                 lines = _span(stretch.start_line, stretch.end_line)
                 rows.append((f"{where}, line{several} {lines}:", stretch.text))
-        for line in table(rows, wrap=(1,), indent=2 * _INDENT):
-            yield paint(line, "dim", colour=colour)
+        yield from (paint(line, "dim") for line in table(rows, wrap=(1,), indent=2 * _INDENT))
     yield ""
 
 
@@ -114,7 +101,7 @@ def _relation(copy: Copy) -> tuple[str, str]:
 
 
 def _place(path: str, start_line: int, end_line: int, with_lines: bool) -> str:
-    return harmless(shown_path(path)) + (f":{_span(start_line, end_line)}" if with_lines else "")
+    return shown_path(path) + (f":{_span(start_line, end_line)}" if with_lines else "")
 
 
 def _span(start_line: int, end_line: int) -> str:

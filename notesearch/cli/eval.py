@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
@@ -11,12 +10,12 @@ import typer
 
 from notesearch.cli.options import IndexOptions, MessageOptions
 from notesearch.cli.tables import table
-from notesearch.cli.terminal import harmless, json_text, paint, uses_colour, width, wrapped, write
+from notesearch.cli.terminal import show, width, wrapped, write_json
 from notesearch.records import SearchStage
 
 if TYPE_CHECKING:
-    from notesearch.evaluation import Evaluation, Measures, StageScores
-    from notesearch.evaluation.measures import HurtQuery, StageComparison
+    from notesearch.evaluation.measures import Measures
+    from notesearch.evaluation.report import Evaluation, HurtQuery, StageComparison, StageScores
 
 _STAGES: tuple[SearchStage, ...] = get_args(SearchStage)
 
@@ -113,9 +112,9 @@ def evaluate(
     if html:
         write_page(html, report_page(evaluation))
     if as_json:
-        write([json_text(report_as_json(evaluation)) + "\n"])
+        write_json(report_as_json(evaluation))
     else:
-        write(f"{line}\n" for line in _lines(evaluation, uses_colour(sys.stdout)))
+        show(_lines(evaluation))
     if not messages.quiet:
         messages.tell_of_skipped(evaluation.skipped)
     if evaluation.own_notes:
@@ -124,7 +123,7 @@ def evaluate(
         messages.tell(f"Report: {html}")
 
 
-def _lines(evaluation: Evaluation, colour: bool) -> Iterator[str]:
+def _lines(evaluation: Evaluation) -> Iterator[str]:
     yield from _stages(evaluation.stages)
     if evaluation.comparisons:
         yield ""
@@ -132,12 +131,11 @@ def _lines(evaluation: Evaluation, colour: bool) -> Iterator[str]:
     for comparison in evaluation.comparisons:
         if comparison.worst:
             yield ""
-            yield from wrapped(f"Hurt most by {harmless(comparison.stage)}:", width(), "", "")
+            yield from wrapped(f"Hurt most by {comparison.stage}:", width())
             for query in comparison.worst:
                 yield from _hurt(query)
     yield ""
-    for line in wrapped(harmless(evaluation.verdict), width(), "", ""):
-        yield paint(line, "bold", colour=colour)
+    yield from wrapped(evaluation.verdict, width(), style="bold")
 
 
 def _stages(stages: Sequence[StageScores]) -> list[str]:
@@ -171,9 +169,9 @@ def _comparisons(comparisons: Sequence[StageComparison]) -> list[str]:
 
 
 def _hurt(query: HurtQuery) -> Iterator[str]:
-    yield from wrapped(harmless(query.query), width(), "  ", "  ")
+    yield from wrapped(query.query, width(), "  ")
     what = (
         f"nDCG@10 {query.ndcg_before:.3f} → {query.ndcg_after:.3f}, first relevant at "
         f"{query.rank_before or '–'} → {query.rank_after or '–'}; now first: {query.first or 'nothing'}"
     )
-    yield from wrapped(harmless(what), width(), "    ", "    ")
+    yield from wrapped(what, width(), "    ")

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from notesearch.cli.options import IndexOptions, MessageOptions, parse_duration
-from notesearch.cli.terminal import counted, is_terminal, json_text, warn, write
+from notesearch.cli.terminal import counted, is_terminal, warn, write_json
 from notesearch.errors import NOTES_UNREAD, UsageError
 from notesearch.file_kinds import HOW_TO_READ
 from notesearch.records import IndexReport
@@ -110,7 +110,7 @@ def index(
         sync = partial(sync_index, folders=paths) if paths or index.collection is None else sync_collection
         report = sync(settings, rebuild=rebuild, wait_s=wait_s, waiting=waiting, progress=progress)
     if as_json:
-        write([json_text(_as_json(report)) + "\n"])
+        write_json(_as_json(report))
     unread = [entry for entry in report.skipped if not entry.by_rule]
     if messages.quiet:
         messages.tell_of_skipped(unread)

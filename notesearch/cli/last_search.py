@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from notesearch.private import make_private_folder
+from notesearch.files import make_private_folder, private_opener
 from notesearch.records import Hit, Place
 from notesearch.settings import cache_dir
 
@@ -39,11 +39,8 @@ def remember_search(query: str, hits: Sequence[Hit]) -> None:
     with suppress(OSError):
         make_private_folder(file.parent)
         _delete_old(file.parent)
-        unfinished = file.with_suffix(f".{os.getpid()}")
-        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with open(descriptor, "w", encoding="ascii") as stream:  # noqa: PTH123
+        with open(file, "w", encoding="ascii", opener=private_opener) as stream:
             json.dump(record, stream)
-        unfinished.replace(file)
 
 
 def recall_search() -> LastSearch | None:

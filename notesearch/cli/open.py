@@ -11,7 +11,7 @@ from notesearch.cli.editors import command_for, obsidian_uri, opener, require_fi
 from notesearch.cli.last_search import recall_search
 from notesearch.cli.options import MessageOptions
 from notesearch.cli.places import read_places
-from notesearch.cli.terminal import harmless, write
+from notesearch.cli.terminal import harmless, show, write
 from notesearch.errors import UsageError
 from notesearch.records import Place
 
@@ -45,7 +45,7 @@ def open_note(
     else:
         command = command_for(place)
     if only_print:
-        write([f"{harmless(shlex.join(command))}\n"])
+        show([harmless(shlex.join(command))])
     else:
         run(command)
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -17,14 +16,14 @@ from notesearch.cli.terminal import (
     harmless,
     json_text,
     paint,
+    show,
     shown_path,
-    uses_colour,
     width,
     wrapped,
     write,
 )
 from notesearch.file_kinds import is_document
-from notesearch.records import Evidence, Hit
+from notesearch.records import Hit, as_json
 
 if TYPE_CHECKING:
     from notesearch.retrieval.concepts import ConceptLink
@@ -78,7 +77,7 @@ class OutputOptions:
     @property
     def chosen(self) -> Format:
         """The format that was asked for: the first of the short options that was given, else that of --format."""
-        return next((name for name in _PROGRAM_FORMATS if getattr(self, name, False)), self.format)
+        return next((name for name in PROGRAM_FORMATS if getattr(self, name, False)), self.format)
 
     @property
     def for_people(self) -> bool:
@@ -87,66 +86,40 @@ class OutputOptions:
 
     def write(self, results: Iterable[Result], reasons: Reasons | None = None) -> None:
         """Prints what queries have found, query by query."""
-        write(
-            format_results(
-                results,
-                self.chosen,
-                colour=uses_colour(sys.stdout),
-                columns=width(),
-                explain=self.explain,
-                reasons=reasons,
-            )
-        )
+        if self.for_people:
+            show(lines_for_people(results, width(), explain=self.explain, reasons=reasons))
+        else:
+            write(PROGRAM_FORMATS[self.chosen](results))
 
 
-def format_results(
-    results: Iterable[Result],
-    kind: Format,
-    *,
-    colour: bool = False,
-    columns: int = 80,
-    explain: bool = False,
-    reasons: Reasons | None = None,
+def lines_for_people(
+    results: Iterable[Result], columns: int, *, explain: bool = False, reasons: Reasons | None = None
 ) -> Iterator[str]:
-    """Formats what queries have found.
+    """What a person reads of what queries have found.
 
     Args:
         results: The hits of each query.
-        kind: The format.
-        colour: Whether to colour what a person reads.
-        columns: Columns of the terminal to fit what a person reads into.
-        explain: Whether a person is told what each score is made of; programs always are.
-        reasons: What else a person is told of a hit.
+        columns: Columns of the terminal.
+        explain: Whether to tell what each score is made of.
+        reasons: What else to tell of a hit.
 
     Yields:
-        Pieces of output, line ends included, as soon as they are known.
+        Coloured lines, as soon as they are known.
     """
-    if kind != "human":
-        yield from _PROGRAM_FORMATS[kind](results)
-        return
     columns = max(_LEAST_WIDTH, min(columns, _MOST_WIDTH))
     for _, hits in results:
         for hit in hits:
-            lines = list(_lines_for_people(hit, colour, columns))
-            lines += explanation(hit, colour, columns) if explain else []
+            yield from _lines_of_hit(hit, columns)
+            yield from explanation(hit, columns) if explain else ()
             for reason in reasons(hit) if reasons else ():
-                lines += (
-                    paint(line, "dim", colour=colour) for line in wrapped(harmless(reason), columns, _INDENT, _INDENT)
-                )
-            yield "\n".join(lines) + "\n\n"
+                yield from wrapped(reason, columns, _INDENT, style="dim")
+            yield ""
 
 
 def hit_as_dict(hit: Hit, query_id: str | None = None) -> dict[str, Any]:
     """A hit as the JSON formats print it."""
-    values: dict[str, Any] = {"query_id": query_id} if query_id is not None else {}
-    values |= asdict(hit)
-    values["score"] = round(hit.score, 6)
-    for parts in ("scores", "contributions"):
-        values[parts] = {name: round(score, 6) for name, score in getattr(hit, parts).items()}
-    values["strengths"] = [round(strength, 4) for strength in hit.strengths]
-    for evidence in values["evidence"]:
-        evidence["score"] = round(evidence["score"], 4)
-    return values
+    values: dict[str, Any] = as_json(hit)
+    return values if query_id is None else {"query_id": query_id} | values
 
 
 def _json(results: Iterable[Result]) -> Iterator[str]:
@@ -184,7 +157,7 @@ def _trec(results: Iterable[Result]) -> Iterator[str]:
             yield " ".join(map(_without_space, columns)) + "\n"
 
 
-_PROGRAM_FORMATS: dict[Format, Callable[[Iterable[Result]], Iterator[str]]] = {
+PROGRAM_FORMATS: dict[Format, Callable[[Iterable[Result]], Iterator[str]]] = {
     "json": _json,
     "jsonl": _jsonl,
     "tsv": _tsv,
@@ -205,25 +178,18 @@ def _without_space(text: str) -> str:
     return re.sub(r"[\s%]", lambda match: "".join(f"%{byte:02X}" for byte in match[0].encode()), text)
 
 
-def _lines_for_people(hit: Hit, colour: bool, columns: int) -> Iterator[str]:
+def _lines_of_hit(hit: Hit, columns: int) -> Iterator[str]:
     number = f"{hit.rank:>2}. "
     indent = " " * len(number)
     heading = f" › {hit.heading}" if hit.heading else ""
-    title = wrapped(harmless(hit.title + heading), columns, number, indent)
-    yield from (paint(line, "bold", colour=colour) for line in title)
-    collection = getattr(hit, "collection", "")  # of a CollectionHit, whose import would cost every search
-    more = f"  in {collection}" if collection else ""
+    yield from wrapped(hit.title + heading, columns, number, indent, style="bold")
+    more = f"  in {hit.collection}" if hit.collection else ""
     more += f"  (+{hit.more_passages} more)" if hit.more_passages else ""
     # A path is never broken over lines, so that it can be copied.
-    yield (
-        indent
-        + paint(harmless(shown_path(hit.path)) + _place(hit), "path", colour=colour)
-        + paint(more, "dim", colour=colour)
-    )
+    yield indent + paint(shown_path(hit.path) + _place(hit), "path") + paint(more, "dim")
     if hit.tags:
-        tags = " ".join(f"#{tag}" for tag in hit.tags)
-        yield from (paint(line, "tag", colour=colour) for line in wrapped(harmless(tags), columns, indent, indent))
-    yield from _wrapped_snippet(hit, colour, columns, indent)
+        yield from wrapped(" ".join(f"#{tag}" for tag in hit.tags), columns, indent, style="tag")
+    yield from _wrapped_snippet(hit, columns, indent)
 
 
 def _place(hit: Hit) -> str:
@@ -235,27 +201,27 @@ def _place(hit: Hit) -> str:
     return f":{hit.start_line}-{hit.end_line}" if hit.end_line > hit.start_line else f":{hit.start_line}"
 
 
-def _wrapped_snippet(hit: Hit, colour: bool, columns: int, indent: str) -> Iterator[str]:
+def _wrapped_snippet(hit: Hit, columns: int, indent: str) -> Iterator[str]:
     """The snippet in lines, its matching words marked wherever the lines were broken."""
+    snippet = harmless(hit.snippet)
     position = 0  # in the snippet, which holds the lines one after another, white space between them
-    for line in wrapped(hit.snippet, columns, indent, indent) if hit.snippet else ():
+    for line in wrapped(snippet, columns, indent) if snippet else ():
         text = line[len(indent) :]
-        start = hit.snippet.index(text, position)
+        start = snippet.index(text, position)
         position = start + len(text)
         spans = [(a - start, b - start) for a, b in hit.highlights]
-        yield indent + _marked(text, zip(spans, hit.strengths, strict=True), colour)
+        yield indent + _marked(text, zip(spans, hit.strengths, strict=True))
 
 
-def _marked(text: str, highlights: Iterable[tuple[tuple[int, int], float]], colour: bool) -> str:
+def _marked(text: str, highlights: Iterable[tuple[tuple[int, int], float]]) -> str:
     parts = []
     position = 0
     for (span_start, span_end), strength in highlights:
         start, end = max(span_start, 0), min(span_end, len(text))
         if start < end:
-            match = paint(harmless(text[start:end]), shade(strength), colour=colour)
-            parts += [harmless(text[position:start]), match]
+            parts += [text[position:start], paint(text[start:end], shade(strength))]
             position = end
-    return "".join([*parts, harmless(text[position:])])
+    return "".join([*parts, text[position:]])
 
 
 def shade(strength: float) -> str:
@@ -263,26 +229,32 @@ def shade(strength: float) -> str:
     return "strong" if strength >= _STRONG else "fair" if strength >= _FAIR else "weak"
 
 
-def explanation(hit: Hit, colour: bool, columns: int) -> Iterator[str]:
+def explanation(hit: Hit, columns: int) -> Iterator[str]:
     """Lines that say what a hit's score is made of, and which word meets each word of the query."""
-    for line in wrapped(_sum(hit), columns, _INDENT, _INDENT):
-        yield _INDENT + paint(line[len(_INDENT) :], "dim", colour=colour)
+    yield from wrapped(_sum(hit), columns, _INDENT, style="dim")
     bar_columns = _BAR_COLUMNS if columns >= _LEAST_WIDTH_FOR_BARS else 0
     # A word and what meets it share what the bar, the number and the gaps leave.
     room = (columns - len(_INDENT) - bar_columns - 8) // 2
     longest = max((columns_of(harmless(row.query_token)) for row in hit.evidence), default=0)
     for row in hit.evidence:
-        yield _evidence_line(row, min(longest, room), room, bar_columns, colour)
+        style = shade(row.score)
+        bar = ""
+        if bar_columns:
+            eighths = round(row.score * bar_columns * 8)
+            bar = ("█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()).ljust(bar_columns)
+            bar = paint(bar, style) + " "
+        met_by = paint(fitted(row.matched, room).rstrip(), style)
+        yield f"{_INDENT}{fitted(row.query_token, min(longest, room))} {bar}{row.score:.2f} {met_by}"
 
 
-def explain_concepts(links: Sequence[ConceptLink], colour: bool, columns: int) -> Iterator[str]:
+def explain_concepts(links: Sequence[ConceptLink], columns: int) -> Iterator[str]:
     """Says which of the owner's links between ideas a query brought along, one a line; an empty line ends them."""
     for link in links:
-        text = f"linked: {link.idea} ~ {link.linked} ({link.weight:.2f})"
-        for line in wrapped(harmless(text), columns, "", _INDENT):
-            yield paint(line, "dim", colour=colour) + "\n"
+        yield from wrapped(
+            f"linked: {link.idea} ~ {link.linked} ({link.weight:.2f})", columns, "", _INDENT, style="dim"
+        )
     if links:
-        yield "\n"
+        yield ""
 
 
 def _sum(hit: Hit) -> str:
@@ -291,15 +263,3 @@ def _sum(hit: Hit) -> str:
         return ", ".join(f"{hit.scores[name]:.2f} {_SCORES[name]}" for name in _SCORES if name in hit.scores)
     parts = " + ".join(f"{value:.2f} {_PARTS[name]}" for name, value in hit.contributions.items()).replace("+ -", "- ")
     return f"{hit.score:.2f} = {parts}" if len(hit.contributions) > 1 else parts
-
-
-def _evidence_line(row: Evidence, first_columns: int, room: int, bar_columns: int, colour: bool) -> str:
-    word = fitted(row.query_token, first_columns)
-    met_by = fitted(row.matched, room).rstrip()
-    style = shade(row.score)
-    bar = ""
-    if bar_columns:
-        eighths = round(row.score * bar_columns * 8)
-        bar = ("█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()).ljust(bar_columns)
-        bar = paint(bar, style, colour=colour) + " "
-    return f"{_INDENT}{word} {bar}{row.score:.2f} {paint(met_by, style, colour=colour)}"

@@ -22,7 +22,7 @@ from notesearch.cli.options import (
     complete_collection,
 )
 from notesearch.cli.output import OutputOptions, Result, explain_concepts
-from notesearch.cli.terminal import is_terminal, uses_colour, width, write
+from notesearch.cli.terminal import is_terminal, show, width
 from notesearch.errors import NOTHING_FOUND, UsageError
 from notesearch.records import Hit, Mode, Place, Rerank
 
@@ -85,7 +85,7 @@ def search(
             if queries is None and (open_best or is_terminal(sys.stdout)):
                 remember_search(text, hits)
             if hits and output.explain and output.for_people and not open_best:
-                write(explain_concepts(index.concepts_of(text), uses_colour(sys.stdout), width()))
+                show(explain_concepts(index.concepts_of(text), width()))
             yield query_id, hits
 
     with _opened(index_dir, collection, cross_encoder, concepts or not no_concepts) as index:

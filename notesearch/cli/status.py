@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from notesearch.cli.options import CollectionName, IndexDir, Quiet, Verbose, parse_duration
-from notesearch.cli.terminal import counted, json_text, warn, write
+from notesearch.cli.options import IndexOptions, MessageOptions, parse_duration
+from notesearch.cli.tables import table
+from notesearch.cli.terminal import counted, show, warn, write_json
 from notesearch.errors import NOTHING_FOUND
 from notesearch.records import Skipped
 
@@ -36,10 +37,9 @@ def status(
         Path | None, typer.Option(metavar="PATH", help="Say why this note is not found, or found as it was.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
-    collection: CollectionName = None,
-    index_dir: IndexDir = None,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
+    *,
+    index: IndexOptions,
+    messages: MessageOptions,
 ) -> None:
     """Show what the index holds, and how old that is.
 
@@ -48,22 +48,25 @@ def status(
 
     Example: notesearch status --quiet --fail-if-stale 24h
     """
-    from notesearch.settings import load_settings
-
-    settings = load_settings(collection=collection, index_dir=index_dir)
+    settings = index.settings()
     age = parse_duration(fail_if_stale) if fail_if_stale is not None else None
     if why is not None:
         from notesearch.library import status as library
 
         # os.path's leaves the name of an unknown user as it is; Path's raises.
         answer = library.why(settings, Path(os.path.expanduser(why)))  # noqa: PTH111
-        write([json_text(_answer_as_json(answer)) + "\n"] if as_json else _lines_of_answer(answer))
-    elif not quiet or as_json:
+        if as_json:
+            write_json(_answer_as_json(answer))
+        else:
+            show(_lines_of_answer(answer))
+    elif not messages.quiet or as_json:
         from notesearch.library import status as library
 
         found = library.take_stock(settings)
-        in_json = [json_text(_as_json(found)) + "\n"]
-        write(in_json if as_json else _lines(found, everything=verbose))
+        if as_json:
+            write_json(_as_json(found))
+        else:
+            show(_lines(found, everything=messages.verbose))
     if age is not None and _is_stale(settings, age):
         raise typer.Exit(NOTHING_FOUND)
 
@@ -81,7 +84,7 @@ def _is_stale(settings: Settings, age: timedelta) -> bool:
     return bool(stale)
 
 
-def _lines(found: Status, *, everything: bool) -> Iterator[str]:
+def _lines(found: Status, *, everything: bool) -> list[str]:
     token_model = found.fingerprint.token_model
     rows = [
         ("index", f"{found.index_dir}{' (being written now)' if found.writing else ''}"),
@@ -92,13 +95,7 @@ def _lines(found: Status, *, everything: bool) -> Iterator[str]:
         *([] if found.folders else [("folder", "none: notesearch index FOLDER")]),
         *_rows_of_skipped(found.skipped, everything=everything),
     ]
-    return _in_lines(rows)
-
-
-def _in_lines(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    from notesearch.cli.tables import table
-
-    yield from (f"{line}\n" for line in table(rows, wrap=(len(rows[0]) - 1,)))
+    return table(rows, wrap=(1,))
 
 
 def _sizes(found: Status) -> str:
@@ -133,12 +130,12 @@ def _rows_of_skipped(skipped: Sequence[Skipped], *, everything: bool) -> Iterato
             yield "", f"  … and {len(paths) - len(shown):,} more; --verbose names them all"
 
 
-def _lines_of_answer(answer: Answer) -> Iterator[str]:
+def _lines_of_answer(answer: Answer) -> list[str]:
     lines = [f"{answer.state}: {answer.message}", answer.hint]
     if note := answer.note:
         tags = " ".join(f"#{tag}" for tag in note.tags)
         lines[1:1] = [f"{note.title} ({counted(note.chunks, 'chunk')}) {tags}", *note.problems]
-    return _in_lines([(answer.path,), *((f"  {line}",) for line in lines if line)])
+    return table([(answer.path,), *((f"  {line}",) for line in lines if line)], wrap=(0,))
 
 
 def _as_json(found: Status) -> dict[str, Any]:

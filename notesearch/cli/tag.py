@@ -17,17 +17,17 @@ from notesearch.cli.terminal import (
     counted,
     harmless,
     is_terminal,
-    json_text,
     paint,
+    show,
     shown_path,
-    uses_colour,
     warn,
     width,
     wrapped,
     write,
+    write_json,
 )
 from notesearch.errors import ERROR, NOTHING_FOUND, UsageError
-from notesearch.records import Because, Place, Skipped, Suggestions, TagScore
+from notesearch.records import Place, Skipped, Suggestions, TagScore
 
 if TYPE_CHECKING:
     from notesearch.library.tag import TagRun
@@ -126,7 +126,7 @@ def tag(
     else:
         # The notes come first: whoever reads what is printed may go away.
         refused = apply and _write_tags(settings, run, _new_tags(run.suggestions), messages)
-        write(format_suggestions(shown, kind, new_only=new_only, colour=uses_colour(sys.stdout), columns=width()))
+        write_suggestions(shown, kind, new_only=new_only)
     if refused or (unread and not run.suggestions):
         raise typer.Exit(ERROR)
     if not suggested:
@@ -178,14 +178,14 @@ def _show_changes(run: TagRun) -> bool:
     from notesearch.library.tag import diff_tags
 
     refused: list[Skipped] = []
-    for_people = is_terminal(sys.stdout)
     for diff in diff_tags(run, _new_tags(run.suggestions)):
         if isinstance(diff, Skipped):
             refused.append(diff)
             continue
-        # As diff and patch see lines, not as Python does.
-        lines = [f"{line}\n" for line in diff.removesuffix("\n").split("\n")]
-        write(harmless(line.rstrip("\r\n")) + "\n" if for_people else line for line in lines)
+        if is_terminal(sys.stdout):
+            show(harmless(line.rstrip("\r")) for line in diff.removesuffix("\n").split("\n"))
+        else:
+            write([diff if diff.endswith("\n") else f"{diff}\n"])
     return _tell_of_refusals(refused)
 
 
@@ -221,28 +221,24 @@ def _tell_of_refusals(refused: Sequence[Skipped]) -> bool:
     return bool(refused)
 
 
-def format_suggestions(
-    suggestions: Sequence[Suggestions], kind: TagFormat, *, new_only: bool, colour: bool, columns: int
-) -> Iterator[str]:
-    """Renders suggestions.
+def write_suggestions(suggestions: Sequence[Suggestions], kind: TagFormat, *, new_only: bool) -> None:
+    """Prints suggestions.
 
     Args:
         suggestions: Of each note.
         kind: `human`; `jsonl`, which also has tags below their thresholds; or `tsv`, a line a suggestion.
         new_only: Whether to leave out tags that a note has already.
-        colour: Whether to colour what is for people.
-        columns: Columns of the terminal.
     """
-    for entry in suggestions:
-        tags = [tag for tag in entry.tags if not (new_only and tag.present)]
-        if kind == "jsonl":
-            yield json_text(_as_json(entry, tags)) + "\n"
-        elif kind == "tsv":
-            for tag in tags:
-                if tag.suggested:
-                    yield "\t".join((one_line(entry.path), one_line(tag.tag), f"{tag.score:.{_DECIMALS}f}")) + "\n"
-        else:
-            yield from _for_people(entry, tags, colour=colour, columns=min(columns, _MOST_WIDTH))
+    shown = [(entry, [tag for tag in entry.tags if not (new_only and tag.present)]) for entry in suggestions]
+    if kind == "human":
+        for entry, tags in shown:
+            show([paint(shown_path(entry.path), "path"), *_lines(entry, tags), ""])
+    elif kind == "jsonl":
+        for entry, tags in shown:
+            write_json(_as_json(entry, tags))
+    else:
+        rows = ((entry.path, tag.tag, tag.score) for entry, tags in shown for tag in tags if tag.suggested)
+        write(f"{one_line(path)}\t{one_line(tag)}\t{score:.{_DECIMALS}f}\n" for path, tag, score in rows)
 
 
 def _as_json(entry: Suggestions, tags: Sequence[TagScore]) -> dict[str, object]:
@@ -259,41 +255,20 @@ def _as_json(entry: Suggestions, tags: Sequence[TagScore]) -> dict[str, object]:
     }
 
 
-def _for_people(entry: Suggestions, tags: Sequence[TagScore], *, colour: bool, columns: int) -> Iterator[str]:
-    yield paint(harmless(shown_path(entry.path)), "path", colour=colour) + "\n"
-    for line in lines_of_suggestions(entry, tags, columns, colour=colour):
-        yield line + "\n"
-    yield "\n"
-
-
-def lines_of_suggestions(
-    entry: Suggestions, tags: Sequence[TagScore], columns: int, *, colour: bool = False
-) -> Iterator[str]:
-    """The lines that tell a person which of some tags are suggested for a note, and why.
-
-    Args:
-        entry: What is suggested.
-        tags: Of which tags to tell.
-        columns: Columns to fit them into.
-        colour: Whether to colour them.
-    """
+def _lines(entry: Suggestions, tags: Sequence[TagScore]) -> Iterator[str]:
+    """The lines that tell a person which of some tags are suggested for a note, and why."""
+    columns = min(width(), _MOST_WIDTH)
     reasons = {reason.tag: reason for reason in entry.because}
     for tag in tags:
         if tag.suggested:
             has = "  (has it)" if tag.present else ""
-            first, *rest = wrapped(harmless(tag.tag) + has, columns, f"  {tag.score:.2f}  ", "        ")
-            yield paint(first, "tag", colour=colour)
-            yield from (paint(line, "tag", colour=colour) for line in rest)
-            if reason := reasons.get(tag.tag):
-                yield from (paint(line, "dim", colour=colour) for line in _reason_lines(reason, columns))
-
-
-def _reason_lines(reason: Because, columns: int) -> Iterator[str]:
-    if reason.words:
-        yield from wrapped(harmless(", ".join(reason.words)), columns, "        words:", "          ")
-    if reason.notes:
-        notes = "; ".join(f"{note.title} ({note.similarity:.2f})" for note in reason.notes)
-        yield from wrapped(harmless(notes), columns, "        like:", "          ")
+            yield from wrapped(tag.tag + has, columns, f"  {tag.score:.2f}  ", " " * 8, style="tag")
+            reason = reasons.get(tag.tag)
+            if reason and reason.words:
+                yield from wrapped(", ".join(reason.words), columns, "        words:", " " * 10, style="dim")
+            if reason and reason.notes:
+                notes = "; ".join(f"{note.title} ({note.similarity:.2f})" for note in reason.notes)
+                yield from wrapped(notes, columns, "        like:", " " * 10, style="dim")
 
 
 def ask_about(suggestions: Sequence[Suggestions]) -> tuple[Decided, Decided]:
@@ -308,7 +283,7 @@ def ask_about(suggestions: Sequence[Suggestions]) -> tuple[Decided, Decided]:
         for number, entry in enumerate(suggestions, start=1):
             warn("")
             warn(f"{number}/{len(suggestions)}  {shown_path(entry.path)}")
-            for line in lines_of_suggestions(entry, [tag for tag in entry.tags if not tag.present], width()):
+            for line in _lines(entry, [tag for tag in entry.tags if not tag.present]):
                 warn(line)
             answer = _answer()
             if answer == "q":

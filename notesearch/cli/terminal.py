@@ -32,8 +32,10 @@ _UNSAFE_IN_JSON = re.compile(f"[{_C1}{_UNSEEN}{_SURROGATES}]")
 _MOST_SKIPPED_SHOWN = 10
 
 _CODES = {"bold": "1", "dim": "2", "strong": "1;33", "fair": "33", "weak": "2;33", "tag": "36", "path": "32"}
+_COLOUR = f"\x1b\\[(?:0|{'|'.join(_CODES.values())})m"
+_COLOURS = re.compile(_COLOUR)
 # What may reach a terminal of all that is unsafe: the ends of lines and columns, and the colours of `paint`.
-_MEANT_OR_UNSAFE = re.compile(f"([\t\n]|\x1b\\[(?:0|{'|'.join(_CODES.values())})m)|{_UNSAFE.pattern}")
+_MEANT_OR_UNSAFE = re.compile(f"([\t\n]|{_COLOUR})|{_UNSAFE.pattern}")
 
 
 def write(pieces: Iterable[str]) -> None:
@@ -54,10 +56,21 @@ def write(pieces: Iterable[str]) -> None:
         sys.exit(0)
 
 
+def show(lines: Iterable[str]) -> None:
+    """Writes lines for a person to stdout; the colours of `paint` only where they are wanted."""
+    coloured = uses_colour(sys.stdout)
+    write((line if coloured else _COLOURS.sub("", line)) + "\n" for line in lines)
+
+
+def write_json(value: object, *, indent: int | None = None) -> None:
+    """Writes a value to stdout as JSON: see `json_text`."""
+    write([json_text(value, indent=indent) + "\n"])
+
+
 def warn(message: str) -> None:
-    """Writes a message to stderr."""
+    """Writes a message to stderr, without colours."""
     if sys.stderr is not None:  # closed: then print() would take stdout
-        print(harmless(message), file=sys.stderr)  # noqa: T201
+        print(harmless(_COLOURS.sub("", message)), file=sys.stderr)  # noqa: T201
 
 
 def warn_of_traceback(error: BaseException) -> None:
@@ -113,7 +126,7 @@ def width(without_terminal: int = 80) -> int:
     return shutil.get_terminal_size((without_terminal, 24)).columns
 
 
-def paint(text: str, style: str, *, colour: bool) -> str:
+def paint(text: str, style: str, *, colour: bool = True) -> str:
     """Colours a text: `bold`, `dim`, `tag`, `path`, or a match that is `strong`, `fair` or `weak`."""
     return f"\x1b[{_CODES[style]}m{text}\x1b[0m" if colour and text else text
 
@@ -136,13 +149,21 @@ def fitted(text: str, width: int) -> str:
     return text + " " * (width - columns_of(text))
 
 
-def wrapped(text: str, width: int, first: str, rest: str) -> list[str]:
-    """Lines of at most `width` columns of a terminal; a word is broken only if it is wider than a line.
+def wrapped(text: str, width: int, first: str = "", rest: str | None = None, style: str = "") -> list[str]:
+    """Harmless lines of at most `width` columns of a terminal; a word is broken only if it is wider than a line.
 
     textwrap counts characters, and an East Asian one takes two columns.
+
+    Args:
+        text: The text.
+        width: Columns of the terminal.
+        first: Stands before the first line.
+        rest: Stands before the others; the same, if it is not given.
+        style: What `paint` colours them with.
     """
+    rest = first if rest is None else rest
     lines, column = [first], len(first)
-    for word in text.split():
+    for word in harmless(" ".join(text.split())).split():
         gap = " " if column > len(rest) else ""
         if column + len(gap) + columns_of(word) <= width:
             lines[-1] += gap + word
@@ -160,11 +181,11 @@ def wrapped(text: str, width: int, first: str, rest: str) -> list[str]:
                     column = len(rest)
                 lines[-1] += char
                 column += columns_of(char)
-    return lines
+    return [paint(line, style) for line in lines] if style else lines
 
 
 def shown_path(path: str) -> str:
-    """A path relative to the working directory or to the home directory, where that is shorter."""
+    """A harmless path, relative to the working directory or to the home directory where that is shorter."""
     folders = []
     with suppress(OSError):  # it may be gone
         folders.append((f"{Path.cwd()}{os.sep}", ""))
@@ -172,8 +193,9 @@ def shown_path(path: str) -> str:
         folders.append((f"{Path.home()}{os.sep}", f"~{os.sep}"))
     for folder, short in folders:
         if path.startswith(folder):
-            return short + path[len(folder) :]
-    return path
+            path = short + path[len(folder) :]
+            break
+    return harmless(path)
 
 
 @contextmanager

@@ -2,26 +2,11 @@
 
 import os
 
-from notesearch.encoders.encoder import EncodedPassages, EncodedQuery, Encoder, EncoderConfig, ScoreScale
+from notesearch.encoders.encoder import EncodedQuery, Encoder, EncoderConfig, ScoreScale
 from notesearch.encoders.files import absolute_name, find_model
-from notesearch.encoders.preparing import PreparedModel, prepare_into, read_prepared
-from notesearch.encoders.token_codes import CodedWord, expand, max_similarities
+from notesearch.encoders.preparing import PreparedModel
 
 # From 1.29 on, ONNX Runtime tells Microsoft which models are run, unless this is set before it is imported.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
-__all__ = [
-    "CodedWord",
-    "EncodedPassages",
-    "EncodedQuery",
-    "Encoder",
-    "EncoderConfig",
-    "PreparedModel",
-    "ScoreScale",
-    "absolute_name",
-    "expand",
-    "find_model",
-    "max_similarities",
-    "prepare_into",
-    "read_prepared",
-]
+__all__ = ["EncodedQuery", "Encoder", "EncoderConfig", "PreparedModel", "ScoreScale", "absolute_name", "find_model"]

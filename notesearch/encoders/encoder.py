@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -150,45 +150,44 @@ class Encoder:
 
     def encode_query(self, query: str) -> EncodedQuery:
         """Encodes a query; what goes beyond the model's `max_tokens` is cut off."""
-        tokens = self._tokenize([query], self.config.query_prompt)[0]
-        input_ids, attention_mask = pad([tokens.ids], self.config.pad_token_id)
+        prompt = self.config.query_prompt
+        encoding = self._tokenizer.encode(prompt + query)
+        input_ids, attention_mask = pad([encoding.ids], self.config.pad_token_id)
         token_vectors = self._forward(input_ids, attention_mask)
         vector: Vectors = _pool(token_vectors, attention_mask, self.config.pooling)[0]
         if self._multi_vector:
             return EncodedQuery(vector, *self._multi_vector.encode_query(query), alike=True)
-        words = coded_words(query, tokens.spans)
+        words = coded_words(query, _spans(encoding, prompt))
         return EncodedQuery(vector, tuple(words), word_vectors(token_vectors[0], words))
 
     def encode_passages(self, passages: Sequence[str]) -> EncodedPassages:
         """Encodes passages; what goes beyond the model's `max_tokens` is cut off."""
-        tokens = self._tokenize(passages, self.config.passage_prompt)
-        vectors = np.zeros((len(tokens), self.config.dim), dtype=np.float32)
-        codes = [b""] * len(tokens)
+        prompt = self.config.passage_prompt
+        encodings = self._tokenizer.encode_batch([prompt + passage for passage in passages])
+        vectors = np.zeros((len(passages), self.config.dim), dtype=np.float32)
+        codes = [b""] * len(passages)
 
         def encode(rows: list[int]) -> None:
-            input_ids, attention_mask = pad([tokens[row].ids for row in rows], self.config.pad_token_id)
+            input_ids, attention_mask = pad([encodings[row].ids for row in rows], self.config.pad_token_id)
             token_vectors = self._forward(input_ids, attention_mask)
             vectors[rows] = _pool(token_vectors, attention_mask, self.config.pooling)
             if self._multi_vector:
                 return
             for row, own in zip(rows, token_vectors, strict=True):
-                codes[row] = compress(word_vectors(own, coded_words(passages[row], tokens[row].spans)))
+                words = coded_words(passages[row], _spans(encodings[row], prompt))
+                codes[row] = compress(word_vectors(own, words))
 
-        groups = list(like_lengths([len(text.ids) for text in tokens], self._forward.batch_tokens))
-        if len(groups) == 1 or self._forward.concurrency == 1:
-            for batch in groups:
-                encode(batch)
-        else:
-            with ThreadPoolExecutor(self._forward.concurrency) as pool:
-                for _ in pool.map(encode, groups):
-                    pass
+        with ThreadPoolExecutor(self._forward.concurrency) as pool:
+            lengths = [len(encoding.ids) for encoding in encodings]
+            list(pool.map(encode, like_lengths(lengths, self._forward.batch_tokens)))  # a list raises what was raised
         return EncodedPassages(vectors, self._multi_vector.encode_passages(passages) if self._multi_vector else codes)
 
     def words_of_codes(self, passage: str) -> list[CodedWord]:
         """The words that the codes of a passage stand for, code by code."""
         if self._multi_vector:
             return self._multi_vector.words_of_codes(passage)
-        return coded_words(passage, self._tokenize([passage], self.config.passage_prompt)[0].spans)
+        prompt = self.config.passage_prompt
+        return coded_words(passage, _spans(self._tokenizer.encode(prompt + passage), prompt))
 
     def places_of_codes(self, passage: str, codes: int, wanted: Sequence[int]) -> list[tuple[Span, ...]]:
         """Finds where the words stand that some codes of a passage stand for.
@@ -220,10 +219,6 @@ class Encoder:
             starts += [first + start for start, _ in encoding.offsets]
         return starts
 
-    def _tokenize(self, texts: Sequence[str], prompt: str) -> list[_Tokens]:
-        prompted = [prompt + text for text in texts]
-        return [_Tokens.without_prompt(encoding, len(prompt)) for encoding in self._tokenizer.encode_batch(prompted)]
-
 
 def _pieces(text: str) -> Iterator[Span]:
     """Starts and ends of pieces that together have the tokens of the text.
@@ -240,21 +235,10 @@ def _pieces(text: str) -> Iterator[Span]:
     yield start, len(text)
 
 
-class _Tokens(NamedTuple):
-    """The tokens of a text.
-
-    Attributes:
-        ids: With those of special tokens and of the prompt.
-        spans: Start and end of each in the text, equal for those that are not of it.
-    """
-
-    ids: list[int]
-    spans: list[Span]
-
-    @classmethod
-    def without_prompt(cls, encoding: Any, prompt_chars: int) -> _Tokens:
-        spans = [(max(start - prompt_chars, 0), max(end - prompt_chars, 0)) for start, end in encoding.offsets]
-        return cls(encoding.ids, spans)
+def _spans(encoding: Any, prompt: str) -> list[Span]:
+    """Start and end in a text of each token, equal for those that are not of it: of the prompt, or special ones."""
+    before = len(prompt)
+    return [(max(start - before, 0), max(end - before, 0)) for start, end in encoding.offsets]
 
 
 def load_tokenizer(path: Path) -> Any:

@@ -34,22 +34,24 @@ _TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
 _TOKENIZER_PARTS = ("vocab.*", "*.model", "merges.txt", "*token*.json")  # where there is no tokenizer.json
 _VOCABULARIES = ("tokenizer.json", "vocab.*", "*.model")
 
-# By kind: its modules, the class of sentence-transformers that loads it, what else to choose.
-_MODULES: dict[Kind, tuple[str, ...]] = {
-    "bi-encoder": ("Transformer", "Pooling", "Normalize"),
-    "cross-encoder": ("Transformer",),
-    # Their output is one vector for each token; a module that merges tokens would leave a code without its word.
-    "multi-vector": ("Transformer", "Dense", "MultiVectorMask", "Normalize"),
-}
-_LOADERS: dict[Kind, str] = {
-    "bi-encoder": "SentenceTransformer",
-    "cross-encoder": "CrossEncoder",
-    "multi-vector": "MultiVectorEncoder",
-}
-_CHOICES: dict[Kind, str] = {
-    "bi-encoder": "Choose a bi-encoder made of Transformer, Pooling and Normalize, with mean or CLS pooling.",
-    "cross-encoder": "Choose a cross-encoder for ranking, such as cross-encoder/ms-marco-MiniLM-L6-v2.",
-    "multi-vector": "Choose a ColBERT model for text, such as answerdotai/answerai-colbert-small-v1.",
+# By kind: the class of sentence-transformers that loads it, its modules, what else to choose.
+_KINDS: dict[Kind, tuple[str, set[str], str]] = {
+    "bi-encoder": (
+        "SentenceTransformer",
+        {"Transformer", "Pooling", "Normalize"},
+        "Choose a bi-encoder made of Transformer, Pooling and Normalize.",
+    ),
+    "cross-encoder": (
+        "CrossEncoder",
+        {"Transformer"},
+        "Choose a cross-encoder for ranking, such as cross-encoder/ms-marco-MiniLM-L6-v2.",
+    ),
+    # Its output is one vector for each token; a module that merges tokens would leave a code without its word.
+    "multi-vector": (
+        "MultiVectorEncoder",
+        {"Transformer", "Dense", "MultiVectorMask", "Normalize"},
+        "Choose a ColBERT model for text, such as answerdotai/answerai-colbert-small-v1.",
+    ),
 }
 # Whose modules are known by their names.
 _LIBRARIES = ("sentence_transformers.", "pylate.")
@@ -98,8 +100,7 @@ def find_model(name: str, kind: Kind = "bi-encoder") -> ModelFiles:
     """
     name = absolute_name(name)
     directory = _find_directory(name, kind).absolute()
-    if not (directory / WEIGHTS).is_file():
-        raise _no_weights(name, directory)
+    _require_weights(name, directory)
     try:
         folders = _check(name, directory, kind)
         digest = hashlib.sha256()
@@ -126,13 +127,10 @@ def _find_directory(name: str, kind: Kind) -> Path:
     # Files by which a model in the hub's cache is known to be complete: another program may have fetched a part of it.
     # Without modules.json in particular, a bi-encoder with CLS pooling would be taken for one with mean pooling.
     needed = (WEIGHTS, "config.json")
-    if kind == "bi-encoder":
-        return _hub_model(name, (*needed, "modules.json"))
-    directory = _hub_model(name, needed)
-    if kind == "multi-vector":
-        layout = _STANFORD_SETTINGS if _is_stanford(read_json(directory / "config.json")) else "modules.json"
-        return directory if (directory / layout).is_file() else _hub_model(name, (*needed, layout))
-    return directory
+    if kind == "cross-encoder":
+        return _hub_model(name, needed)
+    stanford = kind == "multi-vector" and _is_stanford(read_json(_hub_model(name, needed) / "config.json"))
+    return _hub_model(name, (*needed, _STANFORD_SETTINGS if stanford else "modules.json"))
 
 
 def _local_directory(name: str) -> Path | None:
@@ -196,28 +194,21 @@ def _check(name: str, directory: Path, kind: Kind) -> set[Path]:
     if not any(path for pattern in _VOCABULARIES for path in directory.glob(pattern)):
         # transformers would make an empty one up
         raise ModelError(f"model {name}: no tokenizer in {directory}", "It needs a tokenizer.json or a vocabulary.")
+    modules = _read_modules(name, directory)
+    kinds = {module for module, _ in modules}
     if kind == "cross-encoder":
         _check_one_output(name, architecture)
-    if not (directory / "modules.json").exists():
-        if kind == "multi-vector":
-            if not _is_stanford(architecture):
-                raise _of_another_kind(name, kind)
-            # Without its settings, sentence-transformers would make some up.
-            if not (directory / _STANFORD_SETTINGS).is_file():
-                raise ModelError(
-                    f"model {name}: no {_STANFORD_SETTINGS} in {directory}",
-                    "Fetch the whole repository of the model, and give its directory.",
-                )
-        return {directory}
-    modules = _read_modules(name, directory)
-    kinds = [module for module, _ in modules]
-    if kind == "multi-vector" and not _is_multi_vector(directory, kinds):
-        raise _of_another_kind(name, kind)
-    if unknown := sorted(set(kinds) - set(_MODULES[kind])):
-        raise ModelError(f"model {name} has a module that notesearch cannot run: {', '.join(unknown)}", _CHOICES[kind])
+    if kind == "multi-vector" and not _is_multi_vector(name, directory, architecture, kinds):
+        raise ModelError(f"model {name} is not a multi-vector model", _KINDS[kind][2])
+    if unknown := sorted(kinds - _KINDS[kind][1]):
+        raise _cannot_run(name, "a module", ", ".join(unknown), kind)
     for module, folder in modules:
         if module == "Dense":
-            _check_dense(name, directory / folder)
+            _require_weights(name, directory / folder)
+            # In place of a function that is not torch's, sentence-transformers would take another one.
+            function = str(read_json(directory / folder / "config.json").get("activation_function", "torch.nn.Tanh"))
+            if not _FUNCTION.fullmatch(function):
+                raise _cannot_run(name, "a function", function, kind)
     return {directory, *(directory / folder for _, folder in modules)}
 
 
@@ -230,37 +221,18 @@ def _check_architecture(name: str, directory: Path, architecture: dict[str, Any]
         )
     if (directory / "adapter_config.json").exists():
         raise ModelError(f"model {name} is an adapter for another model", "Merge the two, and name the result.")
-    sizes: dict[str, tuple[Any, float, float]] = {
-        key: (architecture.get(key), 1, greatest) for key, greatest in _GREATEST.items()
-    }
-    vocabulary = architecture.get("vocab_size", _GREATEST["vocab_size"])
-    sizes["pad_token_id"] = (architecture.get("pad_token_id"), 0, vocabulary - 1)
-    sizes["max_seq_length"] = (_max_seq_length(directory), 1, 1e30)
-    for key, (value, least, most) in sizes.items():
-        if isinstance(value, int | float) and not least <= value <= most:
+    ranges = {key: (1, greatest) for key, greatest in _GREATEST.items()}
+    ranges["pad_token_id"] = (0, architecture.get("vocab_size", _GREATEST["vocab_size"]) - 1)
+    for key, (least, greatest) in ranges.items():
+        value = architecture.get(key)
+        if isinstance(value, int | float) and not least <= value <= greatest:
             raise ModelError(f"the files of model {name} in {directory} are damaged: {key} is {value}", FETCH_AGAIN)
-
-
-def _max_seq_length(directory: Path) -> Any:
-    path = directory / "sentence_bert_config.json"
-    return read_json(path).get("max_seq_length") if path.exists() else None
-
-
-def _check_one_output(name: str, architecture: dict[str, Any]) -> None:
-    classes = architecture.get("architectures") or []
-    if not any(str(kind).endswith("ForSequenceClassification") for kind in classes):
-        named = ", ".join(map(str, classes)) or "of an unnamed architecture"
-        raise ModelError(f"model {name} is not a cross-encoder, but {named}", _CHOICES["cross-encoder"])
-    # transformers takes a classifier that says nothing of its labels to have two.
-    labels = len(architecture.get("id2label") or ()) or int(architecture.get("num_labels") or 2)
-    if labels != 1:
-        raise ModelError(
-            f"model {name} has {labels} outputs, where a cross-encoder for ranking has one", _CHOICES["cross-encoder"]
-        )
 
 
 def _read_modules(name: str, directory: Path) -> list[tuple[str, str]]:
     """The class and the folder of each module: of a known library, and below the model's own directory."""
+    if not (directory / "modules.json").exists():
+        return []
     entries = _load_json(directory / "modules.json")
     if not isinstance(entries, list) or not entries:
         raise TypeError("modules.json lists no modules")
@@ -268,46 +240,53 @@ def _read_modules(name: str, directory: Path) -> list[tuple[str, str]]:
     for entry in entries:
         module, folder = str(entry["type"]), str(entry["path"])
         if not module.startswith(_LIBRARIES):
-            raise ModelError(f"model {name} has a module that notesearch cannot run: {module}", _CHOICES["bi-encoder"])
+            raise _cannot_run(name, "a module", module, "bi-encoder")
         if PurePosixPath(folder).is_absolute() or ".." in PurePosixPath(folder).parts:
             raise ModelError(f"model {name} has a module outside of {directory}: {folder}", FETCH_AGAIN)
         modules.append((module.rsplit(".", 1)[-1], folder))
     return modules
 
 
-def _is_multi_vector(directory: Path, modules: Sequence[str]) -> bool:
+def _check_one_output(name: str, architecture: dict[str, Any]) -> None:
+    choose = _KINDS["cross-encoder"][2]
+    classes = architecture.get("architectures") or ["of an unnamed architecture"]
+    if not any(str(kind).endswith("ForSequenceClassification") for kind in classes):
+        raise ModelError(f"model {name} is not a cross-encoder, but {', '.join(map(str, classes))}", choose)
+    # transformers takes a classifier that says nothing of its labels to have two.
+    labels = len(architecture.get("id2label") or ()) or int(architecture.get("num_labels") or 2)
+    if labels != 1:
+        raise ModelError(f"model {name} has {labels} outputs, where a cross-encoder for ranking has one", choose)
+
+
+def _is_multi_vector(name: str, directory: Path, architecture: dict[str, Any], modules: set[str]) -> bool:
+    if not modules:
+        if not _is_stanford(architecture):
+            return False
+        if not (directory / _STANFORD_SETTINGS).is_file():  # sentence-transformers would make some up
+            hint = "Fetch the whole repository of the model, and give its directory."
+            raise ModelError(f"model {name}: no {_STANFORD_SETTINGS} in {directory}", hint)
+        return True
     path = directory / "config_sentence_transformers.json"
     config = read_json(path) if path.exists() else {}
-    if config.get("model_type") in {"MultiVectorEncoder", "ColBERT"}:
-        return True
     # PyLate named its models only of late; before, their markers and the projection of each token tell them.
-    return "Dense" in modules and bool({"query_prefix", "document_prefix"} & set(config))
+    named = config.get("model_type") in {"MultiVectorEncoder", "ColBERT"}
+    return named or ("Dense" in modules and not {"query_prefix", "document_prefix"}.isdisjoint(config))
 
 
 def _is_stanford(architecture: dict[str, Any]) -> bool:
     return "HF_ColBERT" in (architecture.get("architectures") or ())
 
 
-def _check_dense(name: str, folder: Path) -> None:
+def _cannot_run(name: str, what: str, value: str, kind: Kind) -> ModelError:
+    return ModelError(f"model {name} has {what} that notesearch cannot run: {value}", _KINDS[kind][2])
+
+
+def _require_weights(name: str, folder: Path) -> None:
     if not (folder / WEIGHTS).is_file():
-        raise _no_weights(name, folder)
-    # In place of a function that is not torch's, sentence-transformers would take another one.
-    function = str(read_json(folder / "config.json").get("activation_function", "torch.nn.Tanh"))
-    if not _FUNCTION.fullmatch(function):
         raise ModelError(
-            f"model {name} has a function that notesearch cannot run: {function}", _CHOICES["multi-vector"]
+            f"model {name}: no {WEIGHTS} in {folder}",
+            "notesearch loads weights from a single safetensors file only; pickled or sharded weights are refused.",
         )
-
-
-def _no_weights(name: str, folder: Path) -> ModelError:
-    return ModelError(
-        f"model {name}: no {WEIGHTS} in {folder}",
-        "notesearch loads weights from a single safetensors file only; pickled or sharded weights are refused.",
-    )
-
-
-def _of_another_kind(name: str, kind: Kind) -> ModelError:
-    return ModelError(f"model {name} is not a {kind} model", _CHOICES[kind])
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -351,14 +330,20 @@ def load_model(files: ModelFiles) -> Any:
         import sentence_transformers
 
         logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
-        model = getattr(sentence_transformers, _LOADERS[files.kind])(
+        model = getattr(sentence_transformers, _KINDS[files.kind][0])(
             str(files.directory),
             device="cpu",
             trust_remote_code=False,
             local_files_only=True,
             model_kwargs={"use_safetensors": True},
         )
-        model[0].tokenizer.backend_tokenizer  # noqa: B018 - one that cannot be saved is no use
+        greatest = max(model.tokenizer.get_vocab().values(), default=0)
+        known = model[0].auto_model.config.vocab_size
+    if greatest >= known:  # it may be years before a text has a token that the model has no vector for
+        raise ModelError(
+            f"{files.directory}: the tokenizer knows {greatest + 1:,} tokens, and the model {known:,}",
+            "They are of two models. " + FETCH_AGAIN,
+        )
     return model.float().eval()
 
 

@@ -13,14 +13,7 @@ from typing import TYPE_CHECKING
 from notesearch.encoders import preparing
 from notesearch.encoders.encoder import Encoder
 from notesearch.encoders.files import Kind, find_model
-from notesearch.encoders.forward import (
-    Forward,
-    OnnxForward,
-    TorchForward,
-    accelerator,
-    bf16_beats_int8,
-    cpu_flags,
-)
+from notesearch.encoders.forward import Forward, OnnxForward, TorchForward, accelerator, bf16_beats_int8, cpu_flags
 from notesearch.encoders.preparing import PreparedModel, prepared_directory, read_prepared
 from notesearch.errors import IndexMismatch
 

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from notesearch.encoders.encoder import ScoreScale
-from notesearch.encoders.files import ModelFiles, find_model, load_model, loading
-from notesearch.encoders.preparing import PROBES, check_vocabulary, measure_late_scale, prepared_directory
+from notesearch.encoders.files import find_model, load_model, loading
+from notesearch.encoders.preparing import PROBES, max_tokens, measure_late_scale
 from notesearch.encoders.token_codes import CodedWord, Span, code_bits, compress
 from notesearch.errors import ModelError
-from notesearch.private import seal, working_folder
 from notesearch.words import UNSPACED_CHARACTER, find_runs
 
 if TYPE_CHECKING:
@@ -30,19 +25,18 @@ class MultiVectorModel:
     """A late-interaction model (ColBERT), which stands in for the bi-encoder's own token vectors.
 
     Attributes:
-        fingerprint: 32 hex digits; two models with one fingerprint give codes that can be compared.
         code_bits: Bits of a token code.
         late_scale: What the scores of late interaction between a query and token codes mean.
     """
 
-    def __init__(
-        self, model: Any, fingerprint: str, late_scale: ScoreScale = ScoreScale(unrelated=0.0, related=1.0)
-    ) -> None:
+    def __init__(self, model: Any) -> None:
         """Wraps a `MultiVectorEncoder`."""
-        self.fingerprint = fingerprint
-        self.code_bits = code_bits(model.get_embedding_dimension())
-        self.late_scale = late_scale
         self._model = model
+        self.code_bits = code_bits(model.get_embedding_dimension())
+        codes = self.encode_passages([passage for _, passage in PROBES])
+        self.late_scale = measure_late_scale(
+            [self.encode_query(query)[1] for query, _ in PROBES], codes, self.code_bits
+        )
 
     def encode_query(self, query: str) -> tuple[tuple[CodedWord, ...], Vectors]:
         """Encodes a query; what goes beyond the model's length for queries is cut off.
@@ -116,10 +110,8 @@ def open_multi_vector_model(name: str) -> MultiVectorModel:
     if loaded.modalities != ["text"]:
         raise ModelError(f"model {name} is for more than plain text: {loaded.modalities}", "Choose one for text alone.")
     with loading(files.directory):
-        check_vocabulary(loaded, files.directory)
-        model = MultiVectorModel(loaded, files.fingerprint)
-        model.late_scale = _late_scale(model, files)
-    return model
+        max_tokens(loaded)
+        return MultiVectorModel(loaded)
 
 
 def _word_at(text: str, runs: Sequence[Span], span: Span) -> tuple[str, tuple[Span, ...]]:
@@ -132,20 +124,3 @@ def _word_at(text: str, runs: Sequence[Span], span: Span) -> tuple[str, tuple[Sp
     if not UNSPACED_CHARACTER.match(text, start):
         start, end = next((run for run in runs if run[0] < end and start < run[1]), (start, end))
     return text[start:end].lower(), ((start, end),)
-
-
-def _late_scale(model: MultiVectorModel, files: ModelFiles) -> ScoreScale:
-    """What scores of late interaction mean: measured by the probes when the model is opened for the first time."""
-    file = prepared_directory(files.kind, files.fingerprint).with_suffix(".json")
-    try:
-        return ScoreScale(**json.loads(file.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, RecursionError):
-        pass
-    codes = model.encode_passages([passage for _, passage in PROBES])
-    scale = measure_late_scale([model.encode_query(query)[1] for query, _ in PROBES], codes, model.code_bits)
-    # Where it cannot be kept, it is measured each time, which takes a moment.
-    with suppress(OSError), working_folder(file.parent, ".measuring-") as folder:
-        (folder / file.name).write_text(json.dumps(asdict(scale)), encoding="utf-8")
-        seal(folder)
-        (folder / file.name).replace(file)
-    return scale

@@ -15,7 +15,6 @@ import numpy as np
 from notesearch.encoders.encoder import Encoder, EncoderConfig, Pooling, ScoreScale
 from notesearch.encoders.files import (
     DEFAULT_FINGERPRINT,
-    FETCH_AGAIN,
     WEIGHTS,
     Kind,
     ModelFiles,
@@ -28,7 +27,7 @@ from notesearch.encoders.forward import OnnxForward
 from notesearch.encoders.graphs import build_bert_graph, export_graph, is_plain_bert, quantise
 from notesearch.encoders.token_codes import expand, max_similarities
 from notesearch.errors import ModelError
-from notesearch.private import seal, working_folder
+from notesearch.files import put_folder, working_folder
 from notesearch.settings import DEFAULT_MODEL, cache_dir
 
 if TYPE_CHECKING:
@@ -39,26 +38,13 @@ Prepared = TypeVar("Prepared")
 
 # Raise this when prepared models must be made anew: a change of the graph, of the files or of the agreement check.
 _FORMAT = 4
-_FOLDERS: dict[Kind, str] = {
-    "bi-encoder": "encoders",
-    "cross-encoder": "cross-encoders",
-    "multi-vector": "multi-vector-models",
-}
+_FOLDERS: dict[Kind, str] = {"bi-encoder": "encoders", "cross-encoder": "cross-encoders"}
 _RECORD = "encoder.json"
 _FILES = ("model.onnx", "tokenizer.json")
 _POOLINGS: tuple[Pooling, ...] = ("mean", "cls")
 _PASSAGE_PROMPTS = ("document", "passage", "corpus")
 # What sentence-transformers reads of the model that comes with notesearch: importing it takes seconds.
-_DEFAULT_CONFIG = EncoderConfig(
-    name=DEFAULT_MODEL,
-    fingerprint=DEFAULT_FINGERPRINT,
-    pooling="mean",
-    max_tokens=256,
-    query_prompt="",
-    passage_prompt="",
-    pad_token_id=0,
-    dim=384,
-)
+_DEFAULT_CONFIG = EncoderConfig(DEFAULT_MODEL, DEFAULT_FINGERPRINT, "mean", 256, "", "", pad_token_id=0, dim=384)
 # The least cosine between int8 and float32 embeddings of the probe passages. Where the CPU's int8 products
 # saturate (x86 without VNNI), it falls far below, and float32 is kept.
 _LEAST_AGREEMENT = 0.97
@@ -172,7 +158,7 @@ def _write_float_model(files: ModelFiles, directory: Path) -> tuple[EncoderConfi
     else:
         model = load_model(files)
         config = _read_config(files, model)
-        write_tokenizer(model, directory / "tokenizer.json")
+        model.tokenizer.backend_tokenizer.save(str(directory / "tokenizer.json"))
         weights = {name: tensor.numpy() for name, tensor in model[0].auto_model.state_dict().items()}
     if fused:
         import onnx
@@ -207,36 +193,19 @@ def _read_config(files: ModelFiles, model: Any) -> EncoderConfig:
 
 
 def max_tokens(model: Any) -> int:
-    """The most tokens that a model of sentence-transformers reads, special tokens included."""
+    """The most tokens that a model of sentence-transformers reads, special tokens included.
+
+    Raises:
+        TypeError, ValueError, OverflowError: That is no number of tokens.
+    """
     config = model[0].auto_model.config
     positions = int(getattr(config, "max_position_embeddings", 512))
     if "roberta" in config.model_type:  # it starts counting after its padding index
         positions -= int(config.pad_token_id or 0) + 1
-    return min(int(model.max_seq_length or positions), positions)
-
-
-def write_tokenizer(model: Any, target: Path) -> None:
-    """Writes the tokenizer of a model of sentence-transformers in the format of the package tokenizers.
-
-    Raises:
-        ModelError: It does not go with the model.
-    """
-    check_vocabulary(model, target)
-    model.tokenizer.backend_tokenizer.save(str(target))
-
-
-def check_vocabulary(model: Any, directory: Path) -> None:
-    """Makes sure that a model has a vector for each token: it may be years before a text has one that lacks it.
-
-    Raises:
-        ModelError: It has not.
-    """
-    known, greatest = model[0].auto_model.config.vocab_size, max(model.tokenizer.get_vocab().values(), default=0)
-    if greatest >= known:
-        raise ModelError(
-            f"{directory}: the tokenizer knows {greatest + 1:,} tokens, and the model {known:,}",
-            "They are of two models. " + FETCH_AGAIN,
-        )
+    most = min(int(model.max_seq_length or positions), positions)
+    if most < 1:
+        raise ValueError(f"it reads {most} tokens")
+    return most
 
 
 def quantise_where(agree: Callable[[Path, Path], bool], directory: Path, files: ModelFiles) -> Precision:
@@ -311,20 +280,17 @@ def prepare_once(
             directory = folder / "model"
             directory.mkdir(mode=0o700)
             prepare(directory)
-            seal(directory)
             if faster := read(target):  # another process was faster, and may be using it already
                 return faster
-            if target.exists():  # damaged
-                target.rename(folder / "damaged")
-            directory.rename(target)
+            put_folder(directory, target)  # in the place of a damaged one, if there is one
     except OSError as error:
         raise ModelError(
             f"cannot prepare the model {files.name} in {cache_dir()}: {error.strerror or error}",
             "Is the disk full, or the directory not yours? XDG_CACHE_HOME chooses another.",
         ) from error
-    if made := read(target):
-        return made
-    raise ModelError(f"the model {files.name}, prepared in {target}, cannot be read back", "Is the disk sound?")
+    made = read(target)
+    assert made is not None, "it was written a moment ago"
+    return made
 
 
 def prepared_directory(kind: Kind, fingerprint: str) -> Path:
@@ -334,8 +300,7 @@ def prepared_directory(kind: Kind, fingerprint: str) -> Path:
 
 def write_record(directory: Path, record: dict[str, Any]) -> None:
     """Writes down what a directory of prepared files holds, and by what these are known to be whole."""
-    marks = {"sizes": _sizes(directory), "mtimes_ns": _mtimes_ns(directory), "sha256": _digests(directory)}
-    record = record | marks
+    record = record | {"mtimes_ns": _mtimes_ns(directory), "sha256": _digests(directory)}
     text = json.dumps(record | {"own_sha256": _digest(record)}, indent=1)
     (directory / _RECORD).write_text(text, encoding="utf-8")
 
@@ -351,20 +316,16 @@ def read_record(directory: Path, *, thoroughly: bool) -> dict[str, Any]:
     """
     try:
         record: dict[str, Any] = json.loads((directory / _RECORD).read_text(encoding="utf-8"))
-        as_written = record.pop("own_sha256") == _digest(record) and record["sizes"] == _sizes(directory)
-        if as_written and (thoroughly or record["mtimes_ns"] != _mtimes_ns(directory)):
-            as_written = record["sha256"] == _digests(directory)
+        whole = record.pop("own_sha256") == _digest(record)
+        if thoroughly or record["mtimes_ns"] != _mtimes_ns(directory):
+            whole = whole and record["sha256"] == _digests(directory)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}
-    return record if as_written else {}
+    return record if whole else {}
 
 
 def _digest(record: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
-
-
-def _sizes(directory: Path) -> dict[str, int]:
-    return {name: (directory / name).stat().st_size for name in _FILES}
 
 
 def _mtimes_ns(directory: Path) -> dict[str, int]:

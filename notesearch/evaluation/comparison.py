@@ -1,4 +1,4 @@
-"""How sure a difference between two rankings is: intervals and tests over queries."""
+"""Intervals and significance tests over queries: whether one ranking is better than another."""
 
 from __future__ import annotations
 
@@ -12,14 +12,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Values = NDArray[np.float64]
-
+    Ranking = tuple[str, Values, float | None]
+    """Its name, nDCG@10 of each query, and milliseconds a query where they are known."""
 
 _RESAMPLES = 2_000
 _PERMUTATIONS = 10_000
-# So many at once are held in memory, each as long as there are queries.
+# Resamples held in memory at once, each as long as the list of queries.
 _BATCH = 200
 # Smaller differences come from rounding.
 _TINY = 1e-9
+# A difference with a smaller p-value is significant.
+_SURE = 0.05
+_WORTH_TELLING_MS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,7 @@ class Comparison:
         difference: Mean over queries, after − before.
         low: Lower end of its 95 % interval.
         high: Upper end.
-        p: How likely so large a difference would be, either way, if the two were equally good.
+        p: The probability of so large a difference, either way, if the two were equally good.
         wins: Queries that are better after.
         ties: Queries that are the same.
         losses: Queries that are worse.
@@ -97,56 +101,37 @@ def _randomisation_test(differences: Values, seed: int) -> float:
     return float(found.pvalue)
 
 
-# Which ranking serves a collection best, in one sentence.
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Ranking = tuple[str, NDArray[np.float64], float | None]
-    """Its name, nDCG@10 of each query, and milliseconds a query where they are known."""
-
-_SURE = 0.05
-_WORTH_TELLING_MS = 1.0
-
-
 def give_verdict(rankings: Sequence[Ranking]) -> str:
-    """Says which ranking is best and by how much, or which cannot be told from it.
+    """Says which ranking is best and by how much, or which are not significantly worse.
 
     Args:
         rankings: At least one; with the queries in the same order.
     """
-    best = max(rankings, key=lambda ranking: float(ranking[1].mean()))
-    name, values, _ = best
-    others = sorted((ranking for ranking in rankings if ranking is not best), key=lambda other: -other[1].mean())
+    best, *others = sorted(rankings, key=lambda ranking: -ranking[1].mean())
+    name, values, best_ms = best
     if not others:
         low, high = bootstrap_interval(values)
         return f"{name}: nDCG@10 {values.mean():.3f} (95 % interval {low:.3f} to {high:.3f})."
-    outcomes = [compare(other[1], values) for other in others]
-    alike = [(other, outcome) for other, outcome in zip(others, outcomes, strict=True) if outcome.p >= _SURE]
+    compared = [(other, compare(other[1], values)) for other in others]
+    alike = [(other, outcome) for other, outcome in compared if outcome.p >= _SURE]
     if not alike:
-        second, outcome = others[0], outcomes[0]
+        second, outcome = compared[0]
         return (
             f"{name} serves best: nDCG@10 {values.mean():.3f}, {outcome.difference:.3f} above {second[0]} "
             f"(95 % interval {outcome.low:.3f} to {outcome.high:.3f}, {shown_p(outcome.p)})."
         )
     rivals = " or ".join(f"{other[0]} ({shown_p(outcome.p)})" for other, outcome in alike)
+    faster = ""
+    timed = [(ms, other) for (other, _, ms), _ in alike if ms is not None]
+    if best_ms is not None and timed and best_ms - min(timed)[0] >= _WORTH_TELLING_MS:
+        ms, other = min(timed)
+        faster = f"; {other} takes {best_ms - ms:.0f} ms a query less"
     return (
-        f"{name} scores highest, nDCG@10 {values.mean():.3f}, but it cannot be told that it is better than {rivals}"
-        f"{_faster(best, [other for other, _ in alike])}."
+        f"{name} scores highest, nDCG@10 {values.mean():.3f}, but it cannot be told that it is better than "
+        f"{rivals}{faster}."
     )
 
 
 def shown_p(p: float) -> str:
     """A p-value as papers write it."""
     return "p < .001" if p < 0.001 else f"p = {p:.3f}".replace("0.", ".", 1)
-
-
-def _faster(best: Ranking, alike: Sequence[Ranking]) -> str:
-    """What the fastest of those that are no worse would save."""
-    timed = [(milliseconds, name) for name, _, milliseconds in alike if milliseconds is not None]
-    if best[2] is None or not timed:
-        return ""
-    milliseconds, name = min(timed)
-    saved = best[2] - milliseconds
-    return f"; {name} takes {saved:.0f} ms a query less" if saved >= _WORTH_TELLING_MS else ""

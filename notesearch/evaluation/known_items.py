@@ -1,7 +1,10 @@
-"""Known items: queries that the notes themselves bring, and collections of them."""
+"""Known items: queries made of the notes' own titles, headings and links, which are taken out of the notes first."""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 import random
 import re
 from collections import Counter
@@ -11,7 +14,7 @@ from itertools import chain, islice, pairwise, zip_longest
 from pathlib import Path
 from typing import Literal
 
-from notesearch.errors import NoteUnreadable, UsageError
+from notesearch.errors import ModelError, NoteUnreadable, UsageError
 from notesearch.evaluation.collections import Collection, write_copies
 from notesearch.notes import NoteFile, lines_are_of_file, read_note
 from notesearch.notes.links import LinkResolver
@@ -20,9 +23,9 @@ from notesearch.words import STOPWORDS, distinct_words, find_words
 
 ItemKind = Literal["title", "heading", "link"]
 
-# What a query must have besides words like "and": one word says little in a heading ("Background") or a link ("here").
-_TELLING_WORDS: dict[ItemKind, int] = {"title": 1, "heading": 2, "link": 2}
-# Words that only say when: a title made of these is that of a diary, and no text answers it.
+# How many words a query must have besides stopwords: one says little in a heading ("Background") or a link ("here").
+_INFORMATIVE_WORDS: dict[ItemKind, int] = {"title": 1, "heading": 2, "link": 2}
+# Words of dates: a title made of these is that of a diary, and no text answers it.
 _DATE_WORDS = frozenset(
     """
     january february march april may june july august september october november december
@@ -35,28 +38,38 @@ _HASHTAG = re.compile(r"(?<!\S)#\S+")
 # A shorter text answers nothing.
 _LEAST_ANSWER_WORDS = 5
 _RUN = re.compile(r"\S+")
-# So many words that stand together repeat a title or heading; fewer may just be what the text is about.
+# So many adjoining words repeat a title or heading; fewer may just be the subject of the text.
 _LEAST_REPEATED_WORDS = 3
-# Of a longer title or heading the first ones are looked for.
+# Of a longer title or heading, only so many first words are looked for.
 _MOST_REPEATED_WORDS = 8
-# What stands between these is a line, the words of a link, or its target.
+# These delimit lines, the words of a link, and its target.
 _MARK = re.compile(r"[\n\r\[\]|]+")
+
+_QUERIES_A_KIND = 300
+_LEAST_QUERIES = 10
+_TOO_FEW = (
+    "Add to the folder, if there are more notes; or write a queries.jsonl into it, with lines like "
+    '{"_id": "1", "text": "…", "relevant": ["folder/note.md"]}.'
+)
+_UNREADABLE = "Make them readable: is the disk that they are on mounted?"
+# The file in a tuned model's directory that describes its tuning; under `learnt_from`, digests of paths.
+TUNING_RECORD = "tuning.json"
 
 _Phrase = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class KnownItem:
-    """A query, and the note that it asks for.
+    """A query, and the note that it should find.
 
     Attributes:
-        kind: What the query was to its owner.
+        kind: What the query is in its note.
         query: Its words.
-        source: Number of the note whose text holds them.
+        source: Number of the note whose text contains them.
         target: Number of the note to be found.
-        start: Where the source's text says it, which is to be taken out before the query can be asked.
+        start: Where they are in the source's text; they are taken out before the query is asked.
         end: One past that; `start` for a title that is not in the text.
-        answer_start: Where the target's text answers.
+        answer_start: Where the target's text answers the query.
         answer_end: One past that.
     """
 
@@ -71,16 +84,16 @@ class KnownItem:
 
 
 def find_known_items(notes: Sequence[Note]) -> list[KnownItem]:
-    """Finds the queries that notes make: telling ones that ask for one note only.
+    """Finds the titles, headings and links of notes that can be queries: informative, and different from each other.
 
-    A title or heading is none where the note that it asks for says it once more, as a table of contents does: on a line
-    or in a link of its own; or anywhere, if it has three words or more. Numbers do not count as words here.
+    A title or heading is left out if the note that it should find repeats it, as a table of contents does: on a line or
+    in a link of its own; or anywhere, if it has three words or more. Numbers do not count as words here.
 
     Args:
         notes: The notes; an item refers to them by number.
 
     Returns:
-        The items in the order of the notes; of those with the same query none, unless they are of different kinds.
+        The items in the order of the notes. Items of one kind with the same query are all left out.
     """
     parted = [_PartedNote.of(note) for note in notes]
     items = [*_titles(parted), *_headings(parted), *_links(parted)]
@@ -89,14 +102,14 @@ def find_known_items(notes: Sequence[Note]) -> list[KnownItem]:
 
 
 def without_items(note: Note, items: Iterable[KnownItem]) -> str:
-    """A note's text in which the title cannot be read, nor what makes a query.
+    """A note's text without its title and without queries.
 
     Args:
         note: The note.
-        items: Queries that its text holds.
+        items: Queries that its text contains.
 
     Returns:
-        The text without the front matter, headings that say the title, and the items' characters.
+        The text without the front matter, headings that repeat the title, and the items' characters.
     """
     if not note.blocks:
         return ""
@@ -112,11 +125,11 @@ def without_items(note: Note, items: Iterable[KnownItem]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _PartedNote:
-    """A note, and which of its blocks say its title.
+    """A note, parted into its title and its body.
 
     Attributes:
         note: The note.
-        title: The blocks that do, or are like it: a first heading beside a title in the front matter.
+        title: The blocks that repeat its title, and a first heading beside a title in the front matter.
         body: The others.
     """
 
@@ -136,7 +149,7 @@ class _PartedNote:
 
 
 def _says(note: Note, block: Block, title: str) -> bool:
-    """Whether a block holds a title, in lower case, and nothing else."""
+    """Whether a block contains a title, given in lower case, and nothing else."""
     if block.kind == "heading":
         return block.title.casefold() == title
     if block.end - block.start > 2 * len(title) + 8:
@@ -146,7 +159,7 @@ def _says(note: Note, block: Block, title: str) -> bool:
 
 def _titles(notes: Sequence[_PartedNote]) -> Iterator[KnownItem]:
     for number, parted in enumerate(notes):
-        if parted.body and _is_telling("title", parted.note.title):
+        if parted.body and _is_informative("title", parted.note.title):
             own = parted.title[0] if parted.title else Block("heading", 0, 0)
             yield from _answered("title", parted.note.title, number, own, number, parted.note, parted.body)
 
@@ -157,7 +170,7 @@ def _headings(notes: Sequence[_PartedNote]) -> Iterator[KnownItem]:
         places = [place for place, block in enumerate(blocks) if block.kind == "heading"]
         for place, following in pairwise([*places, len(blocks)]):
             block = blocks[place]
-            if block not in titles and _is_telling("heading", block.title):
+            if block not in titles and _is_informative("heading", block.title):
                 below = blocks[place + 1 : following]
                 yield from _answered("heading", block.title, number, block, number, parted.note, below)
 
@@ -172,7 +185,7 @@ def _links(notes: Sequence[_PartedNote]) -> Iterator[KnownItem]:
             if target is None or target == path:
                 continue
             other = notes[numbers[target]]
-            if _is_telling("link", link.anchor) and not _names_its_target(link, other.note):
+            if _is_informative("link", link.anchor) and not _names_its_target(link, other.note):
                 yield from _answered("link", link.anchor, number, link, numbers[target], other.note, other.body)
 
 
@@ -185,7 +198,7 @@ def _answered(
     answering: Note,
     blocks: Sequence[Block],
 ) -> Iterator[KnownItem]:
-    """The item, if the blocks that should answer say anything."""
+    """The item, if the blocks that should answer it have enough words."""
     if not blocks:
         return
     start, end = blocks[0].start, blocks[-1].end
@@ -194,14 +207,14 @@ def _answered(
         yield KnownItem(kind, query, source, target, asking.start, asking.end, start, end)
 
 
-def _is_telling(kind: ItemKind, query: str) -> bool:
+def _is_informative(kind: ItemKind, query: str) -> bool:
     words = distinct_words(_HASHTAG.sub(" ", query)) - STOPWORDS
-    telling = {word for word in words if any(char.isalpha() for char in word) and not _ORDINAL.fullmatch(word)}
-    return len(telling) >= _TELLING_WORDS[kind] and not telling <= _DATE_WORDS
+    informative = {word for word in words if any(char.isalpha() for char in word) and not _ORDINAL.fullmatch(word)}
+    return len(informative) >= _INFORMATIVE_WORDS[kind] and not informative <= _DATE_WORDS
 
 
 def _without_repeated(notes: Sequence[_PartedNote], items: Sequence[KnownItem]) -> list[KnownItem]:
-    """The items without the titles and headings that their notes say once more."""
+    """The items without the titles and headings that their notes repeat."""
     phrases: dict[int, set[_Phrase]] = {}
     for item in items:
         if item.kind != "link":
@@ -217,12 +230,12 @@ def _without_repeated(notes: Sequence[_PartedNote], items: Sequence[KnownItem]) 
 
 
 def _count_in_body(parted: _PartedNote, phrases: Set[_Phrase]) -> Counter[_Phrase]:
-    """How often a note says phrases, its title left out."""
+    """How often phrases occur in a note without its title."""
     return _count(without_items(parted.note, ()), phrases)
 
 
 def _count(text: str, phrases: Set[_Phrase]) -> Counter[_Phrase]:
-    """How often a text says phrases: long ones anywhere, short ones on a line or in a link of their own."""
+    """How often phrases occur in a text: long ones anywhere, short ones on a line or in a link of their own."""
     said: Counter[_Phrase] = Counter()
     lengths: dict[str, set[int]] = {}
     for phrase in phrases:
@@ -246,29 +259,13 @@ def _words(text: str) -> _Phrase:
 
 
 def _names_its_target(link: Link, target: Note) -> bool:
-    """Whether a link's words are just what its target is called, so that they ask for what the title asks for."""
+    """Whether a link's words are just the name of its target, so that they are the same query as the title."""
     anchor = link.anchor.casefold()
     return anchor in (link.target.casefold(), target.title.casefold(), target.path.stem.casefold())
 
 
-# Files to notes and chunks: walking a folder, decoding, front matter, structure, cutting.
-
-
-# A collection made of notes alone: their own titles, headings and links are the queries, and are taken out of them.
-
-_QUERIES_A_KIND = 300
-_LEAST_QUERIES = 10
-_TOO_FEW = (
-    "Add to the folder, if there are more notes; or write a queries.jsonl into it, with lines like "
-    '{"_id": "1", "text": "…", "relevant": ["folder/note.md"]}.'
-)
-
-
-_UNREADABLE = "Make them readable: is the disk there that they are on?"
-
-
 def read_notes(files: Iterable[NoteFile | Skipped]) -> tuple[list[Note], list[Skipped]]:
-    """Reads notes, and names those that cannot be read."""
+    """Reads notes; returns them, and those that cannot be read."""
     notes: list[Note] = []
     skipped: list[Skipped] = []
     for file in files:
@@ -285,22 +282,24 @@ def read_notes(files: Iterable[NoteFile | Skipped]) -> tuple[list[Note], list[Sk
 def choose_items(
     notes: Sequence[Note], most: int = 0, *, learnt: Set[int] = frozenset(), unreadable: Sequence[Skipped] = ()
 ) -> list[KnownItem]:
-    """Chooses queries that notes make: some of each kind, taken at random, always the same.
+    """Chooses queries from notes: some of each kind, in a random sample that is always the same.
 
     Args:
         notes: The notes.
         most: How many queries at most; 0 for 300 of each kind.
-        learnt: Numbers of notes that no query is to ask for.
-        unreadable: What else could not be read, for messages.
+        learnt: Numbers of notes that must not be the target of a query.
+        unreadable: Notes that could not be read, for messages.
 
     Raises:
-        UsageError: The notes make too few queries to measure by.
+        UsageError: There are too few queries to measure by.
     """
     items = _sample([item for item in find_known_items(notes) if item.target not in learnt], most)
     if len(items) < min(most or _LEAST_QUERIES, _LEAST_QUERIES):
         queries = "1 query" if len(items) == 1 else f"{len(items)} queries"
+        first = unreadable[0] if unreadable else None
+        reason = f"; {len(unreadable):,} could not be read, {first.path} for one: {first.reason}" if first else ""
         raise UsageError(
-            f"the titles, headings and links of these notes make only {queries}: too few{_told(unreadable)}",
+            f"the titles, headings and links of these notes make only {queries}: too few{reason}",
             _UNREADABLE if unreadable and not notes else _TOO_FEW,
         )
     return items
@@ -313,32 +312,70 @@ def make_own_collection(
 
     Args:
         notes: The notes.
-        names: What each is called in the judgements.
-        folder: Where copies of the notes are written: without titles, since a title has to find its note among others
-            that have none either; without the words of the queries; under numbers for names.
+        names: The id of each in the judgements.
+        folder: Where copies of the notes are written: without titles, since all notes that a title should find its note
+            among must lack theirs; without the words of the queries; with numbers for names.
         items: The queries.
     """
-    query_ids = [f"{item.kind}-{number}" for number, item in enumerate(items, start=1)]
+    of_source: dict[int, list[KnownItem]] = {}
+    for item in items:
+        of_source.setdefault(item.source, []).append(item)
+    # A document's text is read as Markdown.
+    texts = (
+        (
+            note.path.suffix.lower() if lines_are_of_file(note.path) else ".md",
+            without_items(note, of_source.get(number, ())),
+        )
+        for number, note in enumerate(notes)
+    )
+    copies = write_copies(folder, texts)
+    by_id = {f"{item.kind}-{number}": item for number, item in enumerate(items, start=1)}
     return Collection(
-        # Quotation marks would ask for notes that say it word for word, and these words were taken out.
-        queries={query_id: item.query.replace('"', " ") for query_id, item in zip(query_ids, items, strict=True)},
-        qrels={query_id: {names[item.target]: 1.0} for query_id, item in zip(query_ids, items, strict=True)},
-        grades={query_id: item.kind for query_id, item in zip(query_ids, items, strict=True)},
+        # Quotation marks would ask for these exact words, which were taken out.
+        queries={query_id: item.query.replace('"', " ") for query_id, item in by_id.items()},
+        qrels={query_id: {names[item.target]: 1.0} for query_id, item in by_id.items()},
+        grades={query_id: item.kind for query_id, item in by_id.items()},
         notes_dir=folder,
         corpus_file=None,
-        document_ids=_write_copies(notes, names, items, folder),
+        document_ids=dict(zip(copies, names, strict=True)),
     )
 
 
-def _told(unreadable: Sequence[Skipped]) -> str:
-    if not unreadable:
-        return ""
-    first = unreadable[0]
-    return f"; {len(unreadable):,} could not be read, {first.path} for one: {first.reason}"
+def path_digest(path: Path) -> str:
+    """32 hex digits by which a path is recognised without revealing it."""
+    return hashlib.blake2b(os.fsencode(path), digest_size=16).hexdigest()
+
+
+def read_learnt_from(model: Path) -> frozenset[str]:
+    """Digests of the paths of the notes that a model was tuned on; none for a model that was not tuned here.
+
+    Args:
+        model: The model's directory.
+
+    Raises:
+        ModelError: The record of its tuning cannot be read.
+    """
+    record = model / TUNING_RECORD
+    try:
+        return frozenset(map(str, json.loads(record.read_text(encoding="utf-8"))["learnt_from"]))
+    except FileNotFoundError:
+        return frozenset()
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ModelError(f"cannot read {record}: {error!r}", "Tune the model anew.") from error
+
+
+def find_learnt(notes: Sequence[Note], model: Path) -> frozenset[int]:
+    """The numbers of the notes that a model was tuned on, for which its results would be too good.
+
+    Raises:
+        ModelError: See `read_learnt_from`.
+    """
+    digests = read_learnt_from(model)
+    return frozenset(number for number, note in enumerate(notes) if path_digest(note.path) in digests)
 
 
 def _sample(items: Sequence[KnownItem], most: int) -> list[KnownItem]:
-    """As many of each kind, in the order in which they were."""
+    """An equal number of each kind, in the order of the items."""
     dice = random.Random(0)
     kinds: dict[str, list[int]] = {}
     for place, item in enumerate(items):
@@ -351,19 +388,3 @@ def _sample(items: Sequence[KnownItem], most: int) -> list[KnownItem]:
     else:
         chosen = [place for places in kinds.values() for place in places[:_QUERIES_A_KIND]]
     return [items[place] for place in sorted(chosen)]
-
-
-def _text_suffix(path: Path) -> str:
-    """The suffix under which a note's text is read as it was: that of a document looks like Markdown."""
-    return path.suffix.lower() if lines_are_of_file(path) else ".md"
-
-
-def _write_copies(
-    notes: Sequence[Note], names: Sequence[str], items: Sequence[KnownItem], folder: Path
-) -> dict[str, str]:
-    """Writes the copies; returns their names, and those of the notes."""
-    said: dict[int, list[KnownItem]] = {}
-    for item in items:
-        said.setdefault(item.source, []).append(item)
-    texts = ((_text_suffix(note.path), without_items(note, said.get(number, ()))) for number, note in enumerate(notes))
-    return dict(zip(write_copies(folder, texts), names, strict=True))

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from notesearch.evaluation.collections import Collection
-from notesearch.evaluation.comparison import Comparison, bootstrap_interval, compare, give_verdict
-from notesearch.records import Skipped
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
 
 Qrels = Mapping[str, Mapping[str, float]]
 """Query id → document id → gain, greater than 0."""
@@ -28,10 +23,10 @@ class Measures:
     Attributes:
         queries: How many queries were judged.
         ndcg_10: nDCG@10 with linear gains (Järvelin and Kekäläinen, 2002; trec_eval's ndcg_cut).
-        recall_10: Part of the relevant documents among the first 10.
-        recall_100: Part of the relevant documents among the first 100.
+        recall_10: Share of the relevant documents among the first 10.
+        recall_100: Share of the relevant documents among the first 100.
         mrr_10: Reciprocal of the first relevant document's rank, 0 where that is beyond 10.
-        hit_1: Part of the queries whose first document is relevant.
+        hit_1: Share of the queries whose first document is relevant.
     """
 
     queries: int
@@ -81,13 +76,13 @@ def measure_run(run: Mapping[str, Sequence[str]], qrels: Qrels) -> Measures:
 
 
 def ndcg(documents: Sequence[str], gains: Mapping[str, float], depth: int) -> float:
-    """Discounted gain of a ranking's first `depth` documents, as a part of the best possible."""
+    """Discounted gain of a ranking's first `depth` documents, as a share of the best possible."""
     found = _discounted([gains.get(document, 0.0) for document in documents[:depth]])
     return found / _discounted(sorted(gains.values(), reverse=True)[:depth])
 
 
 def recall(documents: Sequence[str], gains: Mapping[str, float], depth: int) -> float:
-    """Part of the relevant documents that are among the first `depth`."""
+    """Share of the relevant documents that are among the first `depth`."""
     return len(gains.keys() & set(documents[:depth])) / len(gains)
 
 
@@ -106,167 +101,39 @@ def _discounted(gains: Sequence[float]) -> float:
     return math.fsum(gain / math.log2(rank + 1) for rank, gain in enumerate(gains, start=1))
 
 
-# What an evaluation finds out: the measures of each stage, and how one compares with another.
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class StageScores:
-    """How good a ranking is on a collection: up to one stage of the search, or a run made elsewhere.
-
-    Attributes:
-        name: The stage, or the run's file.
-        run: Query id → document ids, best first.
-        by_query: The measures of each query, in the collection's order.
-        measures: Over all queries.
-        interval: The 95 % interval of `measures.ndcg_10`.
-        grades: Over the queries of each grade, where the collection has grades.
-        ms_per_query: Milliseconds of wall-clock time, everything warm; `None` for a run made elsewhere.
-        mode: Which retrievers took part; empty for a run made elsewhere.
-        rerank: What scored the best candidates again; likewise.
-    """
-
-    name: str
-    run: Mapping[str, Sequence[str]]
-    by_query: QueryMeasures
-    measures: Measures
-    interval: tuple[float, float]
-    grades: dict[str, Measures]
-    ms_per_query: float | None = None
-    mode: str = ""
-    rerank: str = ""
-
-
 @dataclass(frozen=True, slots=True)
-class HurtQuery:
-    """A query that a stage makes worse.
+class RankingTask:
+    """Queries that are to be answered by vectors alone.
 
     Attributes:
-        query: Its text.
-        ndcg_before: nDCG@10.
-        ndcg_after: nDCG@10.
-        rank_before: Of the first relevant document, 0 where it was not found.
-        rank_after: Likewise.
-        first: The document that stands first now; empty where nothing was found.
+        queries: The queries.
+        passages: The passages of all documents.
+        documents: Of which document each passage is.
+        relevant: For each query the documents that answer it; not empty.
     """
 
-    query: str
-    ndcg_before: float
-    ndcg_after: float
-    rank_before: int
-    rank_after: int
-    first: str
+    queries: tuple[str, ...]
+    passages: tuple[str, ...]
+    documents: tuple[str, ...]
+    relevant: tuple[frozenset[str], ...]
 
+    def half(self, first: int) -> RankingTask:
+        """The same with every second query, from the first (0) or the second (1) on."""
+        return replace(self, queries=self.queries[first::2], relevant=self.relevant[first::2])
 
-@dataclass(frozen=True, slots=True, eq=False)
-class StageComparison:
-    """A stage compared with the best of those before it.
+    def with_prompts(self, query: str, passage: str) -> RankingTask:
+        """The same with a prompt before each query, and one before each passage."""
+        queries = tuple(query + text for text in self.queries)
+        return replace(self, queries=queries, passages=tuple(passage + text for text in self.passages))
 
-    Attributes:
-        stage: Its name.
-        against: The name of that one.
-        outcome: By nDCG@10.
-        differences: Of each query, in the collection's order.
-        worst: The queries that it hurts most.
-    """
+    def ndcg(self, queries: NDArray[np.float32], passages: NDArray[np.float32]) -> NDArray[np.float64]:
+        """nDCG@10 of each query, float64 `(n,)`; documents rank by their passage that is most similar to it.
 
-    stage: str
-    against: str
-    outcome: Comparison
-    differences: NDArray[np.float64]
-    worst: tuple[HurtQuery, ...]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Evaluation:
-    """How good the search is on a collection.
-
-    Attributes:
-        queries: How many were judged.
-        own_notes: Whether the queries were made from the notes themselves.
-        stages: In the order in which they build on each other; then the runs.
-        comparisons: Of each but the first.
-        verdict: Which serves best, and by how much: one sentence.
-        skipped: What could not be used, and why.
-    """
-
-    queries: int
-    own_notes: bool
-    stages: tuple[StageScores, ...]
-    comparisons: tuple[StageComparison, ...]
-    verdict: str
-    skipped: tuple[Skipped, ...]
-
-
-def score_run(
-    name: str,
-    run: Mapping[str, Sequence[str]],
-    collection: Collection,
-    *,
-    ms_per_query: float | None = None,
-    mode: str = "",
-    rerank: str = "",
-) -> StageScores:
-    """Measures a ranking; see `StageScores`."""
-    by_query = measure_queries(run, collection.qrels)
-    grades = sorted(set(collection.grades.values()))
-    return StageScores(
-        name=name,
-        run=run,
-        by_query=by_query,
-        measures=by_query.mean(),
-        interval=bootstrap_interval(by_query.ndcg_10),
-        grades={grade: measure_run(run, collection.qrels_of(grade)) for grade in grades},
-        ms_per_query=ms_per_query,
-        mode=mode,
-        rerank=rerank,
-    )
-
-
-def sum_up(
-    collection: Collection, stages: Sequence[StageScores], skipped: Sequence[Skipped], *, worst: int = 0
-) -> Evaluation:
-    """Compares each stage with the best of those before it.
-
-    Args:
-        collection: What was measured on.
-        stages: At least one.
-        skipped: What could not be used, beside what the collection says.
-        worst: How many of the queries that it hurts most to show for each comparison.
-    """
-    return Evaluation(
-        queries=len(collection.queries),
-        own_notes=bool(collection.document_ids),
-        stages=tuple(stages),
-        comparisons=tuple(
-            _compare(collection, max(stages[:place], key=lambda stage: stage.measures.ndcg_10), stages[place], worst)
-            for place in range(1, len(stages))
-        ),
-        verdict=give_verdict([(stage.name, stage.by_query.ndcg_10, stage.ms_per_query) for stage in stages]),
-        skipped=(*collection.skipped, *skipped),
-    )
-
-
-def _compare(collection: Collection, before: StageScores, after: StageScores, worst: int) -> StageComparison:
-    differences = after.by_query.ndcg_10 - before.by_query.ndcg_10
-    hurt = [row for row in np.argsort(differences, kind="stable")[:worst].tolist() if differences[row] < 0]
-    query_ids = list(collection.queries)
-    return StageComparison(
-        stage=after.name,
-        against=before.name,
-        outcome=compare(before.by_query.ndcg_10, after.by_query.ndcg_10),
-        differences=differences,
-        worst=tuple(_hurt(collection, query_ids[row], row, before, after) for row in hurt),
-    )
-
-
-def _hurt(collection: Collection, query_id: str, row: int, before: StageScores, after: StageScores) -> HurtQuery:
-    gains = collection.qrels[query_id]
-    found_before, found_after = before.run.get(query_id, ()), after.run.get(query_id, ())
-    return HurtQuery(
-        query=collection.queries[query_id],
-        ndcg_before=float(before.by_query.ndcg_10[row]),
-        ndcg_after=float(after.by_query.ndcg_10[row]),
-        rank_before=first_relevant(found_before, gains),
-        rank_after=first_relevant(found_after, gains),
-        first=next(iter(found_after), ""),
-    )
+        Args:
+            queries: float32 `(n, dim)`, of length 1.
+            passages: float32 `(m, dim)`, of length 1.
+        """
+        ranked = np.asarray(self.documents)[np.argsort(-(queries @ passages.T), axis=1, kind="stable")]
+        found = (list(dict.fromkeys(row)) for row in ranked.tolist())
+        gains = (dict.fromkeys(documents, 1.0) for documents in self.relevant)
+        return np.array([ndcg(*pair, 10) for pair in zip(found, gains, strict=True)])

@@ -11,9 +11,9 @@ from typing import Literal, TypeVar
 import numpy as np
 
 from notesearch.errors import UsageError
-from notesearch.evaluation.collections import read_jsonl
-from notesearch.evaluation.general_set import RankingTask, path_digest
-from notesearch.evaluation.known_items import KnownItem, without_items
+from notesearch.evaluation.known_items import KnownItem, path_digest, without_items
+from notesearch.evaluation.measures import RankingTask
+from notesearch.files import read_jsonl
 from notesearch.records import Note
 from notesearch.words import storable
 
@@ -89,7 +89,7 @@ def read_pair_file(file: Path) -> list[TextPair]:
         UsageError: The file cannot be read, or a line is not as it should be.
     """
     pairs = []
-    for record in read_jsonl(file, ("query", "positive"), _LINE):
+    for _, record in read_jsonl(file, ("query", "positive"), _LINE):
         texts = [record["query"], record["positive"], record.get("negative") or ""]
         if not all(isinstance(text, str) for text in texts) or not texts[0].strip() or not texts[1].strip():
             raise UsageError(f"{file}: {texts[0]!r} is no query with a positive: both should be texts", _LINE)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from notesearch.evaluation.comparison import Comparison, compare
-from notesearch.evaluation.general_set import TUNING_RECORD
-from notesearch.pages import render_page
+from notesearch.evaluation.known_items import TUNING_RECORD
+from notesearch.files import write_whole
+from notesearch.pages import render_page, rounded
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -96,18 +97,21 @@ class TuningReport:
 
     def as_json(self) -> dict[str, Any]:
         """The report in values that JSON knows; measures rounded to 4 digits."""
-        return {
-            "kept": self.kept,
-            "verdict": self.verdict,
-            "directory": str(self.directory) if self.directory else None,
-            "model": self.model,
-            "notes": self.notes,
-            "pairs": self.pairs,
-            "interpolation_weight": self.weight,
-            "interpolation_weights": [_rounded(asdict(quality)) for quality in self.qualities],
-            "trial": [_rounded(_flat(**asdict(outcome))) for outcome in self.trial],
-            "seconds": round(self.seconds, 1),
-        }
+        values: dict[str, Any] = rounded(
+            {
+                "kept": self.kept,
+                "verdict": self.verdict,
+                "directory": str(self.directory) if self.directory else None,
+                "model": self.model,
+                "notes": self.notes,
+                "pairs": self.pairs,
+                "interpolation_weight": self.weight,
+                "interpolation_weights": [asdict(quality) for quality in self.qualities],
+                "trial": [_flat(**asdict(outcome)) for outcome in self.trial],
+                "seconds": round(self.seconds, 1),
+            }
+        )
+        return values
 
 
 def choose_weight(qualities: Sequence[WeightQuality]) -> float:
@@ -155,14 +159,9 @@ def write_card(directory: Path, report: TuningReport, learnt_from: Iterable[str]
     """
     values = report.as_json()
     card = render_page("tuned_model.md", report=values)
-    (directory / "README.md").write_text(card, encoding="utf-8", errors="replace")
-    record = json.dumps(values | {"learnt_from": sorted(learnt_from)}, indent=1)
-    (directory / TUNING_RECORD).write_text(record, encoding="utf-8")
+    write_whole(directory / "README.md", card)
+    write_whole(directory / TUNING_RECORD, json.dumps(values | {"learnt_from": sorted(learnt_from)}, indent=1))
 
 
 def _flat(comparison: dict[str, Any], **values: Any) -> dict[str, Any]:
     return values | comparison
-
-
-def _rounded(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: round(value, 4) if isinstance(value, float) else value for name, value in values.items()}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import pickle
 import time
 from collections.abc import Callable, Sequence
@@ -17,8 +16,8 @@ from notesearch.encoders.encoder import like_lengths
 from notesearch.encoders.files import find_model, load_model
 from notesearch.encoders.forward import available_cores, cpu_flags
 from notesearch.errors import ModelError
+from notesearch.files import make_private_folder, private_opener, replacing, seal
 from notesearch.finetuning.layer_cache import LayerCache
-from notesearch.private import make_private_folder, seal
 
 if TYPE_CHECKING:
     import torch
@@ -216,7 +215,6 @@ class Checkpoint:
 
     def __init__(self, file: Path, key: str) -> None:
         self._file = file
-        self._new = file.with_name(f"{file.name}.new")
         self._key = key
         self._last = time.monotonic()
 
@@ -238,14 +236,9 @@ class Checkpoint:
         torch.save(state | {"optimizer": optimizer.state_dict()}, buffer)
         try:
             make_private_folder(self._file.parent)
-            with open(os.open(self._new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:  # noqa: PTH123
+            with replacing(self._file) as new, open(new, "wb", opener=private_opener) as file:
                 file.write(buffer.getbuffer())
-                file.flush()
-                os.fsync(file.fileno())
-            self._new.replace(self._file)
         except OSError as error:
-            with suppress(OSError):
-                self._new.unlink()
             raise ModelError(f"cannot write {self._file}: {error}", "Is the disk full?") from error
         self._last = time.monotonic()
 
@@ -268,9 +261,8 @@ class Checkpoint:
         return int(state["step"])
 
     def remove(self) -> None:
-        """Removes the file, once the training is over, and what a write that was killed has left."""
-        for file in (self._new, self._file):
-            file.unlink(missing_ok=True)
+        """Removes the file, once the training is over."""
+        self._file.unlink(missing_ok=True)
 
 
 def copies(parameters: Sequence[torch.Tensor]) -> list[torch.Tensor]:

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from notesearch.encoders import Encoder, PreparedModel, models
+from notesearch.files import hash_of
 from notesearch.notes import NO_TEXT, NoteFile, chunk_note, reader_version
 from notesearch.records import Chunk, Chunking, Note
 from notesearch.storage.vectors import pack
 from notesearch.storage.writer import EncodedChunk, EncodedNote, IndexWriter
-from notesearch.storage.written import hash_of
 from notesearch.words import passage_text
 
 # Chunks encoded and written together: a killed run loses at most this much work.

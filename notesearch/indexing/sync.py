@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,22 +13,20 @@ from pathlib import Path
 from notesearch.encoders import PreparedModel
 from notesearch.errors import FolderUnreadable, NoteUnreadable, UsageError
 from notesearch.file_kinds import has_reader, is_document
+from notesearch.files import hash_of
 from notesearch.indexing.batches import BATCH_CHUNKS, BatchWriter, Progress, ReadNote, settled
 from notesearch.indexing.fingerprints import fingerprint_of, require_same_vectors
-from notesearch.notes import NoteFile, find_notes, note_from_bytes, read_bytes, reader_version
+from notesearch.notes import NoteFile, Walk, find_notes, note_from_bytes, read_bytes, reader_version
 from notesearch.records import Chunking, IndexReport, Skipped
 from notesearch.storage import Fingerprint
 from notesearch.storage.rebuild import forget_rebuilt, rebuilding
 from notesearch.storage.writer import IndexWriter, KnownNote, SkippedFile
-from notesearch.storage.written import hash_of
 
 # What a passage holds beside its chunk: title, headings, special tokens.
 _TITLE_TOKENS = 64
 # For choosing an encoder before the notes are read.
 _BYTES_A_CHUNK = 600
 _DOCUMENT_BYTES_A_CHUNK = 10_000
-
-_Walk = Iterator[NoteFile | Skipped]
 
 
 @dataclass(slots=True)
@@ -147,7 +145,7 @@ class Synchronizer:
             not_read=dict(tally.not_read),
         )
 
-    def _bring_in_step(self, walks: Sequence[tuple[Path, _Walk]], *, named: bool) -> None:
+    def _bring_in_step(self, walks: Sequence[tuple[Path, Walk]], *, named: bool) -> None:
         begun = datetime.now(UTC)
         changed: list[_ChangedFile] = []
         gone: dict[str, KnownNote] = {}
@@ -170,7 +168,7 @@ class Synchronizer:
             self._writer.set_fingerprint(fingerprint)
             self._writer.cover(covered)
 
-    def _walks(self, paths: Sequence[Path], *, anew: bool) -> list[tuple[Path, _Walk]]:
+    def _walks(self, paths: Sequence[Path], *, anew: bool) -> list[tuple[Path, Walk]]:
         """Begins the walk through each folder; one that was asked for and cannot be read raises FolderUnreadable."""
         roots = [Path(os.path.realpath(path)) for path in paths]
         if self._index_dir in roots:
@@ -196,7 +194,7 @@ class Synchronizer:
         # A folder inside another is walked with it.
         return [(root, walk) for root, walk in walks.items() if not any(parent in walks for parent in root.parents)]
 
-    def _walk(self, root: Path) -> _Walk:
+    def _walk(self, root: Path) -> Walk:
         within = next((covered for covered in self._writer.coverage().folders if covered in root.parents), None)
         return find_notes(
             root,
@@ -204,7 +202,6 @@ class Synchronizer:
             follow_symlinks=self._follow_symlinks,
             within=within,
             left_out=self._index_dir,
-            not_read=self._tally.not_read,
         )
 
     def _folder_id(self, root: Path) -> int:
@@ -215,13 +212,14 @@ class Synchronizer:
         with self._writer.transaction():
             return self._writer.add_folder(root)
 
-    def _scan(self, root: Path, walk: _Walk, gone: dict[str, KnownNote], *, named: bool) -> list[_ChangedFile]:
+    def _scan(self, root: Path, walk: Walk, gone: dict[str, KnownNote], *, named: bool) -> list[_ChangedFile]:
         """Compares a folder with the index; adds to `gone` the notes that are no longer there."""
         folder_id = self._folder_id(root)
         below = f"{str(root).rstrip(os.sep)}{os.sep}"
         known = {path: note for path, note in self._writer.known_notes(folder_id).items() if path.startswith(below)}
         unreadable = self._writer.unreadable_files(folder_id)
         entries = list(walk)
+        self._tally.not_read += walk.not_read
         if known and not entries and not named:
             # Nothing is left of it, and nobody said so: more likely its disk is not mounted.
             reason = f"empty; its notes are kept until it is named: notesearch index {root}"

@@ -20,9 +20,9 @@ from notesearch import __version__
 from notesearch.encoders import PreparedModel, models
 from notesearch.encoders.forward import available_cores, cpu_flags
 from notesearch.errors import IndexBusy, ModelError, OtherIndexVersion, StoreError
+from notesearch.files import is_locked
 from notesearch.library.tag import journal_dir
 from notesearch.library.tune import accepted_file, read_accepted
-from notesearch.private import is_locked
 from notesearch.settings import DEFAULT_MODEL, Settings, cache_dir
 from notesearch.storage import Fingerprint, IndexReader
 from notesearch.storage.check import IndexCheck, full_text_fits
@@ -304,7 +304,7 @@ def leftovers(settings: Settings, *, of_writer: bool) -> list[Path]:
     found = [path for pattern in _OF_WRITER for path in sorted(index_dir.glob(pattern))] if of_writer else []
     # Made by `private.working_folder`, and locked as long as they are used.
     working = [*index_dir.glob("classifiers/.writing-*"), *index_dir.glob("models/.tuned-*"), *cache.glob(".eval-*")]
-    working += [*cache.glob("encoders/.preparing-*"), *cache.glob("token-models/.measuring-*")]
+    working += cache.glob("*/.preparing-*")
     return [*found, *(path for path in working if not _is_used(path))]
 
 

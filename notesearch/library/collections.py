@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -22,38 +22,12 @@ if TYPE_CHECKING:
     from notesearch.retrieval.concepts import ConceptLink, Concepts
 
 
-@dataclass(frozen=True, slots=True)
-class CollectionHit(Hit):
-    """A hit of a search in collections.
-
-    Attributes:
-        collection: The collection that the note is in; of several, the one that was named first.
-    """
-
-    collection: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Group:
-    """Collections whose vectors are of one kind, so that their notes can be ranked as those of one index.
-
-    Attributes:
-        names: Theirs.
-        reader: Their indexes.
-        index: The same, to be searched.
-    """
-
-    names: tuple[str, ...]
-    reader: UnionReader
-    index: Index
-
-
 class Collections:
     """Collections opened for searching, as `Index` is for one index."""
 
-    def __init__(self, groups: Sequence[_Group], order: Sequence[str]) -> None:
-        self._groups = tuple(groups)
-        self._order = {name: place for place, name in enumerate(order)}
+    def __init__(self, indexes: Sequence[Index], names: Sequence[str]) -> None:
+        self._indexes = tuple(indexes)  # those whose vectors are of one kind are one
+        self._order = {name: place for place, name in enumerate(names)}
 
     def __enter__(self) -> Self:
         return self
@@ -61,17 +35,17 @@ class Collections:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        groups = ExitStack()
-        for group in self._groups:
-            groups.push(group.index)
-        groups.__exit__(kind, error, traceback)
+        indexes = ExitStack()
+        for index in self._indexes:
+            indexes.push(index)
+        indexes.__exit__(kind, error, traceback)
 
     def close(self) -> None:
         """Closes them."""
-        for group in self._groups:
-            group.index.close()
+        for index in self._indexes:
+            index.close()
 
-    def search(self, query: str, *, limit: int = 10, **options: Any) -> list[CollectionHit]:
+    def search(self, query: str, *, limit: int = 10, **options: Any) -> list[Hit]:
         """Finds the notes that answer a query, in all collections.
 
         Args:
@@ -86,14 +60,12 @@ class Collections:
         Raises:
             UsageError: See `Index.search`; likewise ModelError and StoreError.
         """
-        hits: list[CollectionHit] = []
-        for group in self._groups:
-            # A note may be there once for each collection.
-            for hit in group.index.search(query, limit=limit * len(group.names), **options):
-                hits.append(CollectionHit(**_fields(hit), collection=group.names[group.reader.index_of(hit.path)]))
+        # A note may be there once for each collection.
+        most = limit * len(self._order)
+        hits = [hit for index in self._indexes for hit in index.search(query, limit=most, **options)]
         # Scores are on scales that hold for any model: see `ScoreScale`.
         hits.sort(key=lambda hit: -hit.score)
-        first: dict[str, CollectionHit] = {}
+        first: dict[str, Hit] = {}
         for hit in hits:
             known = first.setdefault(hit.path, hit)
             if self._order[hit.collection] < self._order[known.collection]:
@@ -102,7 +74,7 @@ class Collections:
 
     def concepts_of(self, query: str) -> tuple[ConceptLink, ...]:
         """See `Index.concepts_of`."""
-        return self._groups[0].index.concepts_of(query)
+        return self._indexes[0].concepts_of(query)
 
 
 def open_collections(
@@ -139,16 +111,16 @@ def open_collections(
     scorer = next((own.cross_encoder for own in settings.values() if own.cross_encoder), None)
     with ExitStack() as opened:
         readers = {name: opened.enter_context(_open(name, own)) for name, own in settings.items()}
-        groups = []
+        indexes = []
         for members in _grouped(readers):
             union = UnionReader(
-                [readers[name] for name in members],
+                {name: readers[name] for name in members},
                 [Filters(own.tags, own.not_tags, own.path) for own in (settings[name] for name in members)],
                 [reader for name, reader in readers.items() if name not in members],
             )
-            groups.append(_Group(members, union, Index(union, scorer, links)))
+            indexes.append(Index(union, scorer, links))
         opened.pop_all()
-    return Collections(groups, distinct)
+    return Collections(indexes, distinct)
 
 
 def sync_collection(settings: Settings, *, rebuild: bool = False, **options: Any) -> IndexReport:
@@ -245,7 +217,3 @@ def _concepts_of(settings: Iterable[Settings]) -> Concepts | None:
 
     first, *others = (read_concepts(file) for file in files)
     return replace(first, links=(*first.links, *(link for other in others for link in other.links)))
-
-
-def _fields(hit: Hit) -> dict[str, Any]:
-    return {field.name: getattr(hit, field.name) for field in fields(Hit)}

@@ -10,20 +10,13 @@ from pathlib import Path
 
 from notesearch.encoders import find_model, models
 from notesearch.errors import UsageError
-from notesearch.evaluation import (
-    Collection,
-    Evaluation,
-    StageScores,
-    read_collection,
-    read_run_for,
-    score_run,
-    sum_up,
-    write_corpus_as_notes,
-)
+from notesearch.evaluation.collections import Collection, read_collection, read_run_for, write_corpus_as_notes
+from notesearch.evaluation.known_items import choose_items, find_learnt, make_own_collection, read_notes
+from notesearch.evaluation.report import Evaluation, StageScores, score_run, sum_up
+from notesearch.files import working_folder
 from notesearch.library.index import sync_index
 from notesearch.library.search import Index
 from notesearch.notes import NoteFile, find_notes
-from notesearch.private import working_folder
 from notesearch.records import Mode, Rerank, SearchStage, Skipped
 from notesearch.settings import DEFAULT_MODEL, Settings, cache_dir
 from notesearch.storage import IndexReader
@@ -43,7 +36,7 @@ _SEARCHES: dict[SearchStage, tuple[str, Mode, Rerank]] = {
 # Notes made for an evaluation, within its work directory.
 _EVALUATED_NOTES = "evaluated-notes"
 _MEASURED_HITS = 100
-# Of so many queries at most the time is taken.
+# The most queries whose time is taken.
 _MOST_TIMED = 50
 
 
@@ -75,7 +68,7 @@ class EvaluationOptions:
 def evaluate(settings: Settings, options: EvaluationOptions, *, progress: Progress | None = None) -> Evaluation:
     """Scores stages of the search, and runs made elsewhere, on one collection.
 
-    Without judgements, the collection is made of the notes themselves: see `evaluation.own_notes`.
+    Without judgements, the collection is made of the notes themselves: see `evaluation.known_items`.
 
     Args:
         settings: The index whose notes are taken where no directory is given, with its models unless others are named;
@@ -96,15 +89,13 @@ def evaluate(settings: Settings, options: EvaluationOptions, *, progress: Progre
     # What a run that was killed has left of the notes is deleted by the next.
     with working_folder(cache_dir(), ".eval-") as temporary:
         work_dir = (options.work_dir or temporary).absolute()
-        skipped: list[Skipped] = []
-        if judged:
-            collection = _read_judged(options, only_runs=not stages)
-        else:
-            collection = _make_own(settings, options, work_dir, skipped)
+        collection = _read_judged(options, only_runs=not stages) if judged else _make_own(settings, options, work_dir)
         scores: list[StageScores] = []
+        skipped: list[Skipped] = []
         if stages:
-            skipped += _missing(collection)
-            scores += _score(settings, collection, work_dir, stages, skipped, progress)
+            missing = _missing(collection)
+            scores, unindexed = score_stages(settings, collection, work_dir, stages, progress=progress)
+            skipped = [*missing, *unindexed]
         for name, file in _named(options.run_files):
             run, unknown = read_run_for(collection, file)
             scores.append(score_run(name, run, collection))
@@ -119,7 +110,7 @@ def score_stages(
     stages: Sequence[SearchStage],
     *,
     progress: Progress | None = None,
-) -> list[StageScores]:
+) -> tuple[list[StageScores], list[Skipped]]:
     """Scores stages of the search on a collection, in an index of its own.
 
     Args:
@@ -129,11 +120,36 @@ def score_stages(
         stages: The stages, in the order wanted.
         progress: Told how far it is.
 
+    Returns:
+        The scores, and what could not be indexed.
+
     Raises:
-        UsageError: The index kept there is one of other notes.
+        UsageError: The index kept there is one of other notes, or there are no notes.
         ModelError: A model cannot be had.
     """
-    return _score(settings, collection, work_dir, stages, [], progress)
+    tell = progress or (lambda what, done, total: None)
+    notes_dir, names = collection.notes_dir, collection.document_ids
+    if collection.corpus_file:
+        notes_dir = work_dir / _EVALUATED_NOTES
+    assert notes_dir is not None
+    _require_no_other_notes(work_dir, notes_dir)
+    if collection.corpus_file:
+        names = write_corpus_as_notes(collection.corpus_file, notes_dir)
+    find_model(settings.model or DEFAULT_MODEL)
+    no_notes = UsageError(f"there are no notes in {notes_dir}", "Give the folder that holds the documents.")
+    # Both raise before an empty index is made.
+    if not any(isinstance(file, NoteFile) for file in _files_below(settings, notes_dir)):
+        raise no_notes
+    own_settings = replace(settings, index_dir=work_dir)
+    report = sync_index(own_settings, [notes_dir], progress=lambda done, total: tell("Indexing", done, total))
+    if not report.notes:  # none could be read
+        raise no_notes
+    root = Path(os.path.realpath(notes_dir))
+    skipped = [
+        replace(entry, path=names.get(os.path.relpath(entry.path, root), entry.path)) for entry in report.skipped
+    ]
+    with Index(work_dir, settings.cross_encoder) as index:
+        return [_score_stage(index, collection, stage, root, names, tell) for stage in stages], skipped
 
 
 def files_of_index(index_dir: Path) -> Iterator[NoteFile | Skipped]:
@@ -198,25 +214,22 @@ def _read_judged(options: EvaluationOptions, *, only_runs: bool) -> Collection:
     ).sampled(options.max_queries)
 
 
-def _make_own(settings: Settings, options: EvaluationOptions, work_dir: Path, skipped: list[Skipped]) -> Collection:
-    """A collection of the notes themselves; what is left out is added to `skipped`."""
-    from notesearch.evaluation.general_set import find_learnt
-    from notesearch.evaluation.known_items import choose_items, make_own_collection, read_notes
-
+def _make_own(settings: Settings, options: EvaluationOptions, work_dir: Path) -> Collection:
+    """A collection of the notes themselves."""
     folder = work_dir / _EVALUATED_NOTES
     _require_no_other_notes(work_dir, folder)
-    # As an index names them, and so a model that was tuned on them.
+    # The path as it is in an index, and so in the record of a model that was tuned on it.
     root = options.directory and Path(os.path.realpath(options.directory))
     files = files_of_index(settings.index_dir) if root is None else _files_below(settings, root)
-    notes, unreadable = read_notes(files)
+    notes, skipped = read_notes(files)
     model = find_model(settings.model or DEFAULT_MODEL).directory
     learnt = find_learnt(notes, model)
-    items = choose_items(notes, options.max_queries, learnt=learnt, unreadable=unreadable)
+    items = choose_items(notes, options.max_queries, learnt=learnt, unreadable=skipped)
     if learnt:
-        skipped.append(Skipped(str(model), f"no query asks for {len(learnt):,} of the notes: it was tuned on them"))
-    skipped += unreadable
+        reason = f"no query asks for {len(learnt):,} of the notes: it was tuned on them"
+        skipped = [Skipped(str(model), reason), *skipped]
     names = [str(note.path) if root is None else os.path.relpath(note.path, root) for note in notes]
-    return make_own_collection(notes, names, folder, items)
+    return replace(make_own_collection(notes, names, folder, items), skipped=tuple(skipped))
 
 
 def _files_below(settings: Settings, folder: Path) -> Iterator[NoteFile | Skipped]:
@@ -239,40 +252,6 @@ def _missing(collection: Collection) -> list[Skipped]:
     return [Skipped(str(collection.corpus_file or collection.notes_dir), reason)]
 
 
-def _score(
-    settings: Settings,
-    collection: Collection,
-    work_dir: Path,
-    stages: Sequence[SearchStage],
-    skipped: list[Skipped],
-    progress: Progress | None,
-) -> list[StageScores]:
-    """As `score_stages`; what could not be indexed is added to `skipped`."""
-    tell = progress or (lambda what, done, total: None)
-    notes_dir, names = collection.notes_dir, collection.document_ids
-    if collection.corpus_file:
-        notes_dir = work_dir / _EVALUATED_NOTES
-    assert notes_dir is not None
-    _require_no_other_notes(work_dir, notes_dir)
-    if collection.corpus_file:
-        names = write_corpus_as_notes(collection.corpus_file, notes_dir)
-    find_model(settings.model or DEFAULT_MODEL)
-    no_notes = UsageError(f"there are no notes in {notes_dir}", "Give the folder that holds the documents.")
-    # Both raise before an index is made that nothing would be in.
-    if not any(isinstance(file, NoteFile) for file in _files_below(settings, notes_dir)):
-        raise no_notes
-    own_settings = replace(settings, index_dir=work_dir)
-    report = sync_index(own_settings, [notes_dir], progress=lambda done, total: tell("Indexing", done, total))
-    if not report.notes:  # none could be read
-        raise no_notes
-    root = Path(os.path.realpath(notes_dir))
-    skipped += (
-        replace(entry, path=names.get(os.path.relpath(entry.path, root), entry.path)) for entry in report.skipped
-    )
-    with Index(work_dir, settings.cross_encoder) as index:
-        return [_score_stage(index, collection, stage, root, names, tell) for stage in stages]
-
-
 def _score_stage(
     index: Index, collection: Collection, stage: SearchStage, root: Path, names: Mapping[str, str], tell: Progress
 ) -> StageScores:
@@ -282,19 +261,14 @@ def _score_stage(
     for number, (query_id, text) in enumerate(collection.queries.items()):
         tell(f"Searching: {name}", number, len(collection.queries))
         hits = index.search(text, limit=_MEASURED_HITS, mode=mode, rerank=rerank)
-        run[query_id] = [_original(hit.path, root, names) for hit in hits]
+        below = (os.path.relpath(hit.path, root) for hit in hits)
+        run[query_id] = [names.get(path, path) for path in below]
     timed = list(collection.queries.values())[:: -(-len(run) // _MOST_TIMED)]
     started = time.perf_counter()
     for text in timed:  # as many hits as a person asks for
         index.search(text, mode=mode, rerank=rerank)
     milliseconds = 1000 * (time.perf_counter() - started) / len(timed)
     return score_run(name, run, collection, ms_per_query=milliseconds, mode=mode, rerank=rerank)
-
-
-def _original(path: str, root: Path, names: Mapping[str, str]) -> str:
-    """The document that a note below a folder stands for."""
-    below = os.path.relpath(path, root)
-    return names.get(below, below)
 
 
 def _require_no_other_notes(work_dir: Path, folder: Path) -> None:

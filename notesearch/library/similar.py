@@ -14,6 +14,7 @@ import numpy as np
 
 from notesearch.encoders import models
 from notesearch.errors import IndexDamaged, NoteUnreadable, UsageError
+from notesearch.files import hash_of
 from notesearch.notes import NO_TEXT, NoteFile, chunk_note, most_bytes, note_from_bytes, read_bytes
 from notesearch.records import Chunking
 from notesearch.retrieval.duplicates import Duplicates, find_duplicate_notes, find_duplicate_passages
@@ -21,7 +22,6 @@ from notesearch.retrieval.query import make_filters
 from notesearch.retrieval.similar import SimilarHit, SourceNote, find_linked_notes, find_similar_notes
 from notesearch.settings import load_settings
 from notesearch.storage import IndexReader, StoredChunk, StoredNote
-from notesearch.storage.written import hash_of
 from notesearch.words import passage_text
 
 if TYPE_CHECKING:

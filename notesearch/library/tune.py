@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import time
 from collections import Counter
@@ -20,14 +19,14 @@ import numpy as np
 
 from notesearch.encoders import EncoderConfig, absolute_name, find_model, models
 from notesearch.errors import IndexBusy, ModelError, StoreError, UsageError
-from notesearch.evaluation.general_set import general_set, read_learnt_from
-from notesearch.evaluation.known_items import find_known_items, make_own_collection, read_notes
+from notesearch.evaluation.collections import general_set
+from notesearch.evaluation.known_items import find_known_items, make_own_collection, read_learnt_from, read_notes
 from notesearch.evaluation.tuning_data import TextPair, TuningData, gather, read_pair_file
 from notesearch.evaluation.tuning_report import Outcome, TuningReport, WeightQuality, choose_weight, decide, write_card
+from notesearch.files import append_jsonl, make_private_folder, read_own_jsonl, seal, working_folder
 from notesearch.finetuning.ranking import Pair, Recipe, fit_pairs
 from notesearch.finetuning.trainer import Checkpoint, TrainableEncoder, copies
 from notesearch.library.evaluate import Progress, files_of_index, score_stages
-from notesearch.private import make_private_folder, seal, working_folder
 from notesearch.records import Skipped
 from notesearch.settings import Settings
 from notesearch.storage import IndexReader, StoredChunk
@@ -224,7 +223,8 @@ def hold_trial(
                 progress(f"{what} ({when})", done, total)
 
             own = replace(settings, model=model)
-            dense, search = score_stages(own, collection, folder / when / "index", ("dense", "maxsim"), progress=tell)
+            index_dir = folder / when / "index"
+            (dense, search), _ = score_stages(own, collection, index_dir, ("dense", "maxsim"), progress=tell)
             encoder = models.open_encoder(models.prepare(model))
             queries = np.stack([encoder.encode_query(text).vector for text in task.queries])
             general = task.ndcg(queries, encoder.encode_passages(task.passages).vectors)
@@ -315,15 +315,8 @@ def add_accepted(index_dir: Path, results: Iterable[Accepted]) -> None:
         StoreError: They cannot be written.
     """
     file = accepted_file(index_dir)
-    data = "".join(json.dumps(asdict(result)) + "\n" for result in results).encode()
     try:
-        make_private_folder(index_dir)
-        descriptor = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
-        with open(descriptor, "rb+") as opened:  # noqa: PTH123 - from a descriptor
-            size = opened.seek(0, os.SEEK_END)
-            opened.seek(max(0, size - 1))
-            cut_off = size > 0 and opened.read() != b"\n"  # by a crash
-            opened.write(b"\n" * cut_off + data)
+        append_jsonl(file, map(asdict, results))
     except OSError as error:
         raise StoreError(f"cannot write {file}: {error.strerror or error}", "Is the disk full?") from error
 
@@ -336,21 +329,15 @@ def read_accepted(index_dir: Path) -> tuple[list[Accepted], list[Skipped]]:
     """
     file = accepted_file(index_dir)
     try:
-        lines = file.read_text(encoding="utf-8", errors="replace").split("\n")
-    except FileNotFoundError:
-        return [], []
+        lines = read_own_jsonl(file)
     except OSError as error:
         raise StoreError(f"cannot read {file}: {error.strerror or error}", "May you read it?") from error
     found: dict[Accepted, None] = {}
     skipped = []
-    for number, line in enumerate(lines, start=1):
-        if not line:
-            continue
-        try:
-            result = Accepted(**json.loads(line))
-            if [type(value) for value in asdict(result).values()] != [str, str, int]:
-                raise TypeError("a value of the wrong type")
-            found[result] = None
-        except (ValueError, TypeError, RecursionError):
-            skipped.append(Skipped(f"{file}, line {number}", "no accepted result"))
+    for number, record in lines:
+        values = [record.get(name) for name in ("query", "path", "line")]
+        if [type(value) for value in values] == [str, str, int]:
+            found[Accepted(*values)] = None  # type: ignore[arg-type]
+        else:
+            skipped.append(Skipped(f"{file}, line {number}", "not an accepted result"))
     return list(found), skipped

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from notesearch.records import Hit
+from notesearch.records import Hit, as_json
 from notesearch.retrieval.similar import SimilarHit
+
+_EXPLANATION = ("scores", "contributions", "highlights", "strengths", "evidence")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,12 @@ class Answer:
 def answer_with_hits(hits: Sequence[Hit]) -> Answer:
     """The notes that a search found."""
     head = f"{_counted(len(hits), 'note')} found, the best first." if hits else "Nothing found."
-    return Answer("\n\n".join([head, *map(_hit_as_text, hits)]), {"hits": [_hit_as_data(hit) for hit in hits]})
+    return Answer("\n\n".join([head, *map(_hit_as_text, hits)]), {"hits": _as_data(hits)})
+
+
+def _as_data(hits: Sequence[Hit]) -> list[Any]:
+    """Hits as `search --json` prints them, without what explains a score."""
+    return [as_json(hit, leave_out=_EXPLANATION) for hit in hits]
 
 
 def _hit_as_text(hit: Hit) -> str:
@@ -36,40 +43,12 @@ def _hit_as_text(hit: Hit) -> str:
     return f"{hit.rank}. {hit.title}{heading}\n{hit.path}:{hit.start_line}-{hit.end_line}{tags}\n{hit.snippet}"
 
 
-def _hit_as_data(hit: Hit) -> dict[str, Any]:
-    """The keys are those of `search --json`, without what explains a score."""
-    return {
-        "rank": hit.rank,
-        "score": round(hit.score, 6),
-        "path": hit.path,
-        "title": hit.title,
-        "heading": hit.heading,
-        "start_line": hit.start_line,
-        "end_line": hit.end_line,
-        "page": hit.page,
-        "snippet": hit.snippet,
-        "tags": list(hit.tags),
-        "date": hit.date,
-        "more_passages": hit.more_passages,
-    }
-
-
 def answer_with_similar(hits: Sequence[SimilarHit]) -> Answer:
     """The notes that are related to a note, and why."""
     head = f"{_counted(len(hits), 'related note')}, the closest first." if hits else "No note is related to it."
     return Answer(
         "\n\n".join([head, *map(_similar_as_text, hits)]),
-        {
-            "hits": [
-                _hit_as_data(hit)
-                | {
-                    "meetings": [asdict(meeting) for meeting in hit.meetings],
-                    "shared_tags": list(hit.shared_tags),
-                    "links": list(hit.links),
-                }
-                for hit in hits
-            ]
-        },
+        {"hits": _as_data(hits)},
     )
 
 

@@ -2,7 +2,6 @@
 
 from notesearch.notes.chunks import NO_TEXT, chunk_note
 from notesearch.notes.links import LinkResolver
-from notesearch.notes.markdown import without_tags
 from notesearch.notes.metadata import FrontMatter, parse_front_matter, unique_tags
 from notesearch.notes.read import (
     lines_are_of_file,
@@ -11,14 +10,16 @@ from notesearch.notes.read import (
     read_bytes,
     read_note,
     reader_version,
+    without_tags,
 )
-from notesearch.notes.walk import NoteFile, find_notes, most_bytes
+from notesearch.notes.walk import NoteFile, Walk, find_notes, most_bytes
 
 __all__ = [
     "NO_TEXT",
     "FrontMatter",
     "LinkResolver",
     "NoteFile",
+    "Walk",
     "chunk_note",
     "find_notes",
     "lines_are_of_file",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from notesearch.file_kinds import READ_SUFFIXES
-from notesearch.notes.structure import MAX_TITLE_CHARS, LineRange, LineTable, one_line
+from notesearch.notes.structure import MAX_TITLE_CHARS, LineRange, LineTable, NoteFormat, Parsed, one_line
 from notesearch.records import Link
 
 if TYPE_CHECKING:
@@ -208,8 +208,12 @@ _MAX_NESTING = 12
 _RAW_HTML = ("<script", "<style", "<pre", "<textarea")
 
 
-def markdown_ranges(table: LineTable, first_line: int) -> Iterator[LineRange]:
+def _parse(table: LineTable, first_line: int) -> Parsed:
     """Headings, code, and what belongs together (a list, a table, a quotation) in the lines from `first_line` on."""
+    return Parsed(tuple(_ranges(table, first_line)) if first_line < len(table) else ())
+
+
+def _ranges(table: LineTable, first_line: int) -> Iterator[LineRange]:
     body = table.text[table.starts[first_line] :]
     is_huge = len(body) > MAX_PARSED_CHARS or len(table) - first_line > MAX_PARSED_LINES
     if is_huge or ("|" in body and _most_cells(table, first_line) > len(body) + _FEW_CELLS):
@@ -293,19 +297,10 @@ def _without_closing(words: str) -> str:
 _PARAGRAPH_END = re.compile(r"((?:\r\n?|\n)[ \t]*(?:\r\n?|\n))")
 # As in front matter, which is the text of a note that has no other; some write such a line into their text, too.
 _TAG_LINES = re.compile(r"(?mi)^(?:tags?|keywords|topics)[ \t]*[:=][^\r\n]*(?:(?:\r\n?|\n)[ \t]*-[ \t][^\r\n]*)*")
-_ORG_FILE_TAGS = re.compile(r"(?mi)^[ \t]*#\+filetags:[^\r\n]*")
 
 
-def without_tags(text: str, suffix: str) -> str:
-    """Takes hashtags and lines of tags out of a passage, and in Org notes the tags of headings.
-
-    Args:
-        text: The passage, a title or a heading.
-        suffix: Of the note's file, in lower case.
-    """
-    if suffix == ".org":
-        text = "".join(map(_without_heading_tags, text.splitlines(keepends=True)))
-        text = _ORG_FILE_TAGS.sub("", text)
+def markdown_without_tags(text: str) -> str:
+    """A passage, a title or a heading without hashtags and lines of tags."""
     text = _TAG_LINES.sub("", text)
     if "#" not in text:
         return text
@@ -313,10 +308,14 @@ def without_tags(text: str, suffix: str) -> str:
     return "".join(hide_hashtags(part, hide_code(part)) for part in _PARAGRAPH_END.split(text))
 
 
-def _without_heading_tags(line: str) -> str:
-    words = line.rstrip()
-    start = max(words.rfind(" "), words.rfind("\t")) + 1
-    tags = words[start:]
-    if line.startswith("*") and len(tags) > 2 and tags[0] == tags[-1] == ":":
-        return words[:start].rstrip() + line[len(line.rstrip("\r\n")) :]
-    return line
+def markdown_inline(text: str, offset: int) -> tuple[list[str], list[Link]]:
+    """The hashtags of a block, and its links to other notes."""
+    if "#" not in text and "[" not in text:
+        return [], []
+    visible = hide_code(text)
+    return list(hashtags(visible)), note_links(text, visible, offset)
+
+
+MARKDOWN = NoteFormat(_parse, markdown_inline, markdown_without_tags)
+# Plain text has paragraphs only, but hashtags and links as Markdown has them.
+TEXT = NoteFormat(lambda table, first_line: Parsed(()), markdown_inline, markdown_without_tags)

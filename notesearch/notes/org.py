@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Set
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Set
 
-from notesearch.notes.markdown import hashtags, relative_target
-from notesearch.notes.structure import LineRange, LineTable, one_line
+from notesearch.notes.markdown import hashtags, markdown_without_tags, relative_target
+from notesearch.notes.structure import LineRange, LineTable, NoteFormat, Parsed, one_line
 from notesearch.records import Link
 
 # Deeper headings count as this deep: heading paths stay short.
@@ -42,29 +41,19 @@ def org_ranges(table: LineTable, first_line: int) -> Iterator[LineRange]:
             yield LineRange(index, index + 1, "heading", 1, one_line(line[8:]))
 
 
-def org_hashtags(text: str) -> list[str]:
-    """The hashtags of a block, without the `[#A]` of a heading's priority."""
-    return list(hashtags(_PRIORITY.sub("", text)))
+def _inline(text: str, offset: int) -> tuple[list[str], list[Link]]:
+    """The tags and hashtags of a block, without the `[#A]` of a heading's priority, and its links."""
+    heading = _heading(text)
+    return [*(heading[2] if heading else ()), *hashtags(_PRIORITY.sub("", text))], _links(text, offset)
 
 
-def org_heading_tags(line: str) -> list[str]:
-    """The tags at the end of a heading line: `* Words  :a:b:`."""
-    heading = _heading(line)
-    return heading[2] if heading else []
-
-
-def split_org_tags(written: str) -> list[str]:
+def _split_tags(written: str) -> list[str]:
     """The tags of `:a:b:`, or of `a b`."""
     return [tag for tag in written.replace(" ", ":").split(":") if tag]
 
 
-def org_links(text: str, offset: int = 0) -> list[Link]:
-    """The links to other notes in a block, `[[file:other.org][words]]`, `[[id:…][words]]` and `[[Name]]`.
-
-    Args:
-        text: The block.
-        offset: Of the block in the note's text.
-    """
+def _links(text: str, offset: int) -> list[Link]:
+    """The links to other notes in a block, `[[file:other.org][words]]`, `[[id:…][words]]` and `[[Name]]`."""
     found: list[Link] = []
     for match in _LINK.finditer(text):
         written = match[1].removeprefix("file:").partition("::")[0].strip()
@@ -90,7 +79,7 @@ def _heading(line: str) -> tuple[int, str, list[str]] | None:
     last = words.rsplit(maxsplit=1)[-1:]
     tags: list[str] = []
     if last and len(last[0]) > 2 and last[0][0] == last[0][-1] == ":":
-        tags = split_org_tags(last[0])
+        tags = _split_tags(last[0])
         words = words[: -len(last[0])].rstrip()
     return level, _PRIORITY.sub("", _without_state(words), count=1), tags
 
@@ -117,41 +106,20 @@ _LOGGED = re.compile(
 )
 
 
-@dataclass(slots=True)
-class OrgMetadata:
-    """What an Org note says of itself.
-
-    Attributes:
-        values: The keywords by their name in lower case, the first of a kind; and dates from the drawer at the top.
-        ids: The `:ID:` of the note and of its headings.
-        hidden: The lines that say it, ascending.
-    """
-
-    values: dict[str, str] = field(default_factory=dict)
-    ids: list[str] = field(default_factory=list)
-    hidden: list[LineRange] = field(default_factory=list)
-
-
-def read_org_metadata(table: LineTable, first_line: int, marked: Iterable[LineRange]) -> OrgMetadata:
-    """Reads what an Org note says of itself.
-
-    Args:
-        table: The lines of the note.
-        first_line: Where its own text begins.
-        marked: Its headings and code, in which nothing is looked for.
-    """
-    headings: set[int] = set()
-    taken: set[int] = set()
-    for lines in marked:
-        (headings if lines.kind == "heading" else taken).update(range(lines.first, lines.end))
-    found = OrgMetadata()
-    filetags: list[str] = []
-    drawers = dict(_drawers(table, first_line, headings, taken))
+def _parse(table: LineTable, first_line: int) -> Parsed:
+    """Blocks and metadata: keywords, property drawers, planning lines and log entries, which are hidden."""
+    marked = list(org_ranges(table, first_line))
+    headings = {index for lines in marked if lines.kind == "heading" for index in range(lines.first, lines.end)}
+    code = {index for lines in marked if lines.kind == "code" for index in range(lines.first, lines.end)}
+    drawers = dict(_drawers(table, first_line, headings, code))
+    values: dict[str, str] = {}
+    tags: list[str] = []
+    ids: list[str] = []
     in_properties_until = -1
     before_headings = True
     for index in range(first_line, len(table)):
         line = table.line(index)
-        if index in taken or index in headings:
+        if index in code or index in headings:
             # `#+title:` counts as a heading, but stands above the first one.
             before_headings = before_headings and not line.startswith("*")
             continue
@@ -160,36 +128,37 @@ def read_org_metadata(table: LineTable, first_line: int, marked: Iterable[LineRa
                 in_properties_until = drawer[1]
             hides = True
         elif index <= in_properties_until:
-            hides = _read_property(line, found, is_of_note=before_headings)
+            key, value = (written[1].lower(), written[2].strip()) if (written := _PROPERTY.match(line)) else ("", "")
+            if key == "id":
+                ids.append(value)
+            if before_headings and key in _DATE_PROPERTIES:
+                values.setdefault(key, value)
+            hides = key not in _TEXT_PROPERTIES
         elif keyword := _KEYWORD.match(line):
-            name, value = keyword[1].lower(), keyword[2].strip()
-            if name == "filetags":
-                filetags.append(value)
-            else:
-                found.values.setdefault(name, value)
-            hides = name not in _TEXT_KEYWORDS
+            key, value = keyword[1].lower(), keyword[2].strip()
+            if key == "filetags":
+                tags += _split_tags(value)
+            # `#+title:` is read as a heading; `#+tags:` lists the tags that one may use, not those of the note.
+            elif key not in ("title", "tags"):
+                values.setdefault(key, value)
+            hides = key not in _TEXT_KEYWORDS
         else:
             is_planning = index - 1 in headings and _PLANNING.match(line)
             hides = bool(is_planning or _BLOCK_EDGE.match(line) or _LOGGED.match(line))
         if hides and line.strip():
-            found.hidden.append(LineRange(index, index + 1, "hidden"))
-    if filetags:
-        found.values["filetags"] = " ".join(filetags)
-    # `#+title:` is read as a heading; `#+tags:` lists the tags that one may use, not those of the note.
-    for key in ("title", "tags"):
-        found.values.pop(key, None)
-    return found
+            marked.append(LineRange(index, index + 1, "hidden"))
+    return Parsed(sorted(marked), values, tags, ids)
 
 
 def _drawers(
-    table: LineTable, first_line: int, headings: Set[int], taken: Set[int]
+    table: LineTable, first_line: int, headings: Set[int], code: Set[int]
 ) -> Iterator[tuple[int, tuple[str, int]]]:
     """The first and last lines of drawers, with the name and the last line of each; none holds a heading or another."""
     name, start = "", -1
     for index in range(first_line, len(table)):
         if index in headings:
             start = -1
-        elif index not in taken and (edge := _DRAWER.match(table.line(index))):
+        elif index not in code and (edge := _DRAWER.match(table.line(index))):
             if edge[1].lower() != "end":
                 name, start = edge[1].lower(), index
             elif start >= 0:
@@ -198,14 +167,21 @@ def _drawers(
                 start = -1
 
 
-def _read_property(line: str, found: OrgMetadata, *, is_of_note: bool) -> bool:
-    """Reads a line of a property drawer; says whether it is hidden."""
-    written = _PROPERTY.match(line)
-    if not written:
-        return True
-    key, value = written[1].lower(), written[2].strip()
-    if key == "id":
-        found.ids.append(value)
-    if is_of_note and key in _DATE_PROPERTIES:
-        found.values.setdefault(key, value)
-    return key not in _TEXT_PROPERTIES
+_FILE_TAGS = re.compile(r"(?mi)^[ \t]*#\+filetags:[^\r\n]*")
+
+
+def _without_tags(text: str) -> str:
+    lines = map(_without_heading_tags, text.splitlines(keepends=True))
+    return markdown_without_tags(_FILE_TAGS.sub("", "".join(lines)))
+
+
+def _without_heading_tags(line: str) -> str:
+    words = line.rstrip()
+    start = max(words.rfind(" "), words.rfind("\t")) + 1
+    tags = words[start:]
+    if line.startswith("*") and len(tags) > 2 and tags[0] == tags[-1] == ":":
+        return words[:start].rstrip() + line[len(line.rstrip("\r\n")) :]
+    return line
+
+
+ORG = NoteFormat(_parse, _inline, _without_tags, version=1)

@@ -5,28 +5,18 @@ from __future__ import annotations
 import codecs
 import os
 import stat
-from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from notesearch.errors import NoteUnreadable
 from notesearch.file_kinds import DOCUMENTS_VERSION, HOW_TO_READ, has_reader, is_document, kind_of
-from notesearch.notes.markdown import hashtags, hide_code, markdown_ranges, note_links
+from notesearch.notes.markdown import MARKDOWN, TEXT
 from notesearch.notes.metadata import date_of, parse_front_matter, title_of, unique_tags, written_tags
-from notesearch.notes.org import (
-    OrgMetadata,
-    org_hashtags,
-    org_heading_tags,
-    org_links,
-    org_ranges,
-    read_org_metadata,
-    split_org_tags,
-)
-from notesearch.notes.rst import rst_ranges
-from notesearch.notes.structure import LineRange, LineTable, assemble
+from notesearch.notes.org import ORG
+from notesearch.notes.rst import RST
+from notesearch.notes.structure import LineRange, LineTable, NoteFormat, assemble
 from notesearch.notes.walk import NoteFile
 from notesearch.records import Block, Link, Note
 
@@ -111,15 +101,22 @@ def _guess_encoding(data: bytes) -> str:
 
 # From a file to a Note.
 
-# Other suffixes are plain text, which has paragraphs only.
-_RANGES = {".md": markdown_ranges, ".markdown": markdown_ranges, ".org": org_ranges, ".rst": rst_ranges}
-# Raised when notes of a format are read in another way than before: they are read again then, and no others.
-_READER_VERSIONS = {".org": 1}
+_FORMATS = {"Markdown": MARKDOWN, "text": TEXT, "Org": ORG, "reStructuredText": RST}
+
+
+def _format_of(path: str | Path) -> NoteFormat:
+    """The format of a note; that of the text of a document."""
+    return _FORMATS.get(kind_of(path), MARKDOWN)
 
 
 def reader_version(path: Path) -> int:
     """The version of what reads a note."""
-    return DOCUMENTS_VERSION if is_document(path) else _READER_VERSIONS.get(path.suffix.lower(), 0)
+    return DOCUMENTS_VERSION if is_document(path) else _format_of(path).version
+
+
+def without_tags(text: str, path: str | Path) -> str:
+    """A passage, title or heading of a note without the tags in it, so that a classifier cannot read them off."""
+    return _format_of(path).without_tags(text)
 
 
 def lines_are_of_file(path: Path) -> bool:
@@ -172,13 +169,12 @@ def _document_note(path: Path, data: bytes, modified: datetime) -> Note:
     from notesearch.documents.converter import convert
 
     document = convert(path.name, data)
-    note = parse_note(path.with_suffix(".md"), document.text, modified)
+    note = parse_note(path, document.text, modified)
     # The outline of a PDF names its sections, the first of which is not its title.
     title, source = title_of({"title": document.title}, () if document.page_starts else note.blocks, path)
     when, _ = date_of({"date": document.date}, path)
     return replace(
         note,
-        path=path,
         title=title,
         title_source=source,
         # Keywords and hashtags are those of the author, who is seldom the owner of the notes.
@@ -210,41 +206,36 @@ def parse_note(path: Path, text: str, modified: datetime) -> Note:
     """Make a note of the text of a file.
 
     Args:
-        path: The file; its suffix says in which format the text is. Not that of a document.
+        path: The file; its suffix says in which format the text is. Documents have been converted to Markdown.
         text: The decoded file, without a byte order mark.
         modified: Last change of the file, naive local time.
 
     Returns:
         The note.
     """
+    note_format = _format_of(path)
     front_matter = parse_front_matter(text)
     table = LineTable(text)
-    body_line = table.first_line_from(front_matter.end)
-    suffix = path.suffix.lower()
-    ranges = _RANGES[suffix](table, body_line) if suffix in _RANGES and body_line < len(table) else iter(())
-    if front_matter.end > front_matter.body_start:
-        # Front matter that cannot be read is text to be found, but its lines are no headings.
-        ranges = chain([LineRange(0, body_line, "paragraph")], ranges)
-    first_line = table.first_line_from(front_matter.body_start)
-    org = OrgMetadata()
-    if suffix == ".org":
-        marked = list(ranges)
-        org = read_org_metadata(table, body_line, marked)
-        ranges = iter(sorted([*marked, *org.hidden]))
-    blocks = assemble(table, ranges, first_line)
-    if org.hidden and not blocks:
-        # A note that says nothing else is found by what it says of itself.
-        org.hidden, blocks = [], assemble(table, (), first_line)
-    tags, links = _org_inline(text, blocks) if suffix == ".org" else _inline(text, blocks)
-    values: dict[str, Any] = {}
-    if suffix == ".org":
-        values = dict(org.values)
-        tags = [*split_org_tags(values.pop("filetags", "")), *tags]
-    values |= {str(key).lower(): value for key, value in front_matter.data.items()}
+    first_line, body_line = table.first_line_from(front_matter.body_start), table.first_line_from(front_matter.end)
+    parsed = note_format.parse(table, body_line)
+    # Front matter that cannot be read is text to be found, but its lines are no headings.
+    unread = [LineRange(0, body_line, "paragraph")] if front_matter.end > front_matter.body_start else []
+    blocks = assemble(table, [*unread, *parsed.ranges], first_line)
+    hidden = [lines for lines in parsed.ranges if lines.kind == "hidden"]
+    if hidden and not blocks:
+        # A note that is all metadata is found by what that says.
+        hidden, blocks = [], assemble(table, (), first_line)
+    tags = list(parsed.tags)
+    links: list[Link] = []
+    for block in blocks:
+        if block.kind != "code":
+            found_tags, found_links = note_format.inline(text[block.start : block.end], block.start)
+            tags += found_tags
+            links += found_links
+    values: dict[str, Any] = {**parsed.values} | {str(key).lower(): value for key, value in front_matter.data.items()}
     title, source = title_of(values, blocks, path)
     when, problem = date_of(values, path)
     if not blocks and front_matter.data:
-        # A note that is all front matter is found by what that says.
         start, end = front_matter.span
         blocks = (Block("paragraph", start, start + len(text[start:end].rstrip())),)
     return Note(
@@ -257,33 +248,6 @@ def parse_note(path: Path, text: str, modified: datetime) -> Note:
         links=tuple(links),
         date=when or modified,
         problems=tuple(line for line in (front_matter.problem, problem) if line),
-        hidden=tuple((table.starts[lines.first], table.ends[lines.end - 1]) for lines in org.hidden),
-        ids=tuple(org.ids),
+        hidden=tuple((table.starts[lines.first], table.ends[lines.end - 1]) for lines in hidden),
+        ids=tuple(parsed.ids),
     )
-
-
-def _inline(text: str, blocks: Iterable[Block]) -> tuple[list[str], list[Link]]:
-    """The hashtags of the blocks, and their links to other notes."""
-    tags: list[str] = []
-    found: list[Link] = []
-    for start, written in _texts(text, blocks):
-        if "#" in written or "[" in written:
-            visible = hide_code(written)
-            tags += hashtags(visible)
-            found += note_links(written, visible, start)
-    return tags, found
-
-
-def _org_inline(text: str, blocks: Iterable[Block]) -> tuple[list[str], list[Link]]:
-    tags: list[str] = []
-    found: list[Link] = []
-    for start, written in _texts(text, blocks):
-        tags += org_heading_tags(written)
-        tags += org_hashtags(written)
-        found += org_links(written, start)
-    return tags, found
-
-
-def _texts(text: str, blocks: Iterable[Block]) -> Iterator[tuple[int, str]]:
-    """Where each block begins that is no code, and its text."""
-    return ((block.start, text[block.start : block.end]) for block in blocks if block.kind != "code")

@@ -1,17 +1,18 @@
-"""Headings and code of a reStructuredText note."""
+"""reStructuredText: headings and code; hashtags and links are as in Markdown."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-from notesearch.notes.structure import LineRange, LineTable, one_line
+from notesearch.notes.markdown import markdown_inline, markdown_without_tags
+from notesearch.notes.structure import LineRange, LineTable, NoteFormat, Parsed, one_line
 
 _ADORNMENT = re.compile(r"([!-/:-@\[-`{-~])\1*+[ \t]*$")
 _CODE_DIRECTIVE = re.compile(r"[ \t]*\.\. (?:code|code-block|sourcecode|parsed-literal)::")
 
 
-def rst_ranges(table: LineTable, first_line: int) -> Iterator[LineRange]:
+def _ranges(table: LineTable, first_line: int) -> Iterator[LineRange]:
     """Headings and literal blocks in the lines from `first_line` on."""
     # A level is known by its adornment, in the order in which the note uses them.
     styles: list[str] = []
@@ -74,3 +75,8 @@ def _indented_end(table: LineTable, start: int, indent: int) -> int:
 
 def _indent(line: str) -> int:
     return len(line) - len(line.lstrip(" \t"))
+
+
+RST = NoteFormat(
+    lambda table, first_line: Parsed(tuple(_ranges(table, first_line))), markdown_inline, markdown_without_tags
+)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
-from notesearch.records import Block, BlockKind
+from notesearch.records import Block, BlockKind, Link
 from notesearch.words import storable
 
 # str.splitlines would also split at form feeds, U+2028 and others, which editors and grep do not count as line ends.
@@ -52,8 +53,6 @@ class LineTable:
         return self.text[self.starts[index] : self.ends[index]]
 
 
-# From marked lines to blocks: what every note format shares.
-
 # A title is put before every passage and shown in every hit, so a runaway one must not swamp them.
 MAX_TITLE_CHARS = 300
 
@@ -66,6 +65,38 @@ class LineRange(NamedTuple):
     kind: BlockKind | Literal["hidden"]
     level: int = 0
     title: str = ""
+
+
+class Parsed(NamedTuple):
+    """What the lines of a note say in its format.
+
+    Attributes:
+        ranges: Headings, code, what belongs together, and what is hidden; ascending and disjoint.
+        values: Keywords and properties, as front matter has them, by their names in lower case.
+        tags: The tags of the whole note.
+        ids: By which links of the kind `id` may call it.
+    """
+
+    ranges: Sequence[LineRange]
+    values: Mapping[str, str] = MappingProxyType({})
+    tags: Sequence[str] = ()
+    ids: Sequence[str] = ()
+
+
+class NoteFormat(NamedTuple):
+    """How notes of a format are read.
+
+    Attributes:
+        parse: Reads the lines of a note from one on, where its body begins.
+        inline: The tags and links in a block that is not code, given its text and its offset in the note.
+        without_tags: A passage, a title or a heading without the tags in it.
+        version: Raise it when notes of the format are read differently than before: they are then read again.
+    """
+
+    parse: Callable[[LineTable, int], Parsed]
+    inline: Callable[[str, int], tuple[list[str], list[Link]]]
+    without_tags: Callable[[str], str]
+    version: int = 0
 
 
 def assemble(table: LineTable, ranges: Iterable[LineRange], first_line: int) -> tuple[Block, ...]:

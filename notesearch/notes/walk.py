@@ -46,14 +46,13 @@ def find_notes(
     follow_symlinks: bool = False,
     within: Path | None = None,
     left_out: Path | None = None,
-    not_read: Counter[str] | None = None,
-) -> Iterator[NoteFile | Skipped]:
+) -> Walk:
     """Find the notes below a folder, in an order that depends on the names alone.
 
     Hidden files, files with another suffix, and what a `.gitignore` or `.notesearchignore` excludes are left out
-    without a word; so are documents (PDF, say) that nothing is installed to read, and those that a browser saved as
-    parts of a page. Symlinks are looked at last; one is followed if it stays within the folder and leads to something
-    not found yet.
+    silently; so are documents (PDF, say) that nothing is installed to read, and those that a browser saved as parts of
+    a page. Symlinks are looked at last; one is followed if it stays within the folder and leads to something not found
+    yet.
 
     Args:
         root: The folder.
@@ -61,7 +60,6 @@ def find_notes(
         follow_symlinks: Also follow symlinks that lead out of the folder.
         within: A folder above, whose ignore files, and those on the way, hold here too.
         left_out: A folder below that holds no notes, whatever it holds.
-        not_read: Counts, by their kind, the documents that nothing is installed to read.
 
     Returns:
         The notes, and the files and folders that were skipped, with the reason.
@@ -84,7 +82,7 @@ def find_notes(
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         raise FolderUnreadable(f"cannot read {shown}: {error}", "Check the path.") from error
     rules = _rules_above(Path(folder), within) if within else None
-    return _Walk(folder, rules, max_bytes, follow_symlinks, left_out, Counter() if not_read is None else not_read).run()
+    return Walk(folder, rules, max_bytes, follow_symlinks, left_out)
 
 
 def most_bytes(path: str | Path, max_bytes: int) -> int:
@@ -101,33 +99,37 @@ def _rules_above(folder: Path, top: Path) -> IgnoreRules | None:
     return rules
 
 
-class _Walk:
-    """One walk through a folder: paths are plain strings here, since this runs for each file on every `index`."""
+class Walk(Iterator[NoteFile | Skipped]):
+    """One walk through a folder; see `find_notes`.
+
+    Attributes:
+        not_read: How many documents of each kind were met so far that nothing is installed to read.
+    """
+
+    # Paths are plain strings here, since this runs for each file on every `index`.
 
     def __init__(
-        self,
-        root: str,
-        rules: IgnoreRules | None,
-        max_bytes: int,
-        follow_symlinks: bool,
-        left_out: Path | None,
-        not_read: Counter[str],
+        self, root: str, rules: IgnoreRules | None, max_bytes: int, follow_symlinks: bool, left_out: Path | None
     ) -> None:
-        self.real_root = os.path.realpath(root)
-        self.max_bytes = max_bytes
-        self.follow_symlinks = follow_symlinks
-        self.left_out = os.fspath(left_out) if left_out else None
-        self.not_read = not_read
-        self.folders: list[tuple[str, IgnoreRules | None]] = [(root, rules)]
-        self.links: deque[tuple[str, IgnoreRules | None]] = deque()
-        self.seen: set[tuple[int, int]] = set()
+        self.not_read: Counter[str] = Counter()
+        self._real_root = os.path.realpath(root)
+        self._max_bytes = max_bytes
+        self._follow_symlinks = follow_symlinks
+        self._left_out = os.fspath(left_out) if left_out else None
+        self._folders: list[tuple[str, IgnoreRules | None]] = [(root, rules)]
+        self._links: deque[tuple[str, IgnoreRules | None]] = deque()
+        self._seen: set[tuple[int, int]] = set()
+        self._found = self._run()
 
-    def run(self) -> Iterator[NoteFile | Skipped]:
-        while self.folders or self.links:
-            if self.folders:
-                yield from self._visit_folder(*self.folders.pop())
+    def __next__(self) -> NoteFile | Skipped:
+        return next(self._found)
+
+    def _run(self) -> Iterator[NoteFile | Skipped]:
+        while self._folders or self._links:
+            if self._folders:
+                yield from self._visit_folder(*self._folders.pop())
             else:
-                yield from self._visit_link(*self.links.popleft())
+                yield from self._visit_link(*self._links.popleft())
 
     def _visit_folder(self, folder: str, rules: IgnoreRules | None) -> Iterator[NoteFile | Skipped]:
         try:
@@ -137,7 +139,7 @@ class _Walk:
         except OSError as error:
             yield from _unreachable(folder, error)
             return
-        self.seen.add((status.st_dev, status.st_ino))
+        self._seen.add((status.st_dev, status.st_ino))
         if any(entry.name in IGNORE_FILES for entry in entries):
             rules, problems = IgnoreRules.read(folder, rules)
             yield from problems
@@ -150,36 +152,32 @@ class _Walk:
             is_folder = not is_link and entry.is_dir(follow_symlinks=False)
             if name.startswith(".") or not (is_note or is_link or is_folder):
                 continue
-            if entry.path == self.left_out or (rules is not None and rules.excludes(entry.path, is_folder)):
+            if entry.path == self._left_out or (rules is not None and rules.excludes(entry.path, is_folder)):
                 continue
             if not name.isascii() and _shown(name) != name:
                 yield Skipped(_shown(entry.path), "name is not valid UTF-8")
             elif is_folder:
                 subfolders.append((entry.path, rules))
             elif is_link:
-                self.links.append((entry.path, rules))
+                self._links.append((entry.path, rules))
             else:
-                yield from self._visit_file(entry)
-        self.folders.extend(reversed(subfolders))
+                try:
+                    status = entry.stat(follow_symlinks=False)
+                except OSError as error:
+                    yield from _unreachable(entry.path, error)
+                else:
+                    yield from self._visit_file(entry.path, status)
+        self._folders.extend(reversed(subfolders))
 
-    def _visit_file(self, entry: os.DirEntry[str]) -> Iterator[NoteFile | Skipped]:
-        try:
-            status = entry.stat(follow_symlinks=False)
-        except OSError as error:
-            yield from _unreachable(entry.path, error)
-            return
-        self.seen.add((status.st_dev, status.st_ino))
-        yield from self._judge(entry.path, status)
-
-    def _judge(self, path: str, status: os.stat_result) -> Iterator[NoteFile | Skipped]:
-        limit = most_bytes(path, self.max_bytes)
+    def _visit_file(self, path: str, status: os.stat_result) -> Iterator[NoteFile | Skipped]:
+        self._seen.add((status.st_dev, status.st_ino))
+        limit = most_bytes(path, self._max_bytes)
         if is_document(path) and not has_reader(path):
             self.not_read[kind_of(path)] += 1
         elif not stat.S_ISREG(status.st_mode):
             yield Skipped(path, "special file", by_rule=True)
         elif status.st_size > limit:
-            reason = f"too large ({status.st_size:,} bytes, the limit is {limit:,})"
-            yield Skipped(path, reason, by_rule=True)
+            yield Skipped(path, f"too large ({status.st_size:,} bytes, the limit is {limit:,})", by_rule=True)
         elif not os.access(path, os.R_OK):
             yield Skipped(path, "permission denied", for_now=True)
         else:
@@ -201,17 +199,16 @@ class _Walk:
         if not (is_folder or is_note):
             return
         target = os.path.realpath(path)
-        if not self.follow_symlinks and not _is_within(target, self.real_root):
+        if not self._follow_symlinks and not _is_within(target, self._real_root):
             yield Skipped(path, "symlink out of the folder", by_rule=True)
-        elif (status.st_dev, status.st_ino) in self.seen:
+        elif (status.st_dev, status.st_ino) in self._seen:
             loops = is_folder and _is_within(os.path.realpath(os.path.dirname(path)), target)  # noqa: PTH120
             yield Skipped(path, "symlink loop" if loops else "symlink to something already found", by_rule=True)
         elif is_folder:
             if rules is None or not rules.excludes(path, True):
-                self.folders.append((path, rules))
+                self._folders.append((path, rules))
         else:
-            self.seen.add((status.st_dev, status.st_ino))
-            yield from self._judge(path, status)
+            yield from self._visit_file(path, status)
 
 
 def holds_parts_of_page(folder: str) -> bool:

@@ -15,6 +15,7 @@ from typing import Any
 
 from notesearch.errors import SettingsError
 from notesearch.retrieval.fusion import Candidate
+from notesearch.retrieval.passages import Ranking
 from notesearch.storage import Reader
 from notesearch.words import find_words
 
@@ -111,9 +112,7 @@ def parse_concepts(text: str, path: Path) -> Concepts:
     return Concepts(path, tuple(_distinct(_read_links(table, weight, path))), keys)
 
 
-def count_ideas(
-    own: Sequence[Candidate], ideas: Sequence[tuple[float, Sequence[Candidate]]]
-) -> list[tuple[Candidate, int]]:
+def count_ideas(own: Ranking, ideas: Sequence[tuple[float, Ranking]]) -> list[tuple[Candidate, Ranking]]:
     """Counts each note for what the query makes of it, or for what an idea does, whichever is more.
 
     An idea's best note counts its weight times what the query's best one does, at most: so the query's best note stays
@@ -121,35 +120,40 @@ def count_ideas(
     nothing, each of its notes being worth 0, there is no best one, and ideas count as they are.
 
     Args:
-        own: The notes as the query scores them, those of the ideas among them.
-        ideas: What each idea counts beside the query, and the notes as it scores them.
+        own: The query's ranking.
+        ideas: What each idea counts beside the query, and its ranking.
 
     Returns:
-        The notes, best first, each with the number of the text that it counts for: 0 for the query, then the ideas.
+        The notes of all rankings, best first, each with the ranking that it counts for.
     """
-    scores = {candidate.note_id: candidate.score for candidate in own}
+    if not ideas:
+        return [(candidate, own) for candidate in own.candidates]
+    known = {candidate.note_id for candidate in own.candidates}
+    brought = {found.note_id for _, ranking in ideas for found in ranking.candidates} - known
+    candidates = [*own.candidates, *own.score(sorted(brought))]
+    scores = {candidate.note_id: candidate.score for candidate in candidates}
     most = max(scores.values(), default=0.0) if any(scores.values()) else math.inf
-    raised: dict[int, tuple[int, Candidate]] = {}
-    for number, (weight, candidates) in enumerate(ideas, start=1):
-        answers = {found.note_id: found for found in candidates if found.score > 0}
+    raised: dict[int, tuple[Candidate, Ranking]] = {}
+    for weight, ranking in ideas:
+        answers = [found for found in ranking.candidates if found.score > 0]
         if answers and most > 0:
-            factor = weight * min(1.0, most / max(found.score for found in answers.values()))
-            for note_id, found in answers.items():
+            factor = weight * min(1.0, most / max(found.score for found in answers))
+            for found in answers:
                 score = min(most, factor * found.score)  # rounded, a product may be a little more
-                if score > scores[note_id]:
-                    scores[note_id] = score
-                    raised[note_id] = number, found
+                if score > scores[found.note_id]:
+                    scores[found.note_id] = score
+                    raised[found.note_id] = found, ranking
     ranked = []
-    for candidate in own:
-        if ideas and not candidate.contributions:  # BM25 as it is: now it is a part of a sum
+    for candidate in candidates:
+        if not candidate.contributions:  # BM25 as it is: now it is a part of a sum
             candidate = replace(candidate, contributions={"lexical": candidate.score})
-        number, found = raised.get(candidate.note_id, (0, candidate))
-        if number:
-            score = scores[candidate.note_id]
-            # The sum of the parts may differ from the score by rounding, and so pass the query's best note.
-            with_idea = candidate.with_part("concepts", score, score - candidate.score)
-            candidate = replace(with_idea, score=score, passages=found.passages)
-        ranked.append((candidate, number))
+        if candidate.note_id not in raised:
+            ranked.append((candidate, own))
+            continue
+        (found, ranking), score = raised[candidate.note_id], scores[candidate.note_id]
+        with_idea = candidate.with_part("concepts", score, score - candidate.score)
+        # The sum of the parts may differ from the score by rounding, and so pass the query's best note.
+        ranked.append((replace(with_idea, score=score, passages=found.passages), ranking))
     return sorted(ranked, key=lambda pair: -pair[0].score)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -80,7 +80,7 @@ class ExactScores:
 
     def admitted(self, chunk_ids: ChunkIds) -> ChunkIds:
         """Those of some chunks that are admitted, in their order."""
-        return chunk_ids[held_by(self.chunk_ids, chunk_ids)]
+        return chunk_ids[_held_by(self.chunk_ids, chunk_ids)]
 
     def of(self, chunk_ids: ChunkIds) -> Scores:
         """Cosines of some of the admitted chunks."""
@@ -88,8 +88,43 @@ class ExactScores:
         return cosines
 
 
-class ExactScan:
-    """The embeddings of an index, loaded or mapped once.
+class GraphScores:
+    """How similar all chunks are to a query, found out by the graph as far as somebody asks; see `ExactScores`."""
+
+    def __init__(self, scan: Scan, query_vector: Scores) -> None:
+        self._scan = scan
+        self._query_vector = query_vector
+        self._asked = 0
+        self._closest: ChunkIds = np.empty(0, dtype=np.int64)
+
+    @property
+    def highest(self) -> float:
+        """See `ExactScores`."""
+        return float(self.of(self.best(1)).max(initial=-1.0))
+
+    def best(self, limit: int) -> ChunkIds:
+        """See `ExactScores`."""
+        if limit > self._asked:
+            self._asked = max(limit, _LEAST_WANTED)
+            self._closest = self._scan.closest(self._query_vector, self._asked)
+        return self._closest[:limit]
+
+    def admitted(self, chunk_ids: ChunkIds) -> ChunkIds:
+        """See `ExactScores`."""
+        return chunk_ids[_held_by(self._scan.chunk_ids, chunk_ids)]
+
+    def of(self, chunk_ids: ChunkIds) -> Scores:
+        """See `ExactScores`."""
+        return self._scan.cosines(self._query_vector, chunk_ids)
+
+
+DenseScores = ExactScores | GraphScores
+
+
+class Scan:
+    """The embeddings of an index, loaded or mapped once, and their graph, where the reader has it loaded.
+
+    The graph serves a search of all chunks; what it does not hold yet, and what filters admit, is scanned exactly.
 
     Attributes:
         chunk_ids: The chunks that there are, int64 `(n,)`, ascending.
@@ -105,23 +140,33 @@ class ExactScan:
             rows = rows[~np.isin(ids[rows], dead)]
         self.chunk_ids: ChunkIds = ids[rows]
         self._rows = None if len(rows) == len(ids) and np.all(rows[1:] > rows[:-1]) else rows
+        self._graph = reader.graph()
+        if self._graph is not None:
+            self._not_in_graph = self.chunk_ids[~np.isin(self.chunk_ids, self._pairs[0][0])]
 
-    def score(self, query_vector: Scores, admitted: ChunkIds | None = None) -> ExactScores:
+    def score(self, query_vector: Scores, admitted: ChunkIds | None = None) -> DenseScores:
         """Scores chunks against a query.
 
         Args:
             query_vector: float32 `(dim,)` of length 1.
             admitted: Ids of the chunks that may be found, ascending; `None` for all.
         """
+        if self._graph is None or (admitted is not None and len(admitted) > _GRAPH_PART * len(self.chunk_ids)):
+            return self.score_exactly(query_vector, admitted)
+        scores = GraphScores(self, query_vector)
+        if admitted is None:
+            return scores
+        chunk_ids = admitted[_held_by(self.chunk_ids, admitted)]
+        return ExactScores(chunk_ids, self.cosines(query_vector, chunk_ids), scores.highest)
+
+    def score_exactly(self, query_vector: Scores, admitted: ChunkIds | None = None) -> ExactScores:
+        """Scores all chunks, whether there is a graph or not; see `score`."""
         products = [vectors @ query_vector for _, vectors in self._pairs]
         cosines = np.concatenate(products) if products else np.empty(0, dtype=np.float32)
         if self._rows is not None:
             cosines = cosines[self._rows]
-        highest = float(cosines.max(initial=-1.0))
-        if admitted is None:
-            return ExactScores(self.chunk_ids, cosines, highest)
-        kept = np.isin(self.chunk_ids, admitted)
-        return ExactScores(self.chunk_ids[kept], cosines[kept], highest)
+        kept = slice(None) if admitted is None else np.isin(self.chunk_ids, admitted)
+        return ExactScores(self.chunk_ids[kept], cosines[kept], float(cosines.max(initial=-1.0)))
 
     def cosines(self, query_vector: Scores, chunk_ids: ChunkIds) -> Scores:
         """The cosines between a query and some of the chunks, computed for these alone."""
@@ -136,108 +181,21 @@ class ExactScan:
             first += len(ids)
         return cosines
 
-
-class GraphScan:
-    """Scores the chunks that the graph leads to; what it does not hold yet, and what filters admit, is scanned exactly.
-
-    Args:
-        reader: The index.
-        graph: Its vector file, loaded by hnswlib.
-    """
-
-    def __init__(self, reader: Reader, graph: Any) -> None:
-        self._graph = graph
-        self._exact = ExactScan(reader)
-        in_graph = reader.vectors()[0][0]
-        self._tail: ChunkIds = self._exact.chunk_ids[~np.isin(self._exact.chunk_ids, in_graph)]
-
-    def score(self, query_vector: Scores, admitted: ChunkIds | None) -> DenseScores:
-        """See `ExactScan`."""
-        if admitted is None:
-            return GraphScores(self, query_vector)
-        if len(admitted) > _GRAPH_PART * len(self._exact.chunk_ids):
-            return self._exact.score(query_vector, admitted)
-        chunk_ids = admitted[held_by(self._exact.chunk_ids, admitted)]
-        highest = GraphScores(self, query_vector).highest
-        return ExactScores(chunk_ids, self._exact.cosines(query_vector, chunk_ids), highest)
-
-    def closest(self, query_vector: Scores, limit: int) -> tuple[ChunkIds, Scores]:
-        """Ids and cosines of the chunks closest to a query, closest first, equally close ones by id."""
-        found = self._by_graph(query_vector, limit)
-        if found is None:
-            found = self._exact.score(query_vector).best(limit)
-        cosines = self.cosines(query_vector, found)
-        order = np.lexsort((found, -cosines))[:limit]
-        return found[order], cosines[order]
-
-    def _by_graph(self, query_vector: Scores, limit: int) -> ChunkIds | None:
-        """The chunks closest to a query by the graph, and all that it does not hold; `None` where it cannot say."""
-        if limit > _GRAPH_PART * len(self._exact.chunk_ids):
-            return None
+    def closest(self, query_vector: Scores, limit: int) -> ChunkIds:
+        """Ids of the chunks closest to a query by the graph, closest first, equally close ones by id."""
+        if limit > _GRAPH_PART * len(self.chunk_ids):
+            return self.score_exactly(query_vector).best(limit)
         self._graph.set_ef(limit + _SPARE_CANDIDATES)
         try:
             labels, _ = self._graph.knn_query(query_vector, k=limit, num_threads=1)
         except RuntimeError:  # it leads to fewer than that: it may fall into parts, once many of its elements are gone
-            return None
-        return np.concatenate([labels[0].astype(np.int64), self._tail])
-
-    def cosines(self, query_vector: Scores, chunk_ids: ChunkIds) -> Scores:
-        """The cosines between a query and some of the chunks."""
-        return self._exact.cosines(query_vector, chunk_ids)
-
-    def held(self, chunk_ids: ChunkIds) -> NDArray[np.bool_]:
-        """Which of some chunks there are."""
-        return held_by(self._exact.chunk_ids, chunk_ids)
+            return self.score_exactly(query_vector).best(limit)
+        found = np.concatenate([labels[0].astype(np.int64), self._not_in_graph])
+        closest: ChunkIds = found[np.lexsort((found, -self.cosines(query_vector, found)))[:limit]]
+        return closest
 
 
-class GraphScores:
-    """How close all chunks are to a query, found out as far as somebody asks; see `DenseScores`."""
-
-    def __init__(self, scan: GraphScan, query_vector: Scores) -> None:
-        self._scan = scan
-        self._query_vector = query_vector
-        self._asked = 0
-        self._closest: ChunkIds = np.empty(0, dtype=np.int64)
-        self._cosines: Scores = np.empty(0, dtype=np.float32)
-
-    @property
-    def highest(self) -> float:
-        """See `ExactScores`."""
-        self._look_for(1)
-        return float(self._cosines[0]) if len(self._cosines) else -1.0
-
-    def best(self, limit: int) -> ChunkIds:
-        """See `ExactScores`."""
-        self._look_for(limit)
-        return self._closest[:limit]
-
-    def admitted(self, chunk_ids: ChunkIds) -> ChunkIds:
-        """See `ExactScores`."""
-        return chunk_ids[self._scan.held(chunk_ids)]
-
-    def of(self, chunk_ids: ChunkIds) -> Scores:
-        """See `ExactScores`."""
-        return self._scan.cosines(self._query_vector, chunk_ids)
-
-    def _look_for(self, limit: int) -> None:
-        if limit > self._asked:
-            self._closest, self._cosines = self._scan.closest(self._query_vector, max(limit, _LEAST_WANTED))
-            self._asked = max(limit, _LEAST_WANTED)
-
-
-DenseScores = ExactScores | GraphScores
-Scan = ExactScan | GraphScan
-
-
-def open_scan(reader: Reader) -> Scan:
-    """The scan for an index: by the graph, where the reader has it loaded."""
-    graph = reader.graph()
-    if graph is None:
-        return ExactScan(reader)
-    return GraphScan(reader, graph)
-
-
-def held_by(ascending: ChunkIds, chunk_ids: ChunkIds) -> NDArray[np.bool_]:
+def _held_by(ascending: ChunkIds, chunk_ids: ChunkIds) -> NDArray[np.bool_]:
     """Which of some ids are among others that are in ascending order: for few ids faster than sorting both."""
     places = np.searchsorted(ascending, chunk_ids)
     places[places == len(ascending)] = 0

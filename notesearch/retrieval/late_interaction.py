@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from notesearch.encoders import CodedWord, EncodedQuery, Encoder, expand, max_similarities
+from notesearch.encoders import EncodedQuery, Encoder
+from notesearch.encoders.token_codes import CodedWord, expand, max_similarities
 from notesearch.errors import IndexDamaged
 from notesearch.retrieval.dense import DenseScores
 from notesearch.retrieval.fusion import Candidate

@@ -133,7 +133,7 @@ def note_frequencies(reader: Reader, words: Iterable[str]) -> dict[str, int]:
     return {word: min((frequencies.get(term, 0) for term in terms), default=0) for word, terms in stems.items()}
 
 
-def telling_words(reader: Reader, query_words: Iterable[str], words: Set[str]) -> dict[str, str]:
+def word_forms(reader: Reader, query_words: Iterable[str], words: Set[str]) -> dict[str, str]:
     """Finds the words that have the same stem as a word of the query.
 
     Returns:

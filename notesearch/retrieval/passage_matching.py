@@ -66,7 +66,7 @@ class AllPassages:
         hubness = _HUB_WEIGHT * np.concatenate([part @ mean for part in vectors])[rows] if vectors else is_alive
         return cls(note_ids, chunk_ids, starts, vectors, rows, hubness)
 
-    def closeness(self, own: Vectors) -> Scores:
+    def similarity(self, own: Vectors) -> Scores:
         """How close each note is to a note with some passages, both ways.
 
         Each passage of either note counts as much as the closest one of the other: so neither a long note, of which

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from notesearch.records import Evidence, Hit
-from notesearch.retrieval.fusion import Candidate, Fusion
+from notesearch.retrieval.fusion import Candidate, Fusion, Stage, run_stages
 from notesearch.retrieval.late_interaction import LateQuery
-from notesearch.retrieval.lexical import telling_words
+from notesearch.retrieval.lexical import word_forms
 from notesearch.retrieval.query import Query
 from notesearch.storage import Reader, StoredChunk, StoredNote
 from notesearch.words import distinct_words, find_some_words, passage_text
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # How many notes are scored again at least: more changes nothing.
 POOL_NOTES = 50
-# Below this cosine, two words have met for want of better ones: it is reported, but not shown in the snippet.
+# A weaker match of two words than this cosine is reported as evidence, but not highlighted in the snippet.
 _LEAST_STRENGTH = 0.4
 _SNIPPET_CHARS = 220
 # How far back a snippet may reach for the start of its sentence or line.
@@ -32,6 +32,29 @@ _LEAD_CHARS = 60
 
 _HEADING_LINES = re.compile(r"(?:#{1,6}[ \t][^\n]*\n\s*)+")
 _BOUNDARY = re.compile(r"(?:[.!?。！？][)\"']*\s*|\n\s*)")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ranking:
+    """Notes as one text ranks them: the query, or an idea linked to it.
+
+    Attributes:
+        query: The text.
+        fusion: Its scores of notes and passages.
+        stages: What scores candidates again.
+        late: The text for late interaction, where that takes part.
+        candidates: The notes, best first.
+    """
+
+    query: Query
+    fusion: Fusion
+    stages: tuple[Stage, ...]
+    late: LateQuery | None
+    candidates: list[Candidate]
+
+    def score(self, note_ids: Sequence[int]) -> list[Candidate]:
+        """Scores any notes as the candidates were scored, best first."""
+        return run_stages(self.fusion.score(note_ids), self.stages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +66,7 @@ class ChosenPassage:
         note: The note.
         chunk: The passage.
         others: How many other passages the note has (of those that may be shown).
-        telling: Words of the note, and the words of the query that they stand for, see `words.telling_words`.
+        forms: Words of the note that are forms of words of the query, and these; see `lexical.word_forms`.
         late: The query for late interaction, where that took part.
         shown: The part of the passage that is shown; `None` for all of it.
     """
@@ -52,30 +75,22 @@ class ChosenPassage:
     note: StoredNote
     chunk: StoredChunk
     others: int
-    telling: Mapping[str, str]
+    forms: Mapping[str, str]
     late: LateQuery | None = None
     shown: StoredChunk | None = None
 
 
 def choose_passages(
-    reader: Reader,
-    query: Query,
-    candidates: Sequence[Candidate],
-    required: NDArray[np.int64] | None,
-    fusion: Fusion,
-    late: LateQuery | None,
+    reader: Reader, ranked: Sequence[tuple[Candidate, Ranking]], required: NDArray[np.int64] | None
 ) -> list[ChosenPassage]:
-    """Chooses the passage of each note that answers a query best.
+    """Chooses the passage of each note that answers best.
 
     Args:
         reader: The index.
-        query: The query.
-        candidates: The notes.
+        ranked: Notes, best first, each with the ranking that it has its score from.
         required: Ids of the only chunks that may be shown, where not all may.
-        fusion: The query's scores of passages.
-        late: The query for late interaction, where that takes part.
     """
-    note_ids = [found.note_id for found in candidates]
+    note_ids = [found.note_id for found, _ in ranked]
     notes = reader.notes(note_ids)
     passages: dict[int, list[StoredChunk]] = {note_id: [] for note_id in note_ids}
     admitted = None if required is None else set(required.tolist())
@@ -83,17 +98,21 @@ def choose_passages(
         if admitted is None or chunk.id in admitted:
             passages[chunk.note_id].append(chunk)
     words = {chunk.id: distinct_words(chunk.text) for chunks in passages.values() for chunk in chunks}
-    telling = telling_words(reader, query.words, set().union(*words.values()))
+    every_word = set().union(*words.values())
+    forms = {
+        ranking: word_forms(reader, ranking.query.words, every_word)
+        for ranking in dict.fromkeys(ranking for _, ranking in ranked)
+    }
     chosen = []
-    for found in candidates:
-        chunks = passages[found.note_id]
+    for found, ranking in ranked:
+        chunks, own = passages[found.note_id], forms[ranking]
         ids = [chunk.id for chunk in chunks]
-        held = [{telling[word] for word in words[chunk_id] & telling.keys()} for chunk_id in ids]
+        held = [{own[word] for word in words[chunk_id] & own.keys()} for chunk_id in ids]
         # What later stages did not look at is no better than the worst of what they did.
         unseen = min(found.passages.values(), default=0.0)
         added = np.array([found.passages.get(chunk_id, unseen) for chunk_id in ids], dtype=np.float32)
-        best = int((fusion.score_passages(found.note_id, ids, held) + added).argmax())
-        chosen.append(ChosenPassage(found, notes[found.note_id], chunks[best], len(chunks) - 1, telling, late))
+        best = int((ranking.fusion.score_passages(found.note_id, ids, held) + added).argmax())
+        chosen.append(ChosenPassage(found, notes[found.note_id], chunks[best], len(chunks) - 1, own, ranking.late))
     return chosen
 
 
@@ -106,75 +125,79 @@ def show_passages(chosen: Sequence[ChosenPassage], codes: Mapping[int, bytes]) -
     """
     hits = []
     for rank, passage in enumerate(chosen, start=1):
-        found, note, chunk = passage.found, passage.note, passage.shown or passage.chunk
+        chunk = passage.shown or passage.chunk
         evidence: list[Evidence] = []
         matches: list[Match] = []
         if passage.late and passage.chunk.id in codes:
-            evidence, matches = find_evidence(passage.late, note.title, passage.chunk, codes[passage.chunk.id])
+            evidence, matches = find_evidence(passage.late, passage.note.title, passage.chunk, codes[passage.chunk.id])
             above = chunk.start - passage.chunk.start
             matches = [replace(m, start=m.start - above, end=m.end - above) for m in matches if m.start >= above]
-        snippet = make_snippet(chunk.text, [*_exact_matches(chunk.text, passage.telling, matches), *matches])
-        hits.append(
-            Hit(
-                rank=rank,
-                score=found.score,
-                path=note.path,
-                title=note.title,
-                heading=chunk.heading,
-                start_line=chunk.start_line,
-                end_line=chunk.end_line,
-                snippet=snippet.text,
-                tags=note.tags,
-                date=note.date,
-                scores=found.parts,
-                more_passages=passage.others,
-                highlights=snippet.highlights,
-                contributions=found.contributions,
-                strengths=snippet.strengths,
-                evidence=tuple(evidence),
-                page=chunk.page or None,
-                end_page=chunk.end_page or None,
-            )
-        )
+        snippet = make_snippet(chunk.text, [*_exact_matches(chunk.text, passage.forms, matches), *matches])
+        hits.append(make_hit(rank, passage, snippet, evidence))
     return hits
 
 
-def _exact_matches(text: str, telling: Mapping[str, str], matches: Sequence[Match]) -> list[Match]:
-    """The words of a passage that have the stem of a word of the query, weighted as that word is elsewhere."""
+def make_hit(rank: int, passage: ChosenPassage, snippet: Snippet, evidence: Sequence[Evidence] = ()) -> Hit:
+    """Makes a hit of the passage that was chosen of a note."""
+    found, note, chunk = passage.found, passage.note, passage.shown or passage.chunk
+    return Hit(
+        rank=rank,
+        score=found.score,
+        path=note.path,
+        title=note.title,
+        heading=chunk.heading,
+        start_line=chunk.start_line,
+        end_line=chunk.end_line,
+        snippet=snippet.text,
+        tags=note.tags,
+        date=note.date,
+        scores=found.parts,
+        more_passages=passage.others,
+        highlights=snippet.highlights,
+        contributions=found.contributions,
+        strengths=snippet.strengths,
+        evidence=tuple(evidence),
+        page=chunk.page or None,
+        end_page=chunk.end_page or None,
+        collection=note.collection,
+    )
+
+
+def _exact_matches(text: str, forms: Mapping[str, str], matches: Sequence[Match]) -> list[Match]:
+    """The words of a passage that are forms of words of the query, weighted as those are in late interaction."""
     weights = {match.word: match.weight for match in matches}
     usual = sum(weights.values()) / len(weights) if weights else 1.0
     return [
-        Match(start, end, telling[word], 1.0, weights.get(telling[word], usual))
-        for start, end, word in find_some_words(text, telling)
+        Match(start, end, forms[word], 1.0, weights.get(forms[word], usual))
+        for start, end, word in find_some_words(text, forms)
     ]
 
 
 def rerank_by_cross_encoder(
-    cross_encoder: CrossEncoder, query: str, chosen: Sequence[ChosenPassage]
+    cross_encoder: CrossEncoder, query: str, chosen: Sequence[ChosenPassage], pool: int
 ) -> list[ChosenPassage]:
-    """Ranks notes by a cross-encoder's scores of the passages chosen for them."""
-    texts = [passage_text(passage.note.title, passage.chunk.heading, passage.chunk.text) for passage in chosen]
+    """Ranks notes by a cross-encoder's scores of the passages chosen for them.
+
+    Args:
+        cross_encoder: The cross-encoder.
+        query: The query.
+        chosen: Best first.
+        pool: How many are scored. The others stay below them in their order, their scores lowered to fit.
+    """
+    texts = [passage_text(passage.note.title, passage.chunk.heading, passage.chunk.text) for passage in chosen[:pool]]
     scores = cross_encoder.score(query, texts)
     ranked = []
     for row in np.argsort(-scores, kind="stable").tolist():
-        score = float(scores[row])
-        found = chosen[row].found
+        found, score = chosen[row].found, float(scores[row])
         parts = found.parts | {"cross_encoder": score}
         ranked.append(replace(chosen[row], found=replace(found, score=score, parts=parts, contributions={})))
-    return ranked
-
-
-def continue_below(ranked: Sequence[ChosenPassage], rest: Sequence[ChosenPassage]) -> list[ChosenPassage]:
-    """Puts notes that were not scored again after those that were, in their order, with scores that say so."""
-    floor = ranked[-1].found.score if ranked else 0.0
-    drop = rest[0].found.score - floor if rest else 0.0
-    if not ranked or drop <= 0:
-        return [*ranked, *rest]
-    lowered = []
-    for passage in rest:
-        score = min(passage.found.score - drop, floor)  # rounding may leave it a little above
-        lowered.append(replace(passage, found=replace(passage.found, score=score, contributions={})))
-    return [*ranked, *lowered]
+    rest = chosen[pool:]
+    if ranked and rest and (drop := rest[0].found.score - (floor := ranked[-1].found.score)) > 0:
+        for passage in rest:
+            score = min(passage.found.score - drop, floor)  # rounding may leave it a little above
+            ranked.append(replace(passage, found=replace(passage.found, score=score, contributions={})))
+        return ranked
+    return [*ranked, *rest]
 
 
 def find_evidence(query: LateQuery, title: str, chunk: StoredChunk, codes: bytes) -> tuple[list[Evidence], list[Match]]:
@@ -314,7 +337,7 @@ def _best_window(found: Sequence[Match]) -> int:
         for other in found[first:]:
             if other.start > match.start + _SNIPPET_CHARS - _LEAD_CHARS:
                 break
-            # Squared, since many words meet half by chance.
+            # Squared, since many words match halfway by chance.
             met[other.word] = max(met.get(other.word, 0.0), other.strength**2 * other.weight)
             count += 1
         value = (round(sum(met.values()), 6), count)

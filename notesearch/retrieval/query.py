@@ -1,4 +1,4 @@
-"""What the user typed, cut into the parts that the retrievers need."""
+"""What the user typed: the query, cut into the parts that the retrievers need, and the filters."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from notesearch.words import STOPWORDS, find_words, storable
 
 # A pasted document is a query too, but its later words add time rather than meaning.
 _MOST_WORDS = 128
-# Beside more words than this, quotation marks belong to a pasted text and ask for nothing.
-_MOST_WORDS_BESIDE_PHRASES = 8
-# Nor do so many.
+# In a query of more words than this outside quotation marks, the marks belong to a pasted text.
+_MOST_WORDS_OUTSIDE_PHRASES = 8
+# So do more phrases than this.
 _MOST_PHRASES = 16
 
 _PHRASE = re.compile(r'"([^"]+)"')
 _ENDS = " .,;!?"
+_MOST_PATH_CHARS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Query:
     Attributes:
         text: For the encoder: what was typed, without quotation marks and control characters.
         words: For the lexical side, lower-case, without stopwords (with them, where there is nothing else). A word
-            stands here as often as it was typed, and so weighs as much more.
+            stands here as often as it was typed, and counts as often.
         phrases: What was typed in quotation marks, in a query of few other words; each must occur in a note as it
             stands.
     """
@@ -51,29 +52,24 @@ def parse_query(typed: str) -> Query:
     if not text:
         raise UsageError("the query is empty", "Say what to look for, in words or as a question.")
     words = [word for _, _, word in find_words(text)]
-    telling = [word for word in words if word not in STOPWORDS] or words
-    return Query(text, tuple(telling[:_MOST_WORDS]), _phrases(clean))
+    content = [word for word in words if word not in STOPWORDS] or words
+    return Query(text, tuple(content[:_MOST_WORDS]), _phrases(clean))
 
 
 def _phrases(text: str) -> tuple[str, ...]:
-    beside = [word for _, _, word in find_words(_PHRASE.sub(" ", text)) if word.casefold() not in STOPWORDS]
-    if len(beside) > _MOST_WORDS_BESIDE_PHRASES:
+    others = [word for _, _, word in find_words(_PHRASE.sub(" ", text)) if word.casefold() not in STOPWORDS]
+    if len(others) > _MOST_WORDS_OUTSIDE_PHRASES:
         return ()
     # A question mark may stand inside the marks and belong to the question: Who wrote "Walking in Fresno?"
     phrases = dict.fromkeys(_PHRASE.findall(text))
-    telling = {phrase.rstrip(_ENDS).strip(): None for phrase in phrases if any(find_words(phrase))}
-    return tuple(telling) if len(telling) <= _MOST_PHRASES else ()
-
-
-# Filters of a search, from what somebody wrote.
-
-_MOST_PATH_CHARS = 10_000
+    with_words = {phrase.rstrip(_ENDS).strip(): None for phrase in phrases if any(find_words(phrase))}
+    return tuple(with_words) if len(with_words) <= _MOST_PHRASES else ()
 
 
 def make_filters(
     tags: Sequence[str], not_tags: Sequence[str], path: str, since: datetime | None, until: datetime | None
 ) -> Filters:
-    """Makes filters; what no tag or path can hold is replaced, so that it matches none.
+    """Makes filters. Characters that no tag or path can hold are replaced, so that such a filter matches no note.
 
     Args:
         tags: Tags that a note must have, all of them.

@@ -17,14 +17,8 @@ from notesearch.notes.structure import LineTable
 from notesearch.records import Chunking, Hit, Place, RerankMethod, Skipped
 from notesearch.retrieval.fusion import Candidate
 from notesearch.retrieval.late_interaction import PASSAGES_A_NOTE, LateQuery, score_note
-from notesearch.retrieval.lexical import telling_words
-from notesearch.retrieval.passages import (
-    POOL_NOTES,
-    ChosenPassage,
-    continue_below,
-    rerank_by_cross_encoder,
-    show_passages,
-)
+from notesearch.retrieval.lexical import word_forms
+from notesearch.retrieval.passages import POOL_NOTES, ChosenPassage, rerank_by_cross_encoder, show_passages
 from notesearch.retrieval.query import Query, parse_query
 from notesearch.storage import IndexReader, StoredChunk, StoredNote
 from notesearch.words import distinct_words, passage_text
@@ -118,10 +112,8 @@ class Reranker:
         late = self._late_query(query.text, encoded, units) if method != "dense" else None
         chosen = sorted((self._choose(unit, encoded, late) for unit in units), key=lambda passage: -passage.found.score)
         if cross_encoder:
-            pool = max(POOL_NOTES, limit)
-            first = rerank_by_cross_encoder(cross_encoder, query.text, chosen[:pool])
-            chosen = continue_below(first, chosen[pool:])
-        return show_passages(self._with_telling_words(query, chosen[:limit]), self._codes), skipped
+            chosen = rerank_by_cross_encoder(cross_encoder, query.text, chosen, max(POOL_NOTES, limit))
+        return show_passages(self._with_word_forms(query, chosen[:limit]), self._codes), skipped
 
     def _read(self, places: Sequence[Place]) -> tuple[list[_Unit], list[Skipped]]:
         """Finds the passages that places are in."""
@@ -132,9 +124,11 @@ class Reranker:
         skipped: list[Skipped] = []
         for path, own in by_path.items():
             try:
-                if not _is_utf8(path):
-                    raise NoteUnreadable("name is not valid UTF-8")
+                str(path).encode()
                 note, chunks = self._stored(path) or self._read_file(path)
+            except UnicodeEncodeError:
+                skipped.append(Skipped(str(path), "name is not valid UTF-8"))
+                continue
             except NoteUnreadable as error:
                 skipped.append(Skipped(str(path), error.message, error.for_now))
                 continue
@@ -146,9 +140,7 @@ class Reranker:
             lines_of_chunks: dict[tuple[StoredChunk, ...], list[int]] = {}
             for line in lines:
                 lines_of_chunks.setdefault(_chunks_at(chunks, line), []).append(line)
-            units += [
-                _Unit(note, own_chunks, _span(own_chunks, found)) for own_chunks, found in lines_of_chunks.items()
-            ]
+            units += [_Unit(note, held, _span(held, found)) for held, found in lines_of_chunks.items()]
         return units, skipped
 
     def _stored(self, path: Path) -> tuple[StoredNote, tuple[StoredChunk, ...]] | None:
@@ -228,21 +220,13 @@ class Reranker:
         chunk = unit.chunks[best]
         return ChosenPassage(found, unit.note, chunk, others, {}, late, _from_lines(chunk, unit.lines))
 
-    def _with_telling_words(self, query: Query, chosen: Sequence[ChosenPassage]) -> list[ChosenPassage]:
+    def _with_word_forms(self, query: Query, chosen: Sequence[ChosenPassage]) -> list[ChosenPassage]:
         words = set().union(*(distinct_words(passage.chunk.text) for passage in chosen))
         if self._reader is not None:
-            telling = telling_words(self._reader, query.words, words)
+            forms = word_forms(self._reader, query.words, words)
         else:
-            telling = {word: word for word in words & set(query.words)}
-        return [replace(passage, telling=telling) for passage in chosen]
-
-
-def _is_utf8(path: Path) -> bool:
-    try:
-        str(path).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+            forms = {word: word for word in words & set(query.words)}
+        return [replace(passage, forms=forms) for passage in chosen]
 
 
 def _chunks_at(chunks: Sequence[StoredChunk], line: int) -> tuple[StoredChunk, ...]:

@@ -1,11 +1,15 @@
-"""Text that several notes share: their words in one table, and the runs of words that recur."""
+"""Text that several notes share, found by shingles, which are all overlapping runs of four words.
+
+What two notes share is counted in words: those that stand in a shingle of both. So a word changed here and there costs
+little. All shingles are sorted, so nothing is missed but text that too many notes share to be copies of each other.
+"""
 
 from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
@@ -20,15 +24,35 @@ if TYPE_CHECKING:
     Hashes = NDArray[np.uint64]
     Numbers = NDArray[np.int64]
 
-
+SHINGLE_WORDS = 4
+# What more notes than this share is a template.
+MOST_SHARING = 20
 # Notes whose texts are in memory at a time.
 _BATCH_NOTES = 500
 _EXCERPT_CHARS = 200
+# Shingles sorted at a time, in some 300 MB.
+_SORTED_SHINGLES = 1 << 22
+# The constants of SplitMix64 (Steele, Lea and Flood, 2014).
+_STEP, _FIRST_FACTOR = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9)
+_SHIFT = np.uint64(29)
+
+
+class Span(NamedTuple):
+    """Words of a note, the last one inclusive; the note is given by its row in a `WordTable`."""
+
+    row: int
+    first: int
+    last: int
+
+    @property
+    def words(self) -> int:
+        """How many words it has."""
+        return self.last - self.first + 1
 
 
 @dataclass(frozen=True, slots=True)
 class WordTable:
-    """The words of notes, without their titles; each character of a script without spaces is a word.
+    """The words of notes as numbers, without titles; each character of a script without spaces is a word.
 
     Attributes:
         note_ids: The notes.
@@ -38,12 +62,37 @@ class WordTable:
 
     note_ids: tuple[int, ...]
     words: NDArray[np.int32]
-    starts: NDArray[np.int64]
+    starts: Numbers
+
+    @classmethod
+    def read(cls, reader: IndexReader) -> Self:
+        """Reads the words of all notes, by path; their texts are in memory only some at a time."""
+        note_ids = reader.note_ids()
+        numbers: dict[str, int] = {}
+        columns: list[NDArray[np.int32]] = []
+        for first in range(0, len(note_ids), _BATCH_NOTES):
+            batch = note_ids[first : first + _BATCH_NOTES]
+            words: dict[int, list[int]] = {note_id: [] for note_id in batch}
+            for chunk, repeated in _without_repeats(reader.chunks_of_notes(batch)):
+                own = words[chunk.note_id]
+                own += [numbers.setdefault(word, len(numbers)) for word in _words(chunk.text[repeated:])]
+            columns += [np.array(own, dtype=np.int32) for own in words.values()]
+        starts = np.zeros(len(columns) + 1, dtype=np.int64)
+        np.cumsum([len(column) for column in columns], out=starts[1:])
+        return cls(tuple(note_ids), np.concatenate([*columns, np.empty(0, dtype=np.int32)]), starts)
 
     def of(self, row: int) -> NDArray[np.int32]:
         """The words of one note."""
         own: NDArray[np.int32] = self.words[self.starts[row] : self.starts[row + 1]]
         return own
+
+    def words_of(self, span: Span) -> NDArray[np.int32]:
+        """The words of a span."""
+        return self.of(span.row)[span.first : span.last + 1]
+
+    def whole(self, row: int) -> Span:
+        """All words of a note."""
+        return Span(row, 0, len(self.of(row)) - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +106,17 @@ class NoteText:
 
     chunks: tuple[StoredChunk, ...]
     spans: tuple[tuple[int, int, int], ...]
+
+    @classmethod
+    def read(cls, reader: IndexReader, note_id: int) -> Self:
+        """Reads one note."""
+        chunks = reader.chunks_of_notes([note_id])
+        spans = [
+            (number, repeated + start, repeated + end)
+            for number, (chunk, repeated) in enumerate(_without_repeats(chunks))
+            for start, end in _spans(chunk.text[repeated:])
+        ]
+        return cls(tuple(chunks), tuple(spans))
 
     def lines(self, first: int, last: int) -> tuple[int, int]:
         """The lines of the file, 1-based, that the words from `first` to `last`, inclusive, stand on."""
@@ -78,75 +138,6 @@ class NoteText:
         return self.chunks[chunk].start_line + len(LineTable(self.chunks[chunk].text[:start]).starts) - 1
 
 
-def read_word_table(reader: IndexReader, note_ids: Sequence[int]) -> WordTable:
-    """Reads the words of notes; their texts are in memory only some at a time."""
-    numbers: dict[str, int] = {}
-    columns: list[NDArray[np.int32]] = []
-    for first in range(0, len(note_ids), _BATCH_NOTES):
-        batch = note_ids[first : first + _BATCH_NOTES]
-        words: dict[int, list[int]] = {note_id: [] for note_id in batch}
-        for chunk, repeated in _without_repeats(reader.chunks_of_notes(batch)):
-            own = words[chunk.note_id]
-            own += [numbers.setdefault(word, len(numbers)) for word in _words(chunk.text[repeated:])]
-        columns += [np.array(own, dtype=np.int32) for own in words.values()]
-    starts = np.zeros(len(columns) + 1, dtype=np.int64)
-    np.cumsum([len(column) for column in columns], out=starts[1:])
-    return WordTable(tuple(note_ids), np.concatenate([*columns, np.empty(0, dtype=np.int32)]), starts)
-
-
-def read_text(reader: IndexReader, note_id: int) -> NoteText:
-    """Reads one note."""
-    chunks = reader.chunks_of_notes([note_id])
-    spans = [
-        (number, repeated + start, repeated + end)
-        for number, (chunk, repeated) in enumerate(_without_repeats(chunks))
-        for start, end in _spans(chunk.text[repeated:])
-    ]
-    return NoteText(tuple(chunks), tuple(spans))
-
-
-def _without_repeats(chunks: Sequence[StoredChunk]) -> Iterator[tuple[StoredChunk, int]]:
-    """Chunks, and how many characters each repeats of the one before."""
-    note_id, end = 0, 0
-    for chunk in chunks:
-        if chunk.note_id != note_id:
-            note_id, end = chunk.note_id, 0
-        yield chunk, max(0, end - chunk.start)
-        end = max(end, chunk.end)
-
-
-def _spans(text: str) -> list[tuple[int, int]]:
-    """Start and end of each word."""
-    runs = find_runs(text)
-    if text.isascii() or not UNSPACED_CHARACTER.search(text):
-        return runs
-    spans = []
-    for start, end in runs:
-        unspaced = UNSPACED_CHARACTER.match(text, start)
-        spans += [(place, place + 1) for place in range(start, end)] if unspaced else [(start, end)]
-    return spans
-
-
-def _words(text: str) -> list[str]:
-    """The words of a text, such that the same word is the same in any case and however its letters are typed."""
-    if text.isascii():
-        lowered = text.lower()
-        return [lowered[start:end] for start, end in _spans(text)]
-    return [unicodedata.normalize("NFC", text[start:end].lower()) for start, end in _spans(text)]
-
-
-# Which notes have runs of words in common: found by shingles, which are all overlapping runs of four words.
-
-SHINGLE_WORDS = 4
-# What more notes than this share is a template.
-MOST_SHARING = 20
-# Shingles sorted at a time, in some 300 MB.
-_SORTED_SHINGLES = 1 << 22
-# The constants of SplitMix64 (Steele, Lea and Flood, 2014).
-_STEP, _FIRST_FACTOR = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9)
-_SHIFT = np.uint64(29)
-
-
 @dataclass(frozen=True, slots=True)
 class SharedText:
     """What notes have in common.
@@ -154,55 +145,68 @@ class SharedText:
     Attributes:
         table: The words of all notes.
         hashes: The shingle that starts with each word, uint64; the last three words of a note have none that counts.
-        telling: For each word whether it is no part of a template.
+        distinctive: For each word whether it is outside templates, texts that many notes share.
         pairs: Rows of two notes that share shingles, the lower first, int64 `(n, 2)`.
         counts: How many shingles each two share, int64 `(n,)`.
     """
 
     table: WordTable
     hashes: Hashes
-    telling: Flags
+    distinctive: Flags
     pairs: Numbers
     counts: Numbers
 
-    def telling_of(self, row: int) -> Flags:
-        """For each word of a note whether it is no part of a template."""
-        own: Flags = self.telling[self.table.starts[row] : self.table.starts[row + 1]]
+    @classmethod
+    def find(cls, table: WordTable, rows: Sequence[int]) -> Self:
+        """Finds the notes that share text.
+
+        Args:
+            table: The words of all notes.
+            rows: The notes to compare, ascending.
+        """
+        hashes = _hash_shingles(table.words)
+        places, owners = _places_of_shingles(table, rows)
+        in_template = np.zeros(len(table.words), dtype=np.bool_)
+        found: list[tuple[Numbers, Numbers]] = []
+        parts = 1 + len(places) // _SORTED_SHINGLES
+        part_of_each = hashes[places] % np.uint64(parts)
+        for part in range(parts):
+            chosen = np.flatnonzero(part_of_each == part)
+            chosen = chosen[np.argsort(hashes[places[chosen]], kind="stable")]  # stable: in each group, note by note
+            groups, sharing = _group(hashes[places[chosen]], owners[chosen])
+            in_template[places[chosen][sharing[groups] > MOST_SHARING]] = True
+            found.append(_count_pairs(groups, owners[chosen], sharing, len(table.note_ids)))
+        keys, counts = _sum_by_key(found)
+        pairs = np.stack(np.divmod(keys, max(1, len(table.note_ids))), axis=1)
+        return cls(table, hashes, ~cover(in_template, len(in_template)), pairs, counts)
+
+    def distinctive_of(self, row: int) -> Flags:
+        """For each word of a note whether it is outside templates."""
+        own: Flags = self.distinctive[self.table.starts[row] : self.table.starts[row + 1]]
         return own
 
-    def shared_words(self, row: int, other: int) -> Flags:
-        """For each word of a note whether it stands in a shingle that another note has too."""
-        return cover(np.isin(self.shingles(row), self.shingles(other)), len(self.table.of(row)))
+    def shared_words(self, span: Span, other: Span) -> Flags:
+        """For each word of a span whether it stands in a shingle that another span has too."""
+        return cover(np.isin(self._shingles(span), self._shingles(other)), span.words)
 
-    def shingles(self, row: int) -> Hashes:
-        """The shingles of a note."""
-        start, end = int(self.table.starts[row]), int(self.table.starts[row + 1])
-        own: Hashes = self.hashes[start : max(start, end - SHINGLE_WORDS + 1)]
+    def share(self, span: Span, other: Span) -> float:
+        """How much of a span stands in another."""
+        return float(self.shared_words(span, other).mean())
+
+    def share_of_note(self, row: int, other: int) -> float:
+        """How much of a note's own words, which are no part of a template, stands in another note."""
+        return float(self.shared_words(self.table.whole(row), self.table.whole(other))[self.distinctive_of(row)].mean())
+
+    def least_shingles(self, row: int, words: float) -> float:
+        """How many shingles a note must share for so many of its words to stand in another."""
+        shingles = self._shingles(self.table.whole(row))
+        repeated = len(shingles) / max(1, len(np.unique(shingles)))  # they are counted once
+        return words / SHINGLE_WORDS / repeated  # each covers four words at most
+
+    def _shingles(self, span: Span) -> Hashes:
+        start = int(self.table.starts[span.row])
+        own: Hashes = self.hashes[start + span.first : start + max(span.first, span.last - SHINGLE_WORDS + 2)]
         return own
-
-
-def find_shared_text(table: WordTable, rows: Sequence[int]) -> SharedText:
-    """Finds the notes that share text.
-
-    Args:
-        table: The words of all notes.
-        rows: The notes to compare, ascending.
-    """
-    hashes = _hash_shingles(table.words)
-    places, owners = _places_of_shingles(table, rows)
-    in_template = np.zeros(len(table.words), dtype=np.bool_)
-    found: list[tuple[Numbers, Numbers]] = []
-    parts = 1 + len(places) // _SORTED_SHINGLES
-    part_of_each = hashes[places] % np.uint64(parts)
-    for part in range(parts):
-        chosen = np.flatnonzero(part_of_each == part)
-        chosen = chosen[np.argsort(hashes[places[chosen]], kind="stable")]  # stable: in each group, note by note
-        groups, sharing = _group(hashes[places[chosen]], owners[chosen])
-        in_template[places[chosen][sharing[groups] > MOST_SHARING]] = True
-        found.append(_count_pairs(groups, owners[chosen], sharing, len(table.note_ids)))
-    keys, counts = _sum_by_key(found)
-    pairs = np.stack(np.divmod(keys, max(1, len(table.note_ids))), axis=1)
-    return SharedText(table, hashes, ~cover(in_template, len(in_template)), pairs, counts)
 
 
 def cover(shingles: Flags, words: int) -> Flags:
@@ -264,3 +268,33 @@ def _sum_by_key(counted: Sequence[tuple[Numbers, Numbers]]) -> tuple[Numbers, Nu
     sums = np.zeros(len(keys), dtype=np.int64)
     np.add.at(sums, inverse, np.concatenate([counts for _, counts in counted]))
     return keys, sums
+
+
+def _without_repeats(chunks: Sequence[StoredChunk]) -> Iterator[tuple[StoredChunk, int]]:
+    """Chunks, and how many characters each repeats of the one before."""
+    note_id, end = 0, 0
+    for chunk in chunks:
+        if chunk.note_id != note_id:
+            note_id, end = chunk.note_id, 0
+        yield chunk, max(0, end - chunk.start)
+        end = max(end, chunk.end)
+
+
+def _spans(text: str) -> list[tuple[int, int]]:
+    """Start and end of each word."""
+    runs = find_runs(text)
+    if text.isascii() or not UNSPACED_CHARACTER.search(text):
+        return runs
+    spans = []
+    for start, end in runs:
+        unspaced = UNSPACED_CHARACTER.match(text, start)
+        spans += [(place, place + 1) for place in range(start, end)] if unspaced else [(start, end)]
+    return spans
+
+
+def _words(text: str) -> list[str]:
+    """The words of a text, such that the same word is the same in any case and however its letters are typed."""
+    if text.isascii():
+        lowered = text.lower()
+        return [lowered[start:end] for start, end in _spans(text)]
+    return [unicodedata.normalize("NFC", text[start:end].lower()) for start, end in _spans(text)]

@@ -1,20 +1,21 @@
-"""Notes like a note: by meaning and by words, with the links between them."""
+"""Notes that are related to a note: by what their passages mean, and by the words that are typical of the note."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from notesearch.notes.links import LinkResolver
-from notesearch.records import Filters, Hit, LinkKind
+from notesearch.records import Filters, Hit, LinkKind, extend_hit
+from notesearch.retrieval.fusion import Candidate
 from notesearch.retrieval.passage_matching import AllPassages, mutually_closest
-from notesearch.retrieval.passages import Match, make_snippet
+from notesearch.retrieval.passages import ChosenPassage, Match, make_hit, make_snippet
 from notesearch.storage import IndexReader, StoredChunk, StoredNote, WordQuery
 from notesearch.storage.full_text import idf
 from notesearch.words import STOPWORDS, distinct_words, find_words
@@ -22,8 +23,18 @@ from notesearch.words import STOPWORDS, distinct_words, find_words
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    Ids = NDArray[np.int64]
     Scores = NDArray[np.float32]
+
+LinkDirection = Literal["to", "from"]
+Stem = tuple[str, ...]
+
+# What words count beside meaning, both in standard deviations (docs/decisions/0012-similar.md).
+_WORD_WEIGHT = np.float32(0.3)
+_LEAST_DEVIATION = np.float32(1e-6)
+_MOST_MEETINGS = 3
+# The words of a note that others are found by: more add time, and no better notes.
+_MOST_WORDS = 25
+_MOST_NOTES = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,119 +48,6 @@ class LinkedNotes:
 
     to: frozenset[int]
     back: frozenset[int]
-
-
-def find_linked_notes(
-    reader: IndexReader, path: str, note_id: int | None, written: Iterable[tuple[str, LinkKind]] | None = None
-) -> LinkedNotes:
-    """Finds the notes that links join to a note, in either direction.
-
-    Args:
-        reader: The index.
-        path: Absolute path of the note.
-        note_id: Its id; `None` for a note that the index does not know.
-        written: Targets and kinds of its links, if they are not those that the index knows.
-    """
-    links = reader.links()
-    own = [(target, kind) for source, target, kind in links if source == note_id] if written is None else list(written)
-    own_name = _rough_name(path)
-    others = [link for link in links if link[0] != note_id and (link[2] == "id" or _rough_name(link[1]) == own_name)]
-    paths = reader.paths()
-    called = reader.note_names() if any(kind == "id" for _, kind in [*own, *(link[1:] for link in others)]) else {}
-    # All notes that could be meant, and no others: a resolver for all of them takes longer than the rest of a command.
-    meant = {own_name, *(_rough_name(target) for target, _ in own)}
-    ids = {Path(known): known_id for known_id, known in paths.items() if _rough_name(known) in meant}
-    ids |= {Path(paths[known_id]): known_id for known_id in called.values()}
-    resolver = LinkResolver({*ids, Path(path)}, {name: Path(paths[known_id]) for name, known_id in called.items()})
-    to = {ids.get(found) for target, kind in own if (found := resolver.resolve(Path(path), target, kind))}
-    back = {
-        source for source, target, kind in others if resolver.resolve(Path(paths[source]), target, kind) == Path(path)
-    }
-    return LinkedNotes(frozenset(linked for linked in to if linked not in (None, note_id)), frozenset(back))
-
-
-def _rough_name(path: str) -> str:
-    """The name of a note or a link's target, such that what a link may lead to has the same one."""
-    return PurePosixPath(path).name.casefold().partition(".")[0]
-
-
-# The words that tell a note from others, the notes that have them too, and where two passages share words.
-
-# More add time, and no better notes.
-_MOST_WORDS = 25
-_MOST_NOTES = 5_000
-
-Stem = tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class WordWeights:
-    """How much some words tell.
-
-    Attributes:
-        stems: The words' stems, as the full-text index sees them.
-        frequencies: In how many notes each stem stands.
-        notes: How many notes there are.
-    """
-
-    stems: Mapping[str, Stem]
-    frequencies: Mapping[Stem, int]
-    notes: int
-
-    @classmethod
-    def of(cls, reader: IndexReader, words: Iterable[str]) -> WordWeights:
-        """Looks words up; stopwords tell nothing and are left out."""
-        stems = {word: stem for word, stem in reader.stems(set(words) - STOPWORDS).items() if stem}
-        counts = reader.note_frequencies(term for stem in stems.values() for term in stem)
-        # A word that is several terms is at most as frequent as the rarest of them.
-        frequencies = {stem: min(counts.get(term, 0) for term in stem) for stem in set(stems.values())}
-        return cls(stems, frequencies, reader.count_notes())
-
-    def weight(self, stem: Stem) -> float:
-        """The IDF of a stem, as BM25 reckons it."""
-        count = self.frequencies[stem]
-        return idf(self.notes, count)
-
-    def matches(self, text: str, other: str) -> list[Match]:
-        """Where words of a text stand that another text has too."""
-        others = {self.stems[word] for _, _, word in find_words(other) if word in self.stems}
-        return [
-            Match(start, end, word, 1.0, self.weight(self.stems[word]))
-            for start, end, word in find_words(text)
-            if self.stems.get(word) in others
-        ]
-
-
-def match_words(reader: IndexReader, text: str, *, is_indexed: bool) -> dict[int, float]:
-    """Finds the notes that have the most telling words of a text; note ids and BM25 scores.
-
-    Args:
-        reader: The index.
-        text: A note's title and text.
-        is_indexed: Whether the note is one of the index: words that no other note has are then passed over.
-    """
-    counts = Counter(word for _, _, word in find_words(text))
-    weights = WordWeights.of(reader, counts)
-    by_stem: dict[Stem, int] = {}
-    spelling: dict[Stem, str] = {}
-    for word, stem in weights.stems.items():
-        by_stem[stem] = by_stem.get(stem, 0) + counts[word]
-        spelling[stem] = min(word, spelling.get(stem, word))
-    known = [stem for stem in by_stem if weights.frequencies[stem] > is_indexed]
-    telling = sorted(known, key=lambda stem: (-math.log1p(by_stem[stem]) * weights.weight(stem), stem))[:_MOST_WORDS]
-    if not telling:
-        return {}
-    return dict(reader.match(WordQuery(tuple(spelling[stem] for stem in telling)), _MOST_NOTES, Filters()))
-
-
-# Notes that are related to a note: by what their passages mean, and by the words that tell the note from others.
-
-LinkDirection = Literal["to", "from"]
-
-# What words count beside meaning, both in standard deviations (docs/decisions/0012-similar.md).
-_WORD_WEIGHT = np.float32(0.3)
-_LEAST_DEVIATION = np.float32(1e-6)
-_MOST_MEETINGS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +91,7 @@ class Meeting:
     hit_start_line: int
     hit_end_line: int
     hit_heading: str
-    cosine: float
+    cosine: float = field(metadata={"decimals": 4})
     page: int | None = None
     hit_page: int | None = None
 
@@ -214,26 +112,20 @@ class SimilarHit(Hit):
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _Related:
     """A related note.
 
     Attributes:
+        found: The note in its place.
         note: The note.
         chunks: Its chunks.
-        score: What it is ranked by.
-        parts: What this was made of.
-        contributions: What each part adds to it.
-        pairs: Places of the passages that meet, in either note.
-        cosines: Of all passages of the two.
+        pairs: Places of the passages that meet, in either note, and the cosines of their embeddings.
     """
 
+    found: Candidate
     note: StoredNote
     chunks: Sequence[StoredChunk]
-    score: float
-    parts: dict[str, float]
-    contributions: dict[str, float]
-    pairs: list[tuple[int, int]]
-    cosines: Scores
+    pairs: Sequence[tuple[int, int, float]]
 
 
 def find_similar_notes(
@@ -251,13 +143,13 @@ def find_similar_notes(
     Returns:
         Hits, best first.
     """
-    found = _rank(reader, source, limit, filters, unlinked)
-    met = [(source.chunks[own].text, each.chunks[other].text) for each in found for own, other in each.pairs]
+    related = _rank(reader, source, limit, filters, unlinked)
+    met = [(source.chunks[own].text, each.chunks[other].text) for each in related for own, other, _ in each.pairs]
     weights = WordWeights.of(reader, set().union(*(distinct_words(text) for pair in met for text in pair)))
-    return [_hit(rank, source, each, weights) for rank, each in enumerate(found, start=1)]
+    return [_hit(rank, source, each, weights) for rank, each in enumerate(related, start=1)]
 
 
-def _rank(reader: IndexReader, source: SourceNote, limit: int, filters: Filters, unlinked: bool) -> list[_Found]:
+def _rank(reader: IndexReader, source: SourceNote, limit: int, filters: Filters, unlinked: bool) -> list[_Related]:
     passages = AllPassages.read(reader)
     others = passages.note_ids != source.note.id
     if not others.any():
@@ -265,7 +157,7 @@ def _rank(reader: IndexReader, source: SourceNote, limit: int, filters: Filters,
     text = "\n".join([source.note.title, *(chunk.text for chunk in source.chunks)])
     matched = match_words(reader, text, is_indexed=source.note.id != 0)
     words = np.array([matched.get(note_id, 0.0) for note_id in passages.note_ids.tolist()], dtype=np.float32)
-    meaning = passages.closeness(source.vectors)
+    meaning = passages.similarity(source.vectors)
     from_words, from_meaning = _WORD_WEIGHT * _standardized(words, others), _standardized(meaning, others)
     scores = from_words + from_meaning
     may_be_found = others & (scores > 0)
@@ -280,22 +172,17 @@ def _rank(reader: IndexReader, source: SourceNote, limit: int, filters: Filters,
     for chunk in reader.chunks_of_notes(list(notes)):
         chunks[chunk.note_id].append(chunk)
     vectors = reader.vectors_of_chunks([chunk.id for own in chunks.values() for chunk in own])
-    found = []
+    related = []
     for row in best:
-        own_chunks = chunks[int(passages.note_ids[row])]
-        cosines = source.vectors @ np.stack([vectors[chunk.id] for chunk in own_chunks]).T
-        found.append(
-            _Found(
-                note=notes[int(passages.note_ids[row])],
-                chunks=own_chunks,
-                score=float(scores[row]),
-                parts={"lexical": float(words[row]), "dense": float(meaning[row])},
-                contributions={"lexical": float(from_words[row]), "dense": float(from_meaning[row])},
-                pairs=mutually_closest(cosines, passages.hubness[passages.of(row)], _MOST_MEETINGS),
-                cosines=cosines,
-            )
-        )
-    return found
+        note_id = int(passages.note_ids[row])
+        cosines = source.vectors @ np.stack([vectors[chunk.id] for chunk in chunks[note_id]]).T
+        pairs = mutually_closest(cosines, passages.hubness[passages.of(row)], _MOST_MEETINGS)
+        parts = {"lexical": float(words[row]), "dense": float(meaning[row])}
+        contributions = {"lexical": float(from_words[row]), "dense": float(from_meaning[row])}
+        found = Candidate(note_id, float(scores[row]), parts, contributions)
+        met = [(own, other, float(cosines[own, other])) for own, other in pairs]
+        related.append(_Related(found, notes[note_id], chunks[note_id], met))
+    return related
 
 
 def _standardized(scores: Scores, others: NDArray[np.bool_]) -> Scores:
@@ -305,34 +192,21 @@ def _standardized(scores: Scores, others: NDArray[np.bool_]) -> Scores:
     return standardized
 
 
-def _hit(rank: int, source: SourceNote, found: _Found, weights: WordWeights) -> SimilarHit:
-    own, other = found.pairs[0]
-    shown = found.chunks[other]
-    snippet = make_snippet(shown.text, weights.matches(shown.text, source.chunks[own].text))
-    return SimilarHit(
-        rank=rank,
-        score=found.score,
-        path=found.note.path,
-        title=found.note.title,
-        heading=shown.heading,
-        start_line=shown.start_line,
-        end_line=shown.end_line,
-        snippet=snippet.text,
-        tags=found.note.tags,
-        date=found.note.date,
-        scores=found.parts,
-        more_passages=len(found.chunks) - 1,
-        highlights=snippet.highlights,
-        contributions=found.contributions,
-        strengths=snippet.strengths,
-        meetings=tuple(
-            _meeting(source.chunks[own], found.chunks[other], float(found.cosines[own, other]), weights)
-            for own, other in found.pairs
-        ),
-        shared_tags=_shared_tags(source.note, found.note),
-        links=_directions(source.linked, found.note.id),
-        page=shown.page or None,
-        end_page=shown.end_page or None,
+def _hit(rank: int, source: SourceNote, related: _Related, weights: WordWeights) -> SimilarHit:
+    note, chunks = related.note, related.chunks
+    own, other, _ = related.pairs[0]
+    snippet = make_snippet(chunks[other].text, weights.matches(chunks[other].text, source.chunks[own].text))
+    tags = {tag.casefold() for tag in source.note.tags}
+    directions: tuple[tuple[LinkDirection, frozenset[int]], ...] = (
+        ("to", source.linked.to),
+        ("from", source.linked.back),
+    )
+    return extend_hit(
+        make_hit(rank, ChosenPassage(related.found, note, chunks[other], len(chunks) - 1, {}), snippet),
+        SimilarHit,
+        meetings=tuple(_meeting(source.chunks[a], chunks[b], cosine, weights) for a, b, cosine in related.pairs),
+        shared_tags=tuple(tag for tag in note.tags if tag.casefold() in tags),
+        links=tuple(direction for direction, linked in directions if note.id in linked),
     )
 
 
@@ -345,21 +219,101 @@ def _meeting(own: StoredChunk, other: StoredChunk, cosine: float, weights: WordW
         hit_start_line=other.start_line,
         hit_end_line=other.end_line,
         hit_heading=other.heading,
+        cosine=cosine,
         page=own.page or None,
         hit_page=other.page or None,
-        cosine=round(cosine, 4),
     )
 
 
-def _directions(linked: LinkedNotes, note_id: int) -> tuple[LinkDirection, ...]:
-    directions: list[LinkDirection] = []
-    if note_id in linked.to:
-        directions.append("to")
-    if note_id in linked.back:
-        directions.append("from")
-    return tuple(directions)
+@dataclass(frozen=True, slots=True)
+class WordWeights:
+    """How distinctive some words are.
+
+    Attributes:
+        stems: The words' stems, as the full-text index sees them.
+        frequencies: In how many notes each stem stands.
+        notes: How many notes there are.
+    """
+
+    stems: Mapping[str, Stem]
+    frequencies: Mapping[Stem, int]
+    notes: int
+
+    @classmethod
+    def of(cls, reader: IndexReader, words: Iterable[str]) -> WordWeights:
+        """Looks words up; stopwords are left out."""
+        stems = {word: stem for word, stem in reader.stems(set(words) - STOPWORDS).items() if stem}
+        counts = reader.note_frequencies(term for stem in stems.values() for term in stem)
+        # A word that is several terms is at most as frequent as the rarest of them.
+        frequencies = {stem: min(counts.get(term, 0) for term in stem) for stem in set(stems.values())}
+        return cls(stems, frequencies, reader.count_notes())
+
+    def weight(self, stem: Stem) -> float:
+        """The IDF of a stem, as in BM25."""
+        return idf(self.notes, self.frequencies[stem])
+
+    def matches(self, text: str, other: str) -> list[Match]:
+        """Where words of a text stand that another text has too."""
+        others = {self.stems[word] for _, _, word in find_words(other) if word in self.stems}
+        return [
+            Match(start, end, word, 1.0, self.weight(self.stems[word]))
+            for start, end, word in find_words(text)
+            if self.stems.get(word) in others
+        ]
 
 
-def _shared_tags(note: StoredNote, other: StoredNote) -> tuple[str, ...]:
-    own = {tag.casefold() for tag in note.tags}
-    return tuple(tag for tag in other.tags if tag.casefold() in own)
+def match_words(reader: IndexReader, text: str, *, is_indexed: bool) -> dict[int, float]:
+    """Finds the notes that have the most distinctive words of a text; note ids and BM25 scores.
+
+    Args:
+        reader: The index.
+        text: A note's title and text.
+        is_indexed: Whether the note is one of the index: words that no other note has are then left out.
+    """
+    counts = Counter(word for _, _, word in find_words(text))
+    weights = WordWeights.of(reader, counts)
+    by_stem: dict[Stem, int] = {}
+    spelling: dict[Stem, str] = {}
+    for word, stem in weights.stems.items():
+        by_stem[stem] = by_stem.get(stem, 0) + counts[word]
+        spelling[stem] = min(word, spelling.get(stem, word))
+    known = [stem for stem in by_stem if weights.frequencies[stem] > is_indexed]
+    known.sort(key=lambda stem: (-math.log1p(by_stem[stem]) * weights.weight(stem), stem))
+    if not known:
+        return {}
+    words = tuple(spelling[stem] for stem in known[:_MOST_WORDS])
+    return dict(reader.match(WordQuery(words), _MOST_NOTES, Filters()))
+
+
+def find_linked_notes(
+    reader: IndexReader, path: str, note_id: int | None, written: Iterable[tuple[str, LinkKind]] | None = None
+) -> LinkedNotes:
+    """Finds the notes that links join to a note, in either direction.
+
+    Args:
+        reader: The index.
+        path: Absolute path of the note.
+        note_id: Its id; `None` for a note that the index does not know.
+        written: Targets and kinds of its links, if they are not those that the index knows.
+    """
+    links = reader.links()
+    own = [(target, kind) for source, target, kind in links if source == note_id] if written is None else list(written)
+    own_name = _rough_name(path)
+    others = [link for link in links if link[0] != note_id and (link[2] == "id" or _rough_name(link[1]) == own_name)]
+    paths = reader.paths()
+    called = reader.note_names() if any(kind == "id" for _, kind in [*own, *(link[1:] for link in others)]) else {}
+    # All notes that could be meant, and no others: a resolver for all of them takes longer than the rest of a command.
+    meant = {own_name, *(_rough_name(target) for target, _ in own)}
+    ids = {Path(known): known_id for known_id, known in paths.items() if _rough_name(known) in meant}
+    ids |= {Path(paths[known_id]): known_id for known_id in called.values()}
+    resolver = LinkResolver({*ids, Path(path)}, {name: Path(paths[known_id]) for name, known_id in called.items()})
+    to = {ids.get(found) for target, kind in own if (found := resolver.resolve(Path(path), target, kind))}
+    back = {
+        source for source, target, kind in others if resolver.resolve(Path(paths[source]), target, kind) == Path(path)
+    }
+    return LinkedNotes(frozenset(linked for linked in to if linked not in (None, note_id)), frozenset(back))
+
+
+def _rough_name(path: str) -> str:
+    """The name of a note or a link's target, such that what a link may lead to has the same one."""
+    return PurePosixPath(path).name.casefold().partition(".")[0]

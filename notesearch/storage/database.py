@@ -17,7 +17,7 @@ from notesearch.errors import (
     StoreError,
     UsageError,
 )
-from notesearch.private import make_private_folder
+from notesearch.files import make_private_folder
 from notesearch.storage.full_text import searchable_words
 from notesearch.storage.schema import (
     OWN_TABLES,

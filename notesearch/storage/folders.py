@@ -7,11 +7,11 @@ every folder of the index, at whatever moment a run is killed. After a kill, it 
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from notesearch.errors import StoreError
+from notesearch.files import write_whole
 from notesearch.storage.reader import Fingerprint
 
 
@@ -56,17 +56,8 @@ def write_coverage(index_dir: Path, coverage: Coverage) -> None:
         new.unlink(missing_ok=True)  # of a run that was killed
         if read_coverage(index_dir) == coverage:
             return
-        with open(new, "x", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-            json.dump({"folders": [str(folder) for folder in coverage.folders], "made_with": made_with}, file, indent=1)
-            file.flush()
-            os.fchmod(file.fileno(), 0o600)
-            os.fsync(file.fileno())
-        new.replace(path)
-        directory = os.open(index_dir, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        written = {"folders": [str(folder) for folder in coverage.folders], "made_with": made_with}
+        write_whole(path, json.dumps(written, indent=1))
     except OSError as error:
         raise StoreError(
             f"cannot write {path}: {error.strerror}", "Is the disk full? The index is as it was."

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from notesearch.errors import IndexBusy, StoreError
-from notesearch.private import is_locked
+from notesearch.files import is_locked
 
 if TYPE_CHECKING:
     from filelock import FileLock

@@ -67,13 +67,14 @@ class StoredChunk:
 
 @dataclass(frozen=True, slots=True)
 class StoredNote:
-    """A note as stored; see `records.Note`."""
+    """A note as stored; see `records.Note`. Of several indexes read as one, `collection` names the note's own."""
 
     id: int
     path: str
     title: str
     date: str
     tags: tuple[str, ...]
+    collection: str = ""
 
     @classmethod
     def of(cls, note: Note, id: int) -> Self:

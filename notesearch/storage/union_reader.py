@@ -33,7 +33,7 @@ class UnionReader:
     index; only the lengths of notes are compared with those of their own index.
 
     Args:
-        readers: The indexes, of which this becomes the owner.
+        readers: The indexes by the names of their collections; this becomes their owner.
         defaults: For each, what holds where a search filters by nothing of that kind.
         beside: Indexes with other vectors that are searched for the same: their notes count where rarity does.
 
@@ -41,12 +41,13 @@ class UnionReader:
         fingerprint: See `Reader`.
     """
 
-    def __init__(self, readers: Sequence[Reader], defaults: Sequence[Filters], beside: Sequence[Reader] = ()) -> None:
-        self._readers = tuple(readers)
+    def __init__(
+        self, readers: Mapping[str, Reader], defaults: Sequence[Filters], beside: Sequence[Reader] = ()
+    ) -> None:
+        self._names, self._readers = tuple(readers), tuple(readers.values())
         self._defaults = tuple(defaults)
-        self._counted = (*readers, *beside)
-        self._of_paths: dict[str, int] = {}
-        self.fingerprint = readers[0].fingerprint
+        self._counted = (*self._readers, *beside)
+        self.fingerprint = self._readers[0].fingerprint
 
     def __enter__(self) -> Self:
         return self
@@ -63,10 +64,6 @@ class UnionReader:
         """See `Reader`."""
         for reader in self._readers:
             reader.close()
-
-    def index_of(self, path: str) -> int:
-        """The number of the index that a note came from; of those that have it, the first."""
-        return self._of_paths[path]
 
     def count_notes(self) -> int:
         """See `Reader`."""
@@ -114,12 +111,11 @@ class UnionReader:
 
     def notes(self, note_ids: Sequence[int]) -> dict[int, StoredNote]:
         """See `Reader`."""
-        notes = {}
-        for place, own in self._ask(note_ids, lambda reader, own: reader.notes(own)):
-            for note in own.values():
-                notes[_global(note.id, place)] = replace(note, id=_global(note.id, place))
-                self._of_paths[note.path] = min(place, self._of_paths.get(note.path, place))
-        return notes
+        return {
+            _global(note.id, place): replace(note, id=_global(note.id, place), collection=self._names[place])
+            for place, own in self._ask(note_ids, lambda reader, own: reader.notes(own))
+            for note in own.values()
+        }
 
     def admitted_chunks(self, filters: Filters) -> NDArray[np.int64] | None:
         """See `Reader`."""

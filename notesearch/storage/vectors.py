@@ -15,8 +15,7 @@ from __future__ import annotations
 import os
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -24,6 +23,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from notesearch.errors import StoreError
+from notesearch.files import replacing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -215,7 +215,7 @@ def _is_recorded(file: IO[bytes], status: os.stat_result, record: VectorFileReco
 
 def _save(graph: Any, path: Path, last_chunk_id: int) -> VectorFileRecord:
     try:
-        with _replaced(path) as temporary:
+        with replacing(path) as temporary:
             graph.save_index(str(temporary))
             # hnswlib does not look whether its writes succeed.
             if temporary.stat().st_size != graph.index_file_size():
@@ -234,20 +234,6 @@ def _save(graph: Any, path: Path, last_chunk_id: int) -> VectorFileRecord:
         last_chunk_id=last_chunk_id,
         count=graph.get_current_count(),
     )
-
-
-@contextmanager
-def _replaced(path: Path) -> Iterator[Path]:
-    """Gives a temporary name beside `path`; what is written there takes the place of `path`, whole or not at all."""
-    temporary = path.with_name(f"{path.name}.new")
-    try:
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fchmod(file.fileno(), 0o600)
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _crc32(file: IO[bytes]) -> int:

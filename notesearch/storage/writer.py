@@ -39,7 +39,7 @@ from notesearch.storage.vectors import build_vector_file, extend_vector_file, is
 _STALE_PART = 0.1
 _DEAD_PART = 0.25
 # Empty pages of the database are used again; only where they are more than this part is it made smaller.
-_FREE_PART = 0.1
+_FREE_PART = 0.05
 
 _Rows = defaultdict[str, list[dict[str, Any]]]
 

@@ -6,18 +6,18 @@ import hashlib
 import json
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from notesearch.encoders import PreparedModel, find_model, prepare_into, read_prepared
+from notesearch.encoders import PreparedModel, find_model
+from notesearch.encoders.preparing import prepare_into, read_prepared
 from notesearch.errors import ModelError, UsageError
-from notesearch.private import seal, working_folder
+from notesearch.files import former_folder, put_folder, working_folder
 from notesearch.tagging.calibration import Calibration
 from notesearch.tagging.estimators import Heads
 from notesearch.tagging.features import Vocabulary
@@ -135,33 +135,12 @@ def save_classifier(directory: Path, classifier: Classifier, write_more: Callabl
             made.mkdir(mode=0o700)
             write_more(made)
             _write(made, classifier)
-            seal(made)
-            _put_in_place(made, directory)
+            put_folder(made, directory)
     except (OSError, SafetensorError) as error:
         reason = (isinstance(error, OSError) and error.strerror) or error
         raise ModelError(
             f"cannot write the classifier to {directory}: {reason}", "Is the disk full, or read-only?"
         ) from error
-
-
-def _put_in_place(made: Path, directory: Path) -> None:
-    """Puts a folder in place of another; if this is cut short, `load_classifier` finds the other."""
-    former = _former(directory)
-    if directory.exists():
-        shutil.rmtree(former, ignore_errors=True)  # left by a process that was killed
-        directory.rename(former)
-    try:
-        made.rename(directory)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            former.rename(directory)
-        raise
-    shutil.rmtree(former, ignore_errors=True)
-
-
-def _former(directory: Path) -> Path:
-    """Where a classifier is while another is put in its place."""
-    return directory.with_name(f".former-{directory.name}")
 
 
 def load_classifier(directory: Path) -> Classifier | None:
@@ -170,7 +149,7 @@ def load_classifier(directory: Path) -> Classifier | None:
     Raises:
         ModelError: It is damaged, or was written by another version of notesearch.
     """
-    found = next((place for place in (directory, _former(directory)) if place.is_dir()), None)
+    found = next((place for place in (directory, former_folder(directory)) if place.is_dir()), None)
     if found is None:
         return None
     with _damage_reported(directory):

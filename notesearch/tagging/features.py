@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from itertools import pairwise
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -181,18 +181,13 @@ class ContentReader:
 
 
 def _content(path: str, title: str, date: str, tags: tuple[str, ...], chunks: Sequence[Chunk | StoredChunk]) -> Content:
-    suffix = _suffix(path)
-    texts = [without_tags(chunk.text, suffix) for chunk in chunks]
-    shown_title = without_tags(title, suffix)
+    texts = [without_tags(chunk.text, path) for chunk in chunks]
+    shown_title = without_tags(title, path)
     passages = tuple(
-        passage_text(shown_title, without_tags(chunks[place].heading, suffix), texts[place])
+        passage_text(shown_title, without_tags(chunks[place].heading, path), texts[place])
         for place in _spread(len(chunks))
     )
     return Content(path, title, date, tags, passage_text(shown_title, "", "\n\n".join(texts)), passages)
-
-
-def _suffix(path: str) -> str:
-    return PurePath(path).suffix.lower()
 
 
 def _spread(count: int) -> list[int]:

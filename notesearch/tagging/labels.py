@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections import Counter
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from notesearch.errors import NoteUnreadable, StoreError, UsageError
+from notesearch.files import append_jsonl, read_jsonl, read_own_jsonl
 from notesearch.notes import unique_tags
-from notesearch.private import make_private_folder
 from notesearch.records import Skipped
 from notesearch.tagging.features import Content, ContentReader
 from notesearch.words import find_words, storable
@@ -30,7 +28,10 @@ _HOW_TO_GET_LABELS = (
     "Tag more notes, with two labels or more to tell apart; or have labels guessed by what they mean: "
     'notesearch tag --labels "work, home"'
 )
-_LINE = 'Each line is an object such as {"path": "notes/rent.md", "labels": ["home"]} or {"text": "…", "labels": […]}.'
+_LINE = (
+    'Give tags, folder, or a file of JSON lines such as {"path": "notes/rent.md", "labels": ["home"]} '
+    'or {"text": "…", "labels": […]}.'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +161,8 @@ def read_label_file(file: Path, contents: ContentReader) -> tuple[list[Labelled]
     """
     labelled: list[Labelled] = []
     skipped: list[Skipped] = []
-    for labels, text, path in _label_rows(file):
+    for number, row in read_jsonl(file, ("labels",), _LINE):
+        labels, text, path = _label_row(row, f"{file}, line {number}")
         try:
             content = contents.text(text) if text is not None else contents.file(file.parent / path)
         except NoteUnreadable as error:
@@ -171,33 +173,17 @@ def read_label_file(file: Path, contents: ContentReader) -> tuple[list[Labelled]
     return labelled, skipped
 
 
-def _label_rows(file: Path) -> Iterator[tuple[tuple[str, ...], str | None, str]]:
-    """The labels of each line, and the text, or else the path, that has them."""
-    try:
-        with file.open(encoding="utf-8-sig") as lines:
-            for number, line in enumerate(lines, start=1):
-                if line.strip():
-                    yield _label_row(line, f"{file}, line {number}")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise UsageError(f"cannot read {file}: {reason}", "Give tags, folder, or a file of JSON lines.") from error
-
-
-def _label_row(line: str, place: str) -> tuple[tuple[str, ...], str | None, str]:
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{place}: it is not JSON", _LINE) from error
-    labels = row.get("labels") if isinstance(row, dict) else None
+def _label_row(row: dict[str, Any], place: str) -> tuple[tuple[str, ...], str | None, str]:
+    """The labels, and the text, or else the path, that has them."""
+    labels, text, path = row["labels"], row.get("text"), row.get("path")
     labels = [labels] if isinstance(labels, str) else labels
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
-        raise UsageError(f"{place}: it has no list of labels", _LINE)
-    text, path = row.get("text"), row.get("path")
+        raise UsageError(f"{place} has no list of labels", _LINE)
     if isinstance(text, str):
         return unique_tags(labels), storable(text), ""
     if isinstance(path, str) and path:
         return unique_tags(labels), None, path
-    raise UsageError(f"{place}: it has neither a text nor a path", _LINE)
+    raise UsageError(f"{place} has neither a text nor a path", _LINE)
 
 
 def name_text(label: str) -> str:
@@ -245,13 +231,9 @@ def remember_rejections(index_dir: Path, rejected: Mapping[str, Sequence[str]]) 
     Raises:
         StoreError: They cannot be written.
     """
-    # The first line end closes what a killed process may have left half written.
-    lines = ["\n", *(json.dumps({"path": path, "tags": list(tags)}) + "\n" for path, tags in rejected.items() if tags)]
+    records = [{"path": path, "tags": list(tags)} for path, tags in rejected.items() if tags]
     try:
-        make_private_folder(index_dir)
-        descriptor = os.open(index_dir / _REJECTIONS, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - from a descriptor
-            file.writelines(lines)
+        append_jsonl(index_dir / _REJECTIONS, records)
     except OSError as error:
         raise StoreError(
             f"cannot write {index_dir / _REJECTIONS}: {error.strerror or error}", "Is the disk full, or read-only?"
@@ -269,16 +251,10 @@ def read_rejections(index_dir: Path, contents: ContentReader, labelled: Containe
         contents: Reads the notes; those that are gone are left out.
         labelled: The paths of the notes whose labels are known.
     """
-    paths = []
     try:
-        lines = (index_dir / _REJECTIONS).read_text(encoding="utf-8", errors="replace").splitlines()
-    except FileNotFoundError:
-        return []
+        paths = [str(record["path"]) for _, record in read_own_jsonl(index_dir / _REJECTIONS) if "path" in record]
     except OSError as error:
         raise StoreError(f"cannot read {index_dir / _REJECTIONS}: {error.strerror or error}") from error
-    for line in lines:
-        with suppress(ValueError, KeyError, TypeError, RecursionError):  # half a line, of a process that was killed
-            paths.append(str(json.loads(line)["path"]))
     found = []
     for path in dict.fromkeys(paths):
         if path not in labelled:

@@ -20,6 +20,7 @@ from notesearch.notes import NoteFile, read_bytes
 from notesearch.notes.read import decode
 from notesearch.notes.structure import LineTable
 from notesearch.records import Skipped
+from notesearch.writeback.edits import shared_length
 from notesearch.writeback.journal import (
     Entry,
     JournalWriter,
@@ -199,9 +200,8 @@ def diff_of(note: TaggedNote) -> str:
     if edit is None:
         return ""
     before, after = _lines(note.data), _lines(edit.applied_to(note.data))
-    shorter = min(len(before), len(after))
-    first = next((index for index in range(shorter) if before[index] != after[index]), shorter)
-    tail = next((index for index in range(shorter - first) if before[-1 - index] != after[-1 - index]), shorter - first)
+    first = shared_length(before, after)
+    tail = shared_length(before[first:][::-1], after[first:][::-1])
     start = max(first - _CONTEXT_LINES, 0)
     behind = before[len(before) - tail :][:_CONTEXT_LINES]
     removed, added = before[first : len(before) - tail], after[first : len(after) - tail]

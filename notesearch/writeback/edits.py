@@ -1,4 +1,4 @@
-"""One change to a text, and what lists share in every notation: where one more item goes, how it is quoted."""
+"""One change to a text; its lines; and tags in text with commas or spaces between them."""
 
 from __future__ import annotations
 
@@ -32,23 +32,17 @@ class TextEdit:
         return replace(self, start=self.start + offset, end=self.end + offset)
 
 
-@dataclass(frozen=True, slots=True)
-class Quoting:
-    """How the items of a list are quoted.
-
-    Attributes:
-        always: The quotation mark that all items have; empty where some have none.
-        needed: The mark for an item that cannot do without.
-    """
-
-    always: str = ""
-    needed: str = '"'
+def difference(before: str, after: str) -> TextEdit:
+    """The smallest change that leads from one text to another."""
+    start = shared_length(before, after)
+    tail = shared_length(before[start:][::-1], after[start:][::-1])
+    return TextEdit(start, len(before) - tail, after[start : len(after) - tail])
 
 
-def quoting_of(marks: Sequence[str]) -> Quoting:
-    """The habit of a list whose items have these quotation marks (an empty string for none)."""
-    used = [mark for mark in marks if mark]
-    return Quoting(marks[0] if len(set(marks)) == 1 else "", used[-1] if used else '"')
+def shared_length(first: Sequence[str], second: Sequence[str]) -> int:
+    """How many items two sequences have in common at their beginning."""
+    shorter = min(len(first), len(second))
+    return next((index for index in range(shorter) if first[index] != second[index]), shorter)
 
 
 def line_start(text: str, position: int) -> int:
@@ -75,12 +69,6 @@ def newline_of(text: str, position: int) -> str:
     return found[0] if found else newline_above(text, line_start(text, position))
 
 
-def double_quoted(word: str) -> str:
-    """A word in double quotation marks, as YAML, TOML and JSON write it."""
-    escaped = word.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
-
-
 def words_between(written: str) -> list[str]:
     """The tags in text that has commas or spaces between them."""
     words = (word.strip() for word in written.split("," if "," in written else None))
@@ -97,44 +85,3 @@ def more_words(written: str, tags: Sequence[str]) -> str:
     if len(written.split()) < 2 or any("," in tag or " " in tag for tag in tags):
         return ""
     return f" {' '.join(tags)}"
-
-
-def extend_brackets(text: str, opening: int, items: Sequence[tuple[int, int]], written: Sequence[str]) -> TextEdit:
-    """Put more items at the end of a list in brackets, on one line or on many.
-
-    Args:
-        text: The text that holds the list, whose items are divided by commas and whose comments begin with `#`.
-        opening: The opening bracket.
-        items: Start and end of each item, in order.
-        written: The new items as they are to stand there, at least one.
-
-    Returns:
-        The change.
-    """
-    if not items:
-        inner = text[opening + 1 : text.index("]", opening)]
-        end = opening + 1 + (0 if inner.strip() else len(inner))
-        space = " " if inner.startswith("#") else ""
-        return TextEdit(opening + 1, end, ", ".join(written) + space)
-    start, end = items[-1]
-    gap = text[items[-2][1] if len(items) > 1 else opening + 1 : start]
-    if _LINE_END.search(gap):
-        return _add_lines(text, end, text[line_start(text, start) : start], written)
-    separator = gap if len(items) > 1 else ", "
-    return TextEdit(end, end, "".join(separator + item for item in written))
-
-
-def _add_lines(text: str, end: int, prefix: str, written: Sequence[str]) -> TextEdit:
-    """Put items on lines of their own below the last item, which ends at `end`; its comment stays beside it."""
-    below = newline_of(text, end) + prefix
-    end_of_line = line_end(text, end)
-    behind = text[end:end_of_line]
-    comma_leads = "," in prefix
-    lines = below + (below if comma_leads else f",{below}").join(written)
-    if behind.lstrip(", \t").startswith("]"):
-        return TextEdit(end, end, lines if comma_leads else f",{lines}")
-    if comma_leads:
-        return TextEdit(end_of_line, end_of_line, lines)
-    if behind.lstrip().startswith(","):
-        return TextEdit(end_of_line, end_of_line, f"{lines},")
-    return TextEdit(end, end_of_line, f",{behind}{lines}")

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 
 from notesearch.errors import StoreError
-from notesearch.private import make_private_folder
+from notesearch.files import make_private_folder, sync
 from notesearch.writeback.plan import FileEdit
 
 _NAME = re.compile(r"(\d{8}T\d{6}Z)-(\d{3,})\.jsonl(\.undone)?")
@@ -111,11 +111,7 @@ class JournalWriter:
             self._path = path
             os.fchmod(self._descriptor, 0o600)
             fcntl.flock(self._descriptor, fcntl.LOCK_EX)
-        folder = os.open(self._directory, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync(self._directory)
 
     def _is_ours(self) -> bool:
         """Whether the journal is there and locked; before it was, it could be taken for what a killed run left."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,12 +15,13 @@ from notesearch.notes.metadata import parse_front_matter, unique_tags, written_t
 from notesearch.notes.read import decode, parse_note
 from notesearch.records import Note
 from notesearch.writeback.edits import TextEdit, newline_of
-from notesearch.writeback.org_tags import org_tag_edit
+from notesearch.writeback.org import org_tag_edit, without_tag_line
 from notesearch.writeback.toml import toml_tag_edit
 from notesearch.writeback.yaml import yaml_tag_edit
 
 # The keys that are read as tags, in the order in which one is chosen to be extended.
 _KEYS = ("tags", "tag", "topics", "keywords")
+_KINDS_WITH_FRONT_MATTER = ("Markdown", "text")
 _ENCODINGS = ("utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
 _MARK = "\ufeff"
 # A note without a date is dated by its file, which is not known here and does not matter.
@@ -29,7 +29,6 @@ _NO_DATE = datetime(1970, 1, 1)
 # Characters that YAML forbids, and the byte order mark, which nobody would see.
 _NOT_IN_YAML = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufeff\ufffe\uffff]")
 _BEGINS_LIKE_FRONT_MATTER = re.compile(r"[\s\ufeff]*(?:---|\+\+\+)[ \t]*[\r\n]\s*[\w-]+[ \t]*[:=]")
-_ORG_TAG_LINE = re.compile(r"(?:^|(?<=[\r\n]))#\+filetags:[^\r\n]*(?:\r\n|\r|\n|\Z)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +119,11 @@ def _plan(path: Path, text: str, tags: Sequence[str]) -> TextEdit:
         return yaml_tag_edit(text, front_matter, _key(front_matter.data), tags)
     if front_matter.format == "toml":
         return toml_tag_edit(text, front_matter, _key(front_matter.data), tags)
-    suffix = path.suffix.lower()
-    if suffix == ".org":
+    kind = kind_of(path)
+    if kind == "Org":
         return org_tag_edit(text, tags)
-    if suffix == ".rst":
-        raise NoteNotWritable("reStructuredText has no front matter")
+    if kind not in _KINDS_WITH_FRONT_MATTER:
+        raise NoteNotWritable(f"{kind} has no front matter")
     newline = newline_of(text, 0)
     opening = f"---{newline}---{newline}"
     line = yaml_tag_edit(opening, parse_front_matter(opening), "", tags)
@@ -171,32 +170,13 @@ def _all_but_tags(note: Note) -> tuple[object, ...]:
     """What must be the same before and after."""
     front_matter = parse_front_matter(note.text)
     values = {key: value for key, value in front_matter.data.items() if key.lower() not in _KEYS}
-    is_org = note.path.suffix.lower() == ".org"
-    blocks: list[tuple[str, int, str, str]] = []
-    for block in note.blocks:
-        written = note.text[block.start : block.end]
-        if is_org and block.kind != "code":
-            written = _ORG_TAG_LINE.sub("", written, count=1).strip("\r\n")
-        # The front matter is a block of a note that has nothing else.
-        if written and block.start >= front_matter.end:
-            blocks.append((block.kind, block.level, block.title, written))
-    body = _without_org_tag_line(note, front_matter.end) if is_org else note.text[front_matter.end :]
+    body = note.text[front_matter.end :]
     return (
         *(note.title, note.title_source, note.links, note.date, note.problems),
-        *(body, blocks),
+        without_tag_line(body) if kind_of(note.path) == "Org" else body,
+        [(block.kind, block.level, block.title) for block in note.blocks if block.kind != "paragraph"],
         repr(values),  # TOML's `nan` is not equal to itself
     )
-
-
-def _without_org_tag_line(note: Note, start: int) -> str:
-    """The text from some place on without its first line of tags; one in code is none."""
-    code = [block for block in note.blocks if block.kind == "code"]
-    starts = [block.start for block in code]
-    for line in _ORG_TAG_LINE.finditer(note.text, start):
-        above = bisect_right(starts, line.start()) - 1
-        if above < 0 or line.start() >= code[above].end:
-            return (note.text[start : line.start()] + note.text[line.end() :]).strip("\r\n")
-    return note.text[start:].strip("\r\n")
 
 
 def _is_read_elsewhere(text: str, tags: Sequence[str]) -> bool:

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from notesearch.errors import NoteNotWritable
+from notesearch.files import sync
 
 # Hidden, so that `find_notes` never takes it for a note.
 _TEMPORARY_NAME = re.compile(r"\.notesearch-[0-9a-f]{16}")
@@ -40,7 +41,8 @@ def replace_file(path: Path, expected: bytes, new: bytes, temporary_name: str = 
     with _refusals():
         target, status = _replaceable(path)
         _replace(target, status, expected, new, temporary_name or new_temporary_name())
-        _sync_folder(target.parent)
+        with suppress(OSError):  # the file has been replaced; that a file system cannot sync folders does not undo it
+            sync(target.parent)
 
 
 def remove_leftover(path: Path, temporary_name: str) -> None:
@@ -145,13 +147,3 @@ def _attribute_names(source: Path) -> list[str]:
         if error.errno == errno.ENOTSUP:
             return []
         raise
-
-
-def _sync_folder(folder: Path) -> None:
-    # The file has been replaced by now; that a file system cannot sync folders does not undo it.
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

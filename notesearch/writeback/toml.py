@@ -1,52 +1,20 @@
-"""Where tags go in TOML front matter.
-
-`tomllib` reads TOML but says nothing of places, so the few tokens that matter here are told apart anew. What comes in
-has been read by `tomllib`, so it is known to be sound.
-"""
+"""TOML front matter with more tags, written by tomlkit."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+import tomllib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from notesearch.errors import NoteNotWritable
 from notesearch.notes.metadata import FrontMatter, unique_tags
-from notesearch.writeback.edits import (
-    TextEdit,
-    double_quoted,
-    extend_brackets,
-    line_end,
-    more_words,
-    newline_above,
-    quoting_of,
-    words_between,
-)
+from notesearch.writeback.edits import TextEdit, difference, more_words, newline_above, words_between
 
-_TOKEN = re.compile(
-    r'"""(?:\\.|(?!""")[^\\])*"{3,5}'
-    r"|'''(?:(?!''').)*'{3,5}"
-    r'|"(?:\\.|[^"\\])*"'
-    r"|'[^']*'"
-    r"|#[^\n]*"
-    r"|[\[\]{},=\n]"
-    r"""|[^\s\[\]{},=#"']+""",
-    re.DOTALL,
-)
-_MARKS = ('"', "'")
+if TYPE_CHECKING:
+    from tomlkit.items import String
 
-
-class _Token(NamedTuple):
-    written: str
-    start: int
-    end: int
-
-
-class _Statement(NamedTuple):
-    """`key = value` with the tokens of both; comments are left out."""
-
-    key: list[_Token]
-    value: list[_Token]
+_TABLE = re.compile(r"^[ \t]*\[", re.MULTILINE)
 
 
 def toml_tag_edit(text: str, front_matter: FrontMatter, key: str, tags: Sequence[str]) -> TextEdit:
@@ -64,78 +32,70 @@ def toml_tag_edit(text: str, front_matter: FrontMatter, key: str, tags: Sequence
     Raises:
         NoteNotWritable: The value is written in a way that cannot be extended; the message is a short reason.
     """
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+    from tomlkit.items import Array, String
+
     start, end = front_matter.span
     content = text[start:end]
-    statements = list(_top_statements(content))
     if not key:
-        return _new_line(content, statements, tags, newline_above(text, start)).shifted(start)
-    for statement in statements:
-        if _name(statement.key) == key:
-            return _extend(content, statement.value, key, tags).shifted(start)
-    raise NoteNotWritable(f"front matter: `{key}` is not a list of tags")
-
-
-def _top_statements(content: str) -> Iterator[_Statement]:
-    """The statements above the first `[table]`."""
-    tokens: list[_Token] = []
-    depth = 0
-    for match in _TOKEN.finditer(content):
-        token = _Token(match[0], *match.span())
-        if token.written == "\n" and not depth:
-            if tokens and tokens[0].written == "[":
-                return
-            if tokens:
-                equals = [token.written for token in tokens].index("=")
-                yield _Statement(tokens[:equals], tokens[equals + 1 :])
-            tokens = []
-        elif not token.written.startswith(("#", "\n")):
-            depth += (token.written in ("[", "{")) - (token.written in ("]", "}"))
-            tokens.append(token)
-
-
-def _name(key: Sequence[_Token]) -> str:
-    """The key without quotation marks; that of the outermost table where it has dots."""
-    import tomllib
-
-    return next(iter(tomllib.loads("".join(token.written for token in key) + "=0")))
-
-
-def _new_line(content: str, statements: Sequence[_Statement], tags: Sequence[str], newline: str) -> TextEdit:
-    line = f"tags = [{', '.join(double_quoted(tag) for tag in tags)}]{newline}"
-    # Below a `[table]` the key would be that table's.
-    place = line_end(content, statements[-1].value[-1].end) + len(newline) if statements else 0
-    return TextEdit(place, place, line)
-
-
-def _extend(content: str, value: Sequence[_Token], key: str, tags: Sequence[str]) -> TextEdit:
-    if value[0].written == "[":
-        items = [token for token in value[1:-1] if token.written != ","]
-        if not all(item.written.startswith(_MARKS) for item in items):
+        place = start + _end_of_keys(content)
+        items = ", ".join(_string(tag, '"').as_string() for tag in tags)
+        return TextEdit(place, place, f"tags = [{items}]{newline_above(text, start)}")
+    try:
+        document = tomlkit.parse(content)
+        value = document[key]
+    except TOMLKitError as error:
+        raise NoteNotWritable(f"front matter: {error}") from error
+    written = value.as_string()
+    if isinstance(value, Array):
+        if not all(isinstance(item, String) for item in value):
             raise NoteNotWritable(f"front matter: `{key}` holds other things than text")
-        quoting = quoting_of([item.written[0] for item in items])
-        spans = [(item.start, item.end) for item in items]
-        return extend_brackets(content, value[0].start, spans, [_in_quotes(tag, quoting.needed) for tag in tags])
-    if not value[0].written.startswith(_MARKS):
-        raise NoteNotWritable(f"front matter: `{key}` is neither a list nor text")
-    if value[0].written.startswith(('"""', "'''")):
+        mark = value[-1].as_string()[0] if value else '"'
+        for tag in tags:
+            value.append(_string(tag, mark))
+    elif not isinstance(value, String):
+        reason = "is not a list of tags" if isinstance(value, list | dict) else "is neither a list nor text"
+        raise NoteNotWritable(f"front matter: `{key}` {reason}")
+    elif written.startswith(('"""', "'''")):
         raise NoteNotWritable(f"front matter: `{key}` is a block of text")
-    return _extend_text(value[0], tags)
+    else:
+        document[key] = _extended(value, tags, written[0])
+    edit = difference(content, tomlkit.dumps(document))
+    if content[edit.start : edit.end] not in written:
+        raise NoteNotWritable("something else than the tags would change")
+    return edit.shifted(start)
 
 
-def _extend_text(value: _Token, tags: Sequence[str]) -> TextEdit:
-    """Add tags to text with commas or spaces between them; a list takes the place of what cannot hold them."""
-    import tomllib
-
-    text: str = tomllib.loads(f"text={value.written}")["text"]
+def _extended(text: str, tags: Sequence[str], mark: str) -> String | list[String]:
+    """Text with more tags behind commas or spaces; a list takes the place of what cannot hold them."""
     words = words_between(text) if unique_tags(words_between(text)) else []
-    mark = value.written[0]
-    more = _in_quotes(more_words(text, tags), mark) if words else ""
-    if len(more) > 2 and more.startswith(mark):
-        return TextEdit(value.end - 1, value.end - 1, more[1:-1])
-    items = [_in_quotes(word, mark) for word in [*words, *tags]]
-    return TextEdit(value.start, value.end, f"[{', '.join(items)}]")
+    more = more_words(text, tags) if words else ""
+    # Only double quotation marks can hold a single one.
+    if more and not (mark == "'" and mark in more):
+        return _string(text + more, mark)
+    return [_string(word, mark) for word in [*words, *tags]]
 
 
-def _in_quotes(word: str, mark: str) -> str:
+def _string(word: str, mark: str) -> String:
     """A word in quotation marks; single ones know no escapes."""
-    return f"'{word}'" if mark == "'" and "'" not in word else double_quoted(word)
+    import tomlkit
+
+    return tomlkit.string(word, literal=mark == "'" and "'" not in word)
+
+
+def _end_of_keys(content: str) -> int:
+    """Where a new key goes: above the first table and its comments, or the key would be that table's."""
+    table = _TABLE.search(content)
+    if table is None:
+        return len(content)
+    try:
+        tomllib.loads(content[: table.start()])
+    except tomllib.TOMLDecodeError:  # it is no table, but a line in the value of a key
+        return 0
+    place = table.start()
+    for line in reversed(content[:place].splitlines(keepends=True)):
+        if not line.isspace() and not line.lstrip().startswith("#"):
+            break
+        place -= len(line)
+    return place

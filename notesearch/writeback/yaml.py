@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from notesearch.errors import NoteNotWritable
 from notesearch.notes.metadata import FrontMatter, unique_tags
 from notesearch.writeback.edits import (
-    Quoting,
     TextEdit,
-    double_quoted,
-    extend_brackets,
     line_end,
     line_start,
     more_words,
     newline_above,
     newline_of,
-    quoting_of,
     words_between,
 )
 
@@ -36,6 +33,25 @@ _NO_TEXT = re.compile(
     re.IGNORECASE,
 )
 _DASH = re.compile(r"([ \t]*-)([ \t]*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Quoting:
+    """How the items of a list are quoted.
+
+    Attributes:
+        always: The quotation mark that all items have; empty where some have none.
+        needed: The mark for an item that cannot do without.
+    """
+
+    always: str = ""
+    needed: str = '"'
+
+
+def quoting_of(marks: Sequence[str]) -> Quoting:
+    """The habit of a list whose items have these quotation marks (an empty string for none)."""
+    used = [mark for mark in marks if mark]
+    return Quoting(marks[0] if len(set(marks)) == 1 else "", used[-1] if used else '"')
 
 
 def yaml_tag_edit(text: str, front_matter: FrontMatter, key: str, tags: Sequence[str]) -> TextEdit:
@@ -175,3 +191,50 @@ def _in_quotes(word: str, mark: str) -> str:
     if mark == "'":
         return "'" + word.replace("'", "''") + "'"
     return double_quoted(word) if mark else word
+
+
+def double_quoted(word: str) -> str:
+    """A word in double quotation marks, as YAML, TOML and JSON write it."""
+    escaped = word.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def extend_brackets(text: str, opening: int, items: Sequence[tuple[int, int]], written: Sequence[str]) -> TextEdit:
+    """Put more items at the end of a list in brackets, on one line or on many.
+
+    Args:
+        text: The text that holds the list, whose items are divided by commas and whose comments begin with `#`.
+        opening: The opening bracket.
+        items: Start and end of each item, in order.
+        written: The new items as they are to stand there, at least one.
+
+    Returns:
+        The change.
+    """
+    if not items:
+        inner = text[opening + 1 : text.index("]", opening)]
+        end = opening + 1 + (0 if inner.strip() else len(inner))
+        space = " " if inner.startswith("#") else ""
+        return TextEdit(opening + 1, end, ", ".join(written) + space)
+    start, end = items[-1]
+    gap = text[items[-2][1] if len(items) > 1 else opening + 1 : start]
+    if "\n" in gap or "\r" in gap:
+        return _add_lines(text, end, text[line_start(text, start) : start], written)
+    separator = gap if len(items) > 1 else ", "
+    return TextEdit(end, end, "".join(separator + item for item in written))
+
+
+def _add_lines(text: str, end: int, prefix: str, written: Sequence[str]) -> TextEdit:
+    """Put items on lines of their own below the last item, which ends at `end`; its comment stays beside it."""
+    below = newline_of(text, end) + prefix
+    end_of_line = line_end(text, end)
+    behind = text[end:end_of_line]
+    comma_leads = "," in prefix
+    lines = below + (below if comma_leads else f",{below}").join(written)
+    if behind.lstrip(", \t").startswith("]"):
+        return TextEdit(end, end, lines if comma_leads else f",{lines}")
+    if comma_leads:
+        return TextEdit(end_of_line, end_of_line, lines)
+    if behind.lstrip().startswith(","):
+        return TextEdit(end_of_line, end_of_line, f"{lines},")
+    return TextEdit(end, end_of_line, f",{behind}{lines}")

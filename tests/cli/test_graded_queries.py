@@ -4,7 +4,8 @@ import os
 
 import pytest
 
-from notesearch.evaluation import Collection, measure_run, read_collection
+from notesearch.evaluation.collections import Collection, read_collection
+from notesearch.evaluation.measures import measure_run
 from notesearch.library.search import open_index
 
 from .sample_index import SAMPLE_NOTES, SampleIndex

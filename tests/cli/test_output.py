@@ -3,15 +3,12 @@ import io
 import json
 import re
 import unicodedata
-from dataclasses import fields
-from typing import get_args
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from notesearch.cli.output import Format, explain_concepts, explanation, format_results
-from notesearch.library.collections import CollectionHit
+from notesearch.cli.output import PROGRAM_FORMATS, Format, explain_concepts, explanation, lines_for_people
 from notesearch.records import Evidence, Hit
 from notesearch.retrieval.concepts import ConceptLink
 
@@ -38,8 +35,15 @@ def hit(**values) -> Hit:
     return Hit(**{"strengths": (1.0,) * len(values["highlights"])} | values)
 
 
-def formatted(kind: Format, *hits: Hit, query_id: str | None = None, **options) -> str:
-    return "".join(format_results([(query_id, hits)], kind, **options))
+def formatted(kind: Format, *hits: Hit, query_id: str | None = None) -> str:
+    """Hits as a program gets them."""
+    return "".join(PROGRAM_FORMATS[kind]([(query_id, hits)]))
+
+
+def shown(*hits: Hit, colour: bool = False, columns: int = 80, explain: bool = False) -> str:
+    """Hits as a person gets them."""
+    text = "".join(f"{line}\n" for line in lines_for_people([(None, hits)], columns, explain=explain))
+    return text if colour else ESCAPE.sub("", text)
 
 
 def columns(text: str) -> int:
@@ -60,10 +64,11 @@ def test_a_hit_as_json_has_the_keys_of_the_contract():
     assert values["snippet"] == "Consistency or availability."
     assert values["tags"] == ["databases", "theory/cap"]
     assert values["highlights"] == [[0, 11]]
-    assert "query_id" not in values
+    assert values.keys() & {"query_id", "collection"} == set()
+    assert json.loads(formatted("json", hit(collection="work")))[0]["collection"] == "work"
 
 
-@pytest.mark.parametrize("kind", [kind for kind in get_args(Format) if kind != "json"])
+@pytest.mark.parametrize("kind", [kind for kind in PROGRAM_FORMATS if kind != "json"])
 def test_no_hit_is_nothing_in_the_other_formats(kind):
     assert formatted(kind) == ""
 
@@ -145,7 +150,7 @@ def test_json_is_exact(found):
 
 @given(hits, hostile, st.integers(1, 300), st.booleans())
 def test_what_people_read_is_harmless(found, tag, width, colour):
-    text = formatted("human", hit(**{**as_values(found), "tags": (tag,)}), columns=width, colour=colour)
+    text = shown(hit(**{**as_values(found), "tags": (tag,)}), columns=width, colour=colour)
     bare = ESCAPE.sub("", text) if colour else text
     assert all(char == "\n" or unicodedata.category(char) not in ("Cc", "Cs", "Zl", "Zp") for char in bare)
     assert not set(bare) & set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c")
@@ -172,30 +177,28 @@ WIDE = hit(
 @pytest.mark.parametrize("found", [LONG, WIDE, hit(), hit(rank=10_000)], ids=["long", "wide", "usual", "last"])
 @pytest.mark.parametrize("width", [24, 40, 80, 200])
 def test_only_paths_are_wider_than_the_window(found, width):
-    lines = formatted("human", found, columns=width).splitlines()
+    lines = shown(found, columns=width).splitlines()
     assert all(columns(line) <= width for line in lines if "/notes/cap.md" not in line), max(lines, key=columns)
 
 
 @given(hits, st.sampled_from([24, 40, 80, 200]))
 def test_no_text_is_wider_than_the_window(found, width):
-    text = formatted("human", hit(**{**as_values(found), "path": "/p"}), columns=width)
+    text = shown(hit(**{**as_values(found), "path": "/p"}), columns=width)
     assert all(columns(line) <= width for line in text.splitlines())
 
 
 @example(["a", "a", "a", "aaaaaaaa豆豆豆豆", "aa", "aaaaaaaaaaaaaaaaa豆豆"], 24)
 @given(st.lists(st.text("ab豆é-", min_size=1, max_size=40), max_size=20), st.sampled_from([24, 40, 80]))
 def test_no_word_of_a_snippet_is_lost(words, width):
-    text = formatted(
-        "human", hit(snippet=" ".join(words), highlights=(), tags=(), title="t", heading=""), columns=width
-    )
-    shown = text.split("/notes/cap.md:3-9  (+2 more)\n", 1)[1]
-    assert "".join(shown.split()) == "".join(words)
+    text = shown(hit(snippet=" ".join(words), highlights=(), tags=(), title="t", heading=""), columns=width)
+    below = text.split("/notes/cap.md:3-9  (+2 more)\n", 1)[1]
+    assert "".join(below.split()) == "".join(words)
     # A line holds words as they follow each other in the snippet, and is not indented further.
-    assert all(line.strip() in " ".join(words) and line[4:5] != " " for line in shown.splitlines())
+    assert all(line.strip() in " ".join(words) and line[4:5] != " " for line in below.splitlines())
 
 
 def test_a_person_sees_title_heading_place_tags_and_snippet():
-    assert formatted("human", hit(), columns=80) == (
+    assert shown(hit(), columns=80) == (
         " 1. CAP theorem › Theory > Proof\n"
         "    /notes/cap.md:3-9  (+2 more)\n"
         "    #databases #theory/cap\n"
@@ -205,16 +208,13 @@ def test_a_person_sees_title_heading_place_tags_and_snippet():
 
 
 def test_a_hit_in_a_collection_says_in_which():
-    values = {field.name: getattr(hit(), field.name) for field in fields(Hit)}
-    shown = formatted("human", CollectionHit(**values, collection="work"), columns=80)
-    assert "    /notes/cap.md:3-9  in work  (+2 more)\n" in shown
+    text = shown(hit(collection="work"), columns=80)
+    assert "    /notes/cap.md:3-9  in work  (+2 more)\n" in text
 
 
 def test_what_is_not_there_takes_no_line():
     bare = hit(heading="", tags=(), more_passages=0, end_line=3)
-    assert formatted("human", bare, columns=80) == (
-        " 1. CAP theorem\n    /notes/cap.md:3\n    Consistency or availability.\n\n"
-    )
+    assert shown(bare, columns=80) == (" 1. CAP theorem\n    /notes/cap.md:3\n    Consistency or availability.\n\n")
 
 
 def test_paths_are_short_where_that_is_possible(monkeypatch, tmp_path):
@@ -222,8 +222,7 @@ def test_paths_are_short_where_that_is_possible(monkeypatch, tmp_path):
     here.mkdir()
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.chdir(here)
-    text = formatted(
-        "human",
+    text = shown(
         hit(path=str(here / "a.md")),
         hit(path=str(home / "notes" / "b.md")),
         hit(path=str(tmp_path / "workshop" / "c.md")),
@@ -238,12 +237,12 @@ def test_paths_are_whole_where_the_working_directory_is_gone(monkeypatch, tmp_pa
     gone.mkdir()
     monkeypatch.chdir(gone)
     gone.rmdir()
-    assert "    /notes/cap.md:3-9" in formatted("human", hit())
+    assert "    /notes/cap.md:3-9" in shown(hit())
 
 
 def test_colour_changes_nothing_else():
-    plain = formatted("human", hit(), LONG, columns=60)
-    coloured = formatted("human", hit(), LONG, columns=60, colour=True)
+    plain = shown(hit(), LONG, columns=60)
+    coloured = shown(hit(), LONG, columns=60, colour=True)
     assert coloured != plain
     assert ESCAPE.sub("", coloured) == plain
 
@@ -269,8 +268,8 @@ def test_a_hit_as_json_says_why_it_was_found():
 
 
 def test_a_person_is_told_why_when_asked():
-    assert formatted("human", EXPLAINED, explain=True) == (
-        formatted("human", EXPLAINED).removesuffix("\n")
+    assert shown(EXPLAINED, explain=True) == (
+        shown(EXPLAINED).removesuffix("\n")
         + "    1.23 = 0.50 words + 0.73 meaning + 0.00 words in context\n"
         + "    consistent ████████▊  0.88 Consistency\n"
         + "    theorem    ██████████ 1.00 theorem\n"
@@ -278,23 +277,18 @@ def test_a_person_is_told_why_when_asked():
     )
 
 
-@pytest.mark.parametrize("kind", [kind for kind in get_args(Format) if kind != "human"])
-def test_programs_are_told_the_same_whether_asked_or_not(kind):
-    assert formatted(kind, EXPLAINED, explain=True) == formatted(kind, EXPLAINED)
-
-
 def test_each_match_has_its_own_shade_on_every_line():
     snippet = ("Consistency or availability, " * 6).strip()
     spans = tuple(match.span() for match in re.finditer("Consistency|availability", snippet))
     found = hit(snippet=snippet, highlights=spans, strengths=(0.9, 0.6, 0.4) * 4)
-    text = formatted("human", found, columns=40, colour=True)
+    text = shown(found, columns=40, colour=True)
     marked = re.findall("\x1b\\[([0-9;]*)m(Consistency|availability)\x1b\\[0m", text)
     assert marked == list(zip(["1;33", "33", "2;33"] * 4, ["Consistency", "availability"] * 6, strict=True))
 
 
 def test_a_match_that_was_broken_over_lines_has_one_shade():
     found = hit(snippet="x" * 100, highlights=((0, 100),), strengths=(0.6,))
-    marked = re.findall("\x1b\\[33m(x+)\x1b\\[0m", formatted("human", found, columns=40, colour=True))
+    marked = re.findall("\x1b\\[33m(x+)\x1b\\[0m", shown(found, columns=40, colour=True))
     assert len(marked) == 3 and sum(map(len, marked)) == 100
 
 
@@ -308,7 +302,10 @@ def met(query_token: str = "trade", matched: str = "choose", score: float = 0.36
 def explained(*evidence: Evidence, colour: bool = False, columns: int = 80, **values) -> list[str]:
     """What is said of the score of a hit."""
     standard = {"score": 1.41, "contributions": {"lexical": 0.17, "dense": 0.78, "late": 0.46}}
-    return list(explanation(hit(**{**standard, **values, "evidence": evidence}), colour, columns))
+    return [
+        line if colour else ESCAPE.sub("", line)
+        for line in explanation(hit(**{**standard, **values, "evidence": evidence}), columns)
+    ]
 
 
 def test_an_explanation_is_a_sum_and_a_row_for_each_word():
@@ -392,9 +389,10 @@ def test_what_a_linked_idea_adds_is_a_part_of_the_sum():
 
 def test_linked_ideas_are_told_one_a_line():
     links = [ConceptLink("impermanence", "eventual consistency", 0.5), ConceptLink("raft", "boats\x1b", 0.25)]
-    assert "".join(explain_concepts(links, colour=False, columns=80)) == (
-        "linked: impermanence ~ eventual consistency (0.50)\nlinked: raft ~ boats\ufffd (0.25)\n\n"
-    )
-    for line in "".join(explain_concepts(links, colour=False, columns=24)).splitlines():
-        assert len(line) <= 24
-    assert list(explain_concepts([], colour=True, columns=80)) == []
+    assert [ESCAPE.sub("", line) for line in explain_concepts(links, 80)] == [
+        "linked: impermanence ~ eventual consistency (0.50)",
+        "linked: raft ~ boats\ufffd (0.25)",
+        "",
+    ]
+    assert all(len(ESCAPE.sub("", line)) <= 24 for line in explain_concepts(links, 24))
+    assert list(explain_concepts([], 80)) == []

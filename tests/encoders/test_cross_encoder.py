@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +15,9 @@ import numpy as np
 import pytest
 
 from notesearch.encoders import cross_encoder
-from notesearch.encoders.cross_encoder import (
-    CrossEncoder,
-    PreparedCrossEncoder,
-    open_cross_encoder,
-    prepare_cross_encoder,
-)
+from notesearch.encoders.cross_encoder import CrossEncoder, open_cross_encoder
+from notesearch.encoders.models import fingerprint_of
+from notesearch.encoders.preparing import prepared_directory
 from notesearch.errors import ModelError
 from notesearch.settings import DEFAULT_MODEL
 
@@ -50,18 +45,23 @@ class Tiny:
             patch.setenv("XDG_CACHE_HOME", str(cache))
             # Nothing but float32 can be compared closely.
             patch.setattr(cross_encoder, "_GREATEST_ERROR", -1.0)
-            self.prepared = prepare_cross_encoder(str(source))
-        assert self.prepared.precision == "float32"
-        self.encoder = opened(self.prepared)
+            self.encoder = open_cross_encoder(str(source))
+            self.prepared = directory_of(source)
 
     def expected(self, query: str, passages: list[str], **options: Any) -> Any:
         return by_sentence_transformers(self.source, query, passages, **options)
 
 
-def opened(prepared: PreparedCrossEncoder, **changes: Any) -> CrossEncoder:
-    """Opens a prepared model, its configuration changed."""
-    files = prepared.directory / "tokenizer.json", prepared.directory / "model.onnx"
-    return CrossEncoder(replace(prepared.config, **changes), *files)
+def directory_of(source: Path) -> Path:
+    """Where a model is prepared."""
+    return prepared_directory("cross-encoder", fingerprint_of(str(source), "cross-encoder"))
+
+
+def config_of(source: Path) -> dict[str, Any]:
+    """What is read of a model when it is prepared."""
+    open_cross_encoder(str(source))
+    record: dict[str, Any] = json.loads((directory_of(source) / "encoder.json").read_text())
+    return record
 
 
 def reference(source: Path) -> Any:
@@ -172,17 +172,16 @@ def source(bert: Tiny, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def cached(bert: Tiny, own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> PreparedCrossEncoder:
+def cached(bert: Tiny, own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The tiny BERT in a cache of the test's own; where it is made again, torch's export is not waited for."""
-    directory = own_cache.parent / "cross-encoders" / bert.prepared.directory.name
-    shutil.copytree(bert.prepared.directory, directory)
+    directory = Path(shutil.copytree(bert.prepared, directory_of(bert.source)))
 
     def export(_model: Any, _inputs: list[str], _output: str, target: Path) -> None:
-        shutil.copyfile(bert.prepared.directory / "model.onnx", target)
+        shutil.copyfile(bert.prepared / "model.onnx", target)
 
     monkeypatch.setattr(cross_encoder, "export_graph", export)
     monkeypatch.setattr(cross_encoder, "_GREATEST_ERROR", -1.0)
-    return replace(bert.prepared, directory=directory)
+    return directory
 
 
 def test_scores_are_those_of_sentence_transformers(tiny: Tiny) -> None:
@@ -201,7 +200,7 @@ def test_a_model_trained_to_the_opposite_order_gives_it(bert: Tiny, tmp_path: Pa
     train(source, opposite)
 
     trained = open_cross_encoder(str(source))  # in whichever precision agrees
-    assert trained.config.fingerprint != bert.prepared.config.fingerprint
+    assert directory_of(source) != bert.prepared
     for query in QUERIES:
         found, expected = trained.score(query, PASSAGES), by_sentence_transformers(source, query, PASSAGES)
         assert ranks_of(found) == ranks_of(expected) == opposite[query]
@@ -224,14 +223,15 @@ def test_no_passages_have_no_scores(bert: Tiny) -> None:
 
 def test_token_types_are_given_to_the_models_that_know_them(bert: Tiny, roberta: Tiny) -> None:
     def inputs(tiny: Tiny) -> list[str]:
-        return [put.name for put in tiny.encoder._forward._session.get_inputs()]
+        return tiny.encoder._inputs
 
     assert inputs(bert) == ["input_ids", "attention_mask", "token_type_ids"]
     assert inputs(roberta) == ["input_ids", "attention_mask"]
 
 
 def test_long_texts_are_cut_as_by_sentence_transformers(tiny: Tiny) -> None:
-    assert tiny.prepared.config.max_tokens == reference(tiny.source).max_seq_length == MOST_TOKENS[tiny.name]
+    record = json.loads((tiny.prepared / "encoder.json").read_text())
+    assert record["config"]["max_tokens"] == reference(tiny.source).max_seq_length == MOST_TOKENS[tiny.name]
     for query in (QUERIES[0], LONG):
         passages = ["river", LONG, LONG + "and quite another end"]
         found = tiny.encoder.score(query, passages)
@@ -249,20 +249,21 @@ def test_a_long_query_leaves_the_passage_half(tiny: Tiny) -> None:
 
 
 def test_prompts_are_honoured(
-    source: Path, roberta: Tiny, cached: PreparedCrossEncoder, change_json: Callable[..., None]
+    source: Path, roberta: Tiny, cached: Path, tmp_path: Path, change_json: Callable[..., None]
 ) -> None:
     prompting = source / "config_sentence_transformers.json"
     change_json(prompting, prompts={"query": "find: "}, default_prompt_name=None)
-    assert prepare_cross_encoder(str(source)).config.query_prompt == ""
+    assert config_of(source)["config"]["query_prompt"] == ""
     change_json(prompting, default_prompt_name="query")
-    assert prepare_cross_encoder(str(source)).config.query_prompt == "find: "
+    assert config_of(source)["config"]["query_prompt"] == "find: "
 
-    prompted = opened(roberta.prepared, query_prompt="find: ").score("river", PASSAGES)
+    files = roberta.prepared / "tokenizer.json", roberta.prepared / "model.onnx"
+    prompted = CrossEncoder(*files, MOST_TOKENS["roberta"], query_prompt="find: ").score("river", PASSAGES)
     np.testing.assert_allclose(prompted, roberta.expected("river", PASSAGES, prompt="find: "), atol=1e-4)
 
 
 def test_texts_are_lowercased_where_the_model_says_so(
-    bert: Tiny, source: Path, cached: PreparedCrossEncoder, change_json: Callable[..., None]
+    bert: Tiny, source: Path, cached: Path, change_json: Callable[..., None]
 ) -> None:
     text = (source / "tokenizer.json").read_text()
     (source / "tokenizer.json").write_text(text.replace('"lowercase": true', '"lowercase": false'))
@@ -288,100 +289,36 @@ print(*sorted(set({heavy.split()!r}) & set(sys.modules)))
     assert run.stdout.split() == ["onnxruntime", "tokenizers"]
 
 
-def test_preparing_twice_works_once(bert: Tiny, cached: PreparedCrossEncoder, source: Path) -> None:
+def test_preparing_twice_works_once(bert: Tiny, cached: Path, source: Path) -> None:
     def state() -> dict[str, tuple[int, int]]:
-        return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in cached.directory.iterdir()}
+        return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in cached.iterdir()}
 
     before = state()
     assert sorted(before) == FILES
-    assert prepare_cross_encoder(str(bert.source)) == cached
-    # Nor is the same model prepared again that lies elsewhere.
-    assert prepare_cross_encoder(str(source)) == replace(cached, config=replace(cached.config, name=str(source)))
+    open_cross_encoder(str(bert.source))
+    open_cross_encoder(str(source))  # the same model elsewhere
     assert state() == before
+    assert list(cached.parent.iterdir()) == [cached]
 
 
-@pytest.mark.parametrize("file", ["config.json", "tokenizer.json", "model.safetensors"])
-def test_another_model_is_prepared_beside(source: Path, cached: PreparedCrossEncoder, file: str) -> None:
-    if file == "model.safetensors":
-        from safetensors.numpy import load_file, save_file
-
-        weights = load_file(source / file)
-        save_file(weights | {"classifier.bias": weights["classifier.bias"] + 1}, source / file, {"format": "pt"})
-    else:
-        (source / file).write_text((source / file).read_text() + "\n")
-    other = prepare_cross_encoder(str(source))
-    assert other.config.fingerprint != cached.config.fingerprint
-    assert sorted(cached.directory.parent.iterdir()) == sorted([cached.directory, other.directory])
-
-
-def _truncate(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-100])
-
-
-def _without_precision(path: Path) -> None:
-    record = json.loads(path.read_text())
-    del record["precision"]
-    path.write_text(json.dumps(record))
-
-
-@pytest.mark.parametrize(
-    ("file", "damage"),
-    [
-        ("model.onnx", _truncate),
-        ("model.onnx", Path.unlink),
-        ("tokenizer.json", _truncate),
-        ("encoder.json", _truncate),
-        ("encoder.json", Path.unlink),
-        ("encoder.json", lambda path: path.write_text("[]")),
-        ("encoder.json", _without_precision),
-        (
-            "encoder.json",
-            lambda path: path.write_text(path.read_text().replace('"max_tokens": 64', '"max_tokens": 32')),
-        ),
-    ],
-)
-def test_a_damaged_cache_is_made_again(
-    bert: Tiny, cached: PreparedCrossEncoder, file: str, damage: Callable[[Path], Any]
-) -> None:
-    damage(cached.directory / file)
-    again = prepare_cross_encoder(str(bert.source))
-    assert again == cached
-    assert list(cached.directory.parent.iterdir()) == [cached.directory]
-    assert sorted(path.name for path in cached.directory.iterdir()) == FILES
-    np.testing.assert_array_equal(opened(again).score("river", PASSAGES), bert.encoder.score("river", PASSAGES))
-
-
-@pytest.mark.parametrize("step", ["write_tokenizer", "quantise_where"])
-@pytest.mark.parametrize("error", [ModelError("no", "no"), KeyboardInterrupt(), OSError(28, "No space left on device")])
-def test_nothing_half_written_stays(
-    source: Path, cached: PreparedCrossEncoder, monkeypatch: pytest.MonkeyPatch, step: str, error: BaseException
-) -> None:
-    shutil.rmtree(cached.directory.parent)
-
-    def fail(*_arguments: Any) -> None:
-        raise error
-
-    monkeypatch.setattr(cross_encoder, step, fail)
-    with pytest.raises(ModelError if isinstance(error, OSError) else type(error)):
-        prepare_cross_encoder(str(source))
-    assert list(cached.directory.parent.iterdir()) == []
-    assert stat.S_IMODE(cached.directory.parent.stat().st_mode) == 0o700
+@pytest.mark.parametrize("file", FILES)
+def test_a_damaged_cache_is_made_again(bert: Tiny, cached: Path, file: str) -> None:
+    # test_preparing damages it in more ways.
+    (cached / file).write_bytes((cached / file).read_bytes()[:-100])
+    again = open_cross_encoder(str(bert.source))
+    assert sorted(path.name for path in cached.iterdir()) == FILES
+    np.testing.assert_array_equal(again.score("river", PASSAGES), bert.encoder.score("river", PASSAGES))
 
 
 @pytest.mark.parametrize(("greatest_error", "precision"), [(100.0, "int8"), (-1.0, "float32")])
 def test_int8_is_kept_where_it_agrees(
-    bert: Tiny,
-    cached: PreparedCrossEncoder,
-    monkeypatch: pytest.MonkeyPatch,
-    greatest_error: float,
-    precision: str,
+    bert: Tiny, cached: Path, monkeypatch: pytest.MonkeyPatch, greatest_error: float, precision: str
 ) -> None:
-    shutil.rmtree(cached.directory)
+    shutil.rmtree(cached)
     monkeypatch.setattr(cross_encoder, "_GREATEST_ERROR", greatest_error)
-    prepared = prepare_cross_encoder(str(bert.source))
-    assert prepared.precision == precision
-    float_bytes = (bert.prepared.directory / "model.onnx").stat().st_size
-    assert ((prepared.directory / "model.onnx").stat().st_size < float_bytes) == (precision == "int8")
+    assert config_of(bert.source)["precision"] == precision
+    float_bytes = (bert.prepared / "model.onnx").stat().st_size
+    assert ((cached / "model.onnx").stat().st_size < float_bytes) == (precision == "int8")
 
 
 def failure(name: str | Path) -> ModelError:

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from notesearch.encoders import CodedWord, Encoder, EncoderConfig, PreparedModel, expand, max_similarities
+from notesearch.encoders import Encoder, EncoderConfig, PreparedModel
 from notesearch.encoders.encoder import load_tokenizer
 from notesearch.encoders.models import open_encoder
-from notesearch.encoders.token_codes import compress
+from notesearch.encoders.token_codes import CodedWord, compress, expand, max_similarities
 from notesearch.errors import ModelError
 
 WORDS = ["[PAD]", "[CLS]", "find", "note", "a", "b", "c", "d"]

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from test_multi_vector import save as save_colbert
 
-from notesearch.encoders.cross_encoder import prepare_cross_encoder
+from notesearch.encoders.cross_encoder import open_cross_encoder
 from notesearch.encoders.models import prepare
 from notesearch.encoders.multi_vector import open_multi_vector_model
 from notesearch.errors import ModelError
@@ -54,7 +54,7 @@ def sources(tiny_models: Any, cross_source: Path, colbert_source: Path) -> dict[
 OPEN: dict[str, Callable[[str], object]] = {
     "bert": prepare,
     "distilbert": prepare,
-    "cross-encoder": prepare_cross_encoder,
+    "cross-encoder": open_cross_encoder,
     "multi-vector": open_multi_vector_model,
 }
 
@@ -66,6 +66,16 @@ def changed(file: str, **values: Any) -> Attack:
         path = directory / file
         known = json.loads(path.read_text()) if path.exists() else {}
         path.write_text(json.dumps(known | values))
+
+    return change
+
+
+def longest(tokens: float) -> Attack:
+    """Sets how much the model reads, in each of the places where that may be said."""
+
+    def change(directory: Path) -> None:
+        changed("sentence_bert_config.json", max_seq_length=tokens)(directory)
+        changed("tokenizer_config.json", model_max_length=tokens)(directory)
 
     return change
 
@@ -190,8 +200,7 @@ ATTACKS: dict[str, Attack] = {
     "an unheard-of function": changed("config.json", hidden_act="os.system", activation="os.system"),
     "a model type that is a list": changed("config.json", model_type=["bert"]),
     "padding with no word": changed("config.json", pad_token_id=10**9),
-    "fewer than no tokens": changed("sentence_bert_config.json", max_seq_length=-5),
-    "no numbered tokens": changed("sentence_bert_config.json", max_seq_length=float("inf")),
+    "fewer than no tokens": longest(-5),
     "weights cut to nothing": cut(0),
     "weights cut in the header": cut(0.01),
     "weights cut at the end": cut(0.99),

@@ -6,17 +6,15 @@ import json
 import shutil
 import string
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from notesearch.encoders import expand, max_similarities
 from notesearch.encoders.models import fingerprint_of
 from notesearch.encoders.multi_vector import MultiVectorModel, open_multi_vector_model
-from notesearch.encoders.token_codes import compress
+from notesearch.encoders.token_codes import compress, expand, max_similarities
 from notesearch.errors import IndexMismatch, ModelError
 from notesearch.library.index import sync_index
 from notesearch.library.search import Index
@@ -345,26 +343,6 @@ def test_weights_in_half_precision_are_computed_in_full(own_source: Path) -> Non
     assert {str(parameter.dtype) for parameter in model._model.parameters()} == {"torch.float32"}
 
 
-def test_the_scale_is_measured_once(own_cache: Path, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = open_multi_vector_model(str(source))
-    kept = own_cache.parent / "multi-vector-models"
-    (file,) = kept.iterdir()
-    assert first.late_scale.related != first.late_scale.unrelated
-    assert json.loads(file.read_text(encoding="utf-8")) == asdict(first.late_scale)
-    with monkeypatch.context() as patch:
-        patch.setattr(MultiVectorModel, "encode_query", None)
-        assert open_multi_vector_model(str(source)).late_scale == first.late_scale
-    file.write_text("{}", encoding="utf-8")
-    assert open_multi_vector_model(str(source)).late_scale == first.late_scale
-    assert json.loads(file.read_text(encoding="utf-8")) == asdict(first.late_scale)
-
-
-def test_the_scale_may_have_no_place(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "cache").write_text("in the way", encoding="utf-8")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    assert open_multi_vector_model(str(source)).late_scale.spread > 0
-
-
 @pytest.mark.parametrize(
     "file",
     [
@@ -374,10 +352,11 @@ def test_the_scale_may_have_no_place(source: Path, tmp_path: Path, monkeypatch: 
         "2_MultiVectorMask/config.json",
     ],
 )
-def test_the_fingerprint_covers_the_files_of_every_module(own_source: Path, model: MultiVectorModel, file: str) -> None:
+def test_the_fingerprint_covers_the_files_of_every_module(own_source: Path, file: str) -> None:
+    before = fingerprint_of(str(own_source), "multi-vector")
     path = own_source / file
     path.write_bytes(path.read_bytes() + b" ")
-    assert fingerprint_of(str(own_source), "multi-vector") != model.fingerprint
+    assert fingerprint_of(str(own_source), "multi-vector") != before
 
 
 @pytest.mark.parametrize("name", ["bert", "modernbert"])
@@ -406,10 +385,10 @@ def test_a_hub_id_is_found_in_the_cache(
     (repository / "refs" / "main").write_text("abc")
     cached = Path(shutil.copytree(checkpoints.directory(layout), repository / "snapshots" / "abc"))
     expected = fingerprint_of(str(checkpoints.directory(layout)), "multi-vector")
-    assert open_multi_vector_model("someone/colbert").fingerprint == expected
+    assert fingerprint_of("someone/colbert", "multi-vector") == expected
     (cached / missing).unlink()
     with pytest.raises(ModelError, match="only a part"):
-        open_multi_vector_model("someone/colbert")
+        fingerprint_of("someone/colbert", "multi-vector")
 
 
 def test_pickled_weights_are_refused(own_source: Path) -> None:

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from notesearch.encoders import max_similarities
 from notesearch.encoders.token_codes import (
     CodedWord,
     code_bits,
     coded_words,
     compress,
     expand,
+    max_similarities,
     places_of_words,
     single_words,
     word_vectors,

@@ -6,9 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ir_measures import RR, R, Success, nDCG
 
-from notesearch.evaluation import Measures, measure_queries, measure_run
 from notesearch.evaluation.collections import read_run
-from notesearch.evaluation.measures import ndcg, recall, reciprocal_rank
+from notesearch.evaluation.measures import Measures, measure_queries, measure_run, ndcg, recall, reciprocal_rank
 
 
 def test_ndcg_by_hand():

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from notesearch.errors import UsageError
 from notesearch.evaluation import tuning_data
-from notesearch.evaluation.general_set import path_digest
-from notesearch.evaluation.known_items import find_known_items
+from notesearch.evaluation.known_items import find_known_items, path_digest
 from notesearch.evaluation.tuning_data import TextPair, gather, read_pair_file
 from notesearch.notes import parse_note
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -160,6 +162,18 @@ class RebuildFewNotes(_FewNotes):
         write(self.sandbox.vault / "tea" / "note.md", "A note on green tea")
 
 
+class OtherVersion(_FewNotes):
+    """A run that meets an index of another version, and makes it anew."""
+
+    name = "index, of another version"
+    arguments = ("index",)
+
+    def set_up(self) -> None:
+        self.index_few_notes()
+        with closing(sqlite3.connect(self.sandbox.index_dir / "notes.db")) as connection:
+            connection.execute("PRAGMA user_version = 1")
+
+
 class Repair(_FewNotes):
     """A repair of an index whose database is damaged and whose files others may read."""
 
@@ -314,6 +328,7 @@ SCENARIOS = (
     IndexAgain,
     Rebuild,
     RebuildFewNotes,
+    OtherVersion,
     Repair,
     TagAndUndo,
     TagAgain,

@@ -24,18 +24,24 @@ from fake_encoder import FakeModels
 from tuning_stub import StubTuner, kept_trial
 
 import notesearch.cli
+from notesearch.cli import COMMANDS
 
 # What the commands import as they go along.
 for name in (
+    *{f"notesearch.cli.{place.partition('.')[0]}" for group in COMMANDS.values() for place, _ in group.values()},
+    *("notesearch.library.doctor", "notesearch.library.tag", "notesearch.library.train", "notesearch.library.tune"),
+    *("notesearch.tagging.report", "notesearch.indexing", "notesearch.storage.writer", "notesearch.cli.tables"),
     *(
-        "notesearch.library.doctor",
-        "notesearch.library.search",
-        "notesearch.library.tag",
-        "notesearch.library.train",
-        "notesearch.library.tune",
+        "hnswlib",
+        "filelock",
+        "sqlite_utils",
+        "scipy.sparse",
+        "scipy.optimize",
+        "scipy.stats",
+        "jinja2",
+        "safetensors.numpy",
+        "yaml",
     ),
-    *("notesearch.tagging.report", "notesearch.indexing", "notesearch.storage.writer", "notesearch.cli.progress"),
-    *("hnswlib", "filelock", "scipy.sparse", "scipy.optimize", "scipy.stats", "jinja2", "safetensors.numpy", "yaml"),
     *sys.argv[1:],
 ):
     importlib.import_module(name)

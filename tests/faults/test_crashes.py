@@ -9,6 +9,7 @@ from .scenarios import (
     FirstIndex,
     FirstTraining,
     IndexAgain,
+    OtherVersion,
     Rebuild,
     RebuildFewNotes,
     Repair,
@@ -47,11 +48,11 @@ def test_a_command_that_is_killed_does_no_harm(
         assert found.disturb(Fault(kind, at(part, found.changes))).fired
 
 
-@pytest.mark.parametrize("scenario", [RebuildFewNotes, Repair])
+@pytest.mark.parametrize("scenario", [RebuildFewNotes, OtherVersion, Repair])
 def test_no_kill_at_any_moment_of_a_rebuild_or_a_repair_loses_a_folder(opened: Open, scenario: type[Scenario]) -> None:
     found = opened(scenario)
     # Here and there, and all through the end, where the new index takes the place of the old one.
-    for change in (*range(1, found.changes - 16, 17), *range(found.changes - 16, found.changes + 1)):
+    for change in (*range(1, found.changes - 12, 23), *range(found.changes - 12, found.changes + 1)):
         assert found.disturb(Fault(Kind.KILL_HALFWAY if change % 2 else Kind.KILL, change)).fired
 
 
@@ -69,7 +70,7 @@ def test_a_run_that_was_killed_before_it_tagged_a_note_is_not_in_the_way(opened:
     assert found.sandbox.notes() == found.old_notes
 
 
-@pytest.mark.parametrize("scenario", [FirstIndex, IndexAgain, Rebuild, TagAndUndo, Undo, TrainingAgain])
+@pytest.mark.parametrize("scenario", [FirstIndex, IndexAgain, Rebuild, OtherVersion, TagAndUndo, Undo, TrainingAgain])
 def test_a_full_disk_is_told_and_does_no_harm(opened: Open, scenario: type[Scenario]) -> None:
     found = opened(scenario)
     outcome = found.disturb(Fault(Kind.NO_SPACE, at(0.5, found.changes_that_take_space()), for_good=True))

@@ -29,7 +29,7 @@ def check(data: bytes) -> None:
     _check_links(note)
     chunking = Chunking(8 + choice // 16, choice // 4 % 3)
     _check_chunks(seen, chunk_note(note, _words, chunking), chunking)
-    without_tags(note.text, suffix)
+    without_tags(note.text, note.path)
     items = find_known_items([note])
     for item in items:
         assert 0 <= item.start <= item.end <= len(note.text)

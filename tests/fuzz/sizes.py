@@ -109,7 +109,7 @@ def read(text: str, suffix: str) -> None:
     path = Path(f"/notes/name{suffix}")
     note = parse_note(path, text, datetime(2024, 1, 2))
     chunk_note(note, lambda words: [match.start() for match in _WORD.finditer(words)], Chunking())
-    without_tags(text, suffix)
+    without_tags(text, path)
     without_items(note, find_known_items([note]))
     with suppress(NoteNotWritable):  # most of these notes are refused
         plan_tag_edit(path, text.encode("utf-8", "surrogatepass"), ["new"])

@@ -374,13 +374,14 @@ class TestUnreadable:
         self, vault: Vault, index: Index, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         vault.write("new.md", "text")
-        real_find = sync.find_notes
+        real_read = sync.read_bytes
 
-        def find_and_delete(*arguments: Any, **options: Any) -> Iterator[Any]:
-            yield from list(real_find(*arguments, **options))
-            (vault.root / "new.md").unlink()
+        def delete_and_read(file: NoteFile) -> bytes:
+            if file.path.name == "new.md":
+                file.path.unlink()
+            return real_read(file)
 
-        monkeypatch.setattr(sync, "find_notes", find_and_delete)
+        monkeypatch.setattr(sync, "read_bytes", delete_and_read)
         report = index(vault.root)
         assert report.skipped == (Skipped(str(vault.root / "new.md"), "file disappeared", for_now=True),)
         assert report.notes == 2

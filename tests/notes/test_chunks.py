@@ -220,9 +220,9 @@ def line_of(text: str, offset: int) -> int:
 def test_hostile_notes_take_linear_time(text: str) -> None:
     note = parse(text)
     starts = words(text)
-    started = time.perf_counter()
+    started = time.process_time()
     chunk_note(note, lambda _: starts, Chunking())
-    assert time.perf_counter() - started < 10
+    assert time.process_time() - started < 10
 
 
 @pytest.mark.parametrize(

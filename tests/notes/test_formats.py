@@ -125,9 +125,9 @@ def test_a_note_of_very_many_lines_is_scanned_by_lines() -> None:
     ids=lambda text: repr(text[:8]),
 )
 def test_hostile_notes_take_linear_time(text: str, suffix: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     parse(text, suffix)
-    assert time.perf_counter() - started < 10
+    assert time.process_time() - started < 10
 
 
 def test_plain_text_has_paragraphs_only() -> None:

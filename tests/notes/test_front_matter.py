@@ -109,11 +109,11 @@ def test_toml_may_be_as_deep_and_as_large_as_anyone_writes_it() -> None:
 def test_bombs_are_refused_quickly() -> None:
     levels = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
     levels += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 12)]
-    started = time.perf_counter()
+    started = time.process_time()
     for content in ("\n".join(levels), "[" * 60_000, "- " * 30_000, "{a: " * 15_000):
         found = parse_front_matter(f"---\n{content}\n---\n")
         assert found.problem and not found.data
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 FRAGMENTS = st.lists(

@@ -151,8 +151,8 @@ def test_heading_words(written: str, words: str) -> None:
     ids=lambda text: text[:6],
 )
 def test_long_lines_take_linear_time(text: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     tags(text)
     links(text)
     heading_words(text)
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5

@@ -149,7 +149,7 @@ def test_tags_are_written_where_org_roam_writes_them(before: str, after: str) ->
     "line", [":A:\n", ":PROPERTIES:\n", ":END:\n", "#+a: b\n", "* H\nCLOSED: [x] \n", ":A:\n:END:\n"]
 )
 def test_hostile_notes_take_linear_time(line: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     parse(line * 100_000)
     parse("* H\n" + "CLOSED: [a] " * 100_000 + "x")
-    assert time.perf_counter() - started < 10
+    assert time.process_time() - started < 10

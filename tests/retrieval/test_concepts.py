@@ -1,6 +1,7 @@
 import contextlib
 import json
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,8 @@ from notesearch.retrieval.concepts import (
     read_concepts,
 )
 from notesearch.retrieval.fusion import Candidate
+from notesearch.retrieval.passages import Ranking
+from notesearch.retrieval.query import parse_query
 
 FILE = Path("/home/nora/concepts.toml")
 IDEAS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1, max_size=8).filter(key_of)
@@ -222,10 +225,21 @@ def test_both_ways_keep_the_weight():
     assert parse("[concepts]\na = {b = 0.25}").links == (link,)
 
 
-def found(scores: dict[int, float]) -> list[Candidate]:
-    """Candidates, best first."""
-    ranked = sorted(scores.items(), key=lambda item: -item[1])
-    return [Candidate(note_id, score, {"dense": score}, {"dense": score}) for note_id, score in ranked]
+class Scores:
+    """A fusion that knows the scores of some notes."""
+
+    def __init__(self, scores: dict[int, float]) -> None:
+        self._scores = scores
+
+    def score(self, note_ids: Sequence[int]) -> list[Candidate]:
+        return [Candidate(i, self._scores[i], {"dense": self._scores[i]}, {"dense": self._scores[i]}) for i in note_ids]
+
+
+def ranking(candidates: dict[int, float] | list[Candidate], others: dict[int, float] | None = None) -> Ranking:
+    """A ranking of candidates, which also knows the scores of some other notes."""
+    if isinstance(candidates, dict):
+        candidates = Scores(candidates).score(sorted(candidates, key=lambda i: -candidates[i]))
+    return Ranking(parse_query("any"), Scores(others or {}), (), None, candidates)
 
 
 class TestCountIdeas:
@@ -246,30 +260,34 @@ class TestCountIdeas:
             ({1: 1.0, 2: -0.5}, [(0.5, {2: -0.1})], [(1, 1.0, 0), (2, -0.5, 0)]),
             ({1: -0.2, 2: -0.5}, [(0.5, {2: 3.0})], [(1, -0.2, 0), (2, -0.5, 0)]),
             ({1: 2.0, 2: 1.0}, [], [(1, 2.0, 0), (2, 1.0, 0)]),
+            # A note that only an idea ranks is scored by the query first.
+            ({1: 2.0}, [(0.5, {8: 1.0, 9: 0.9})], [(1, 2.0, 0), (9, 0.7, 0), (8, 0.5, 1)]),
         ],
     )
     def test_by_hand(self, own, ideas, expected):
-        ranked = count_ideas(found(own), [(weight, found(answers)) for weight, answers in ideas])
-        assert [(note.note_id, pytest.approx(note.score), number) for note, number in ranked] == expected
+        rankings = [ranking(own, {8: 0.1, 9: 0.7}), *(ranking(answers) for _, answers in ideas)]
+        weights = [weight for weight, _ in ideas]
+        ranked = count_ideas(rankings[0], list(zip(weights, rankings[1:], strict=True)))
+        assert [(note.note_id, pytest.approx(note.score), rankings.index(by)) for note, by in ranked] == expected
 
     def test_what_an_idea_adds_is_a_part_of_the_sum_and_its_passages_count(self):
         own = [
             Candidate(1, 2.0, {"dense": 2.0}, {"dense": 2.0}),
             Candidate(2, 0.3, {"dense": 0.3}, {"dense": 0.3}, {7: 1}),
         ]
-        (_, (note, _)) = count_ideas(own, [(0.5, [Candidate(2, 1.0, {}, {}, {8: 0.25})])])
+        (_, (note, _)) = count_ideas(ranking(own), [(0.5, ranking([Candidate(2, 1.0, {}, {}, {8: 0.25})]))])
         assert note.parts == {"dense": 0.3, "concepts": 0.5}
         assert note.contributions == {"dense": 0.3, "concepts": pytest.approx(0.2)}
         assert note.passages == {8: 0.25}
 
     def test_bm25_as_it_is_becomes_a_part_of_a_sum(self):
         own = [Candidate(1, 2.0, {"lexical": 2.0}, {}), Candidate(2, 0.0, {"lexical": 0.0}, {})]
-        ranked = count_ideas(own, [(0.5, [Candidate(2, 3.0, {}, {})])])
+        ranked = count_ideas(ranking(own), [(0.5, ranking([Candidate(2, 3.0, {}, {})]))])
         assert [note.contributions for note, _ in ranked] == [{"lexical": 2.0}, {"lexical": 0.0, "concepts": 1.0}]
 
     @pytest.mark.parametrize(("best", "own", "idea"), [(0.1, 0.0, 5.5), (0.3, 0.03, 0.3)])
     def test_rounding_lifts_nothing_above_the_best_note(self, best, own, idea):
-        ranked = count_ideas(found({1: best, 2: own}), [(1.0, found({2: idea}))])
+        ranked = count_ideas(ranking({1: best, 2: own}), [(1.0, ranking({2: idea}))])
         assert [(note.note_id, note.score) for note, _ in ranked] == [(1, best), (2, best)]
 
     @given(
@@ -277,12 +295,12 @@ class TestCountIdeas:
         st.lists(st.tuples(WEIGHTS | st.just(1.0), st.lists(st.floats(-5, 5), max_size=8)), max_size=3),
     )
     def test_the_best_note_of_a_query_stays_first_and_its_others_in_order(self, own, ideas):
-        candidates = found(dict(enumerate(own)))
-        answers = [(weight, found(dict(enumerate(values[: len(own)])))) for weight, values in ideas]
-        ranked = count_ideas(candidates, answers)
-        raised = {note.note_id for note, number in ranked if number}
-        assert ranked[0] == (candidates[0], 0)
-        assert [note for note, number in ranked if not number] == [c for c in candidates if c.note_id not in raised]
+        before = ranking(dict(enumerate(own)))
+        answers = [(weight, ranking(dict(enumerate(values[: len(own)])))) for weight, values in ideas]
+        ranked = count_ideas(before, answers)
+        assert ranked[0] == (before.candidates[0], before)
+        kept = [note for note, by in ranked if by is before]
+        assert kept == [note for note in before.candidates if note in kept]
         for note, _ in ranked:
             assert sum(note.contributions.values()) == pytest.approx(note.score, abs=1e-9)
             assert note.score <= max(own)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notesearch.retrieval.dense import ExactScan, ExactScores, GraphScan, GraphScores, open_scan
+from notesearch.retrieval.dense import ExactScores, GraphScores, Scan
 from notesearch.storage.vectors import build_vector_file, load_graph, map_vectors
 
 DIM = 6
@@ -62,7 +62,7 @@ def test_the_scan_agrees_with_a_naive_one(mapped, stored, filtered, seed):
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     query /= np.linalg.norm(query)
 
-    found = ExactScan(reader).score(query, admitted)
+    found = Scan(reader).score(query, admitted)
 
     alive = {int(i): float(np.dot(row, query)) for i, row in zip(ids, vectors, strict=True) if int(i) not in dead}
     kept = {i: cosine for i, cosine in sorted(alive.items()) if admitted is None or i in admitted}
@@ -72,7 +72,7 @@ def test_the_scan_agrees_with_a_naive_one(mapped, stored, filtered, seed):
 
 
 def test_an_index_without_chunks_has_no_scores():
-    found = ExactScan(Reader([])).score(np.ones(DIM, dtype=np.float32))
+    found = Scan(Reader([])).score(np.ones(DIM, dtype=np.float32))
     assert found.chunk_ids.tolist() == []
     assert found.best(10).tolist() == []
 
@@ -86,7 +86,7 @@ def test_the_scan_of_a_vector_file_that_lags_behind_is_the_scan_of_sqlite(make_r
     assert len(changed.vectors()) == 2 and len(changed.dead_chunks()) == 2
 
     query = fake_encoder.encode_query("raft paxos thing").vector
-    found = ExactScan(changed).score(query)
+    found = Scan(changed).score(query)
 
     ids, vectors = changed._stored_vectors(0)
     assert found.chunk_ids.tolist() == ids.tolist()
@@ -119,6 +119,17 @@ class IndexWithGraph:
         return np.array(DEAD, dtype=np.int64)
 
 
+class WithoutGraph(Reader):
+    """The same index without a graph, or with another."""
+
+    def __init__(self, reader, graph=None):
+        super().__init__(reader.vectors(), reader.dead_chunks())
+        self._graph = graph
+
+    def graph(self):
+        return self._graph
+
+
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory):
     return IndexWithGraph(tmp_path_factory.mktemp("graph") / "vectors.hnsw")
@@ -126,7 +137,7 @@ def reader(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def scans(reader):
-    return open_scan(reader), ExactScan(reader)
+    return Scan(reader), Scan(WithoutGraph(reader))
 
 
 @pytest.fixture(scope="module")
@@ -137,8 +148,7 @@ def queries(reader):
 
 
 def test_an_index_with_a_graph_is_scanned_by_it(scans):
-    assert isinstance(scans[0], GraphScan)
-    assert isinstance(scans[0].score(np.ones(GRAPH_DIM, dtype=np.float32), None), GraphScores)
+    assert isinstance(scans[0].score(np.ones(GRAPH_DIM, dtype=np.float32)), GraphScores)
 
 
 @pytest.mark.parametrize("limit", [1, 10, 300, 600])
@@ -146,9 +156,9 @@ def test_the_closest_ones_are_found(scans, queries, limit):
     graph, exact = scans
     hits = 0
     for query in queries:
-        found = graph.score(query, None).best(limit)
+        found = graph.score(query).best(limit)
         assert len(found) == len(set(found.tolist())) == limit
-        hits += len(set(found.tolist()) & set(exact.score(query, None).best(limit).tolist()))
+        hits += len(set(found.tolist()) & set(exact.score(query).best(limit).tolist()))
     assert hits / (limit * len(queries)) >= 0.99
 
 
@@ -156,7 +166,7 @@ def test_the_closest_ones_are_found(scans, queries, limit):
 def test_many_are_found_exactly(scans, queries, limit):
     graph, exact = scans
     for query in queries[:3]:
-        found, expected = (scan.score(query, None).best(limit).tolist() for scan in (graph, exact))
+        found, expected = (scan.score(query).best(limit).tolist() for scan in (graph, exact))
         assert found == expected
 
 
@@ -164,17 +174,17 @@ def test_what_is_gone_is_not_found_and_what_is_new_is(scans, reader, queries):
     graph, _ = scans
     for row in (0, 1, 33):
         assert reader.ids[row] in DEAD
-        assert reader.ids[row] not in graph.score(reader.all[row], None).best(50)
+        assert reader.ids[row] not in graph.score(reader.all[row]).best(50)
     for query in queries:
-        assert not set(graph.score(query, None).best(600).tolist()) & set(DEAD)
+        assert not set(graph.score(query).best(600).tolist()) & set(DEAD)
     for row in (IN_FILE, COUNT - 1):
-        assert graph.score(reader.all[row], None).best(1).tolist() == [reader.ids[row]]
+        assert graph.score(reader.all[row]).best(1).tolist() == [reader.ids[row]]
 
 
 def test_scores_of_chunks_are_exact(scans, queries, reader):
     graph, exact = scans
     for query in queries[:5]:
-        scores, expected = graph.score(query, None), exact.score(query, None)
+        scores, expected = graph.score(query), exact.score(query)
         asked = np.array([4, 7, 11_998, 5, 10, 100_000, -1, 11_395, 11_401])
         assert scores.admitted(asked).tolist() == expected.admitted(asked).tolist() == [7, 11_998, 10, 11_395, 11_401]
         live = scores.admitted(asked)
@@ -202,8 +212,8 @@ def test_a_graph_that_leads_to_too_few_is_not_used(reader, queries):
         def knn_query(self, query, k, num_threads):
             raise RuntimeError("Cannot return the results in a contiguous 2D array. Probably ef or M is too small")
 
-    found = GraphScan(reader, Parted()).score(queries[0], None).best(50)
-    assert found.tolist() == ExactScan(reader).score(queries[0], None).best(50).tolist()
+    expected = Scan(WithoutGraph(reader)).score(queries[0]).best(50)
+    assert Scan(WithoutGraph(reader, Parted())).score(queries[0]).best(50).tolist() == expected.tolist()
 
 
 def test_fewer_chunks_than_are_asked_for(tmp_path):
@@ -218,6 +228,6 @@ def test_fewer_chunks_than_are_asked_for(tmp_path):
         def dead_chunks(self):
             return np.array([3], dtype=np.int64)
 
-    scores = open_scan(Small()).score(np.eye(1, GRAPH_DIM, 3, dtype=np.float32)[0], None)
+    scores = Scan(Small()).score(np.eye(1, GRAPH_DIM, 3, dtype=np.float32)[0])
     assert scores.best(300).tolist() == [8, 2, 5, 9]
     assert scores.best(1).tolist() == [8]

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notesearch.encoders import CodedWord, EncodedQuery, expand
-from notesearch.encoders.token_codes import compress
+from notesearch.encoders import EncodedQuery
+from notesearch.encoders.token_codes import CodedWord, compress, expand
 from notesearch.retrieval.dense import ExactScores
 from notesearch.retrieval.late_interaction import LateQuery, closest_chunks, score_note
 

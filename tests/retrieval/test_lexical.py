@@ -1,7 +1,7 @@
 import pytest
 
 from notesearch.records import Filters
-from notesearch.retrieval.lexical import chunks_with_phrases, is_mentioned, match_lexical, telling_words
+from notesearch.retrieval.lexical import chunks_with_phrases, is_mentioned, match_lexical, word_forms
 from notesearch.retrieval.query import parse_query
 from notesearch.storage import WordQuery
 from notesearch.words import distinct_words, find_words
@@ -209,14 +209,14 @@ def test_words_are_mentioned_one_after_another_in_whatever_form(reader, words, m
         ("absent", "Nothing of the kind", {}),
     ],
 )
-def test_words_of_the_same_stem_are_telling(make_reader, asked, text, found):
-    telling = telling_words(make_reader({"a.md": "any"}), [asked], distinct_words(text))
-    assert {word: telling[word] for _, _, word in find_words(text) if word in telling} == found
+def test_words_of_the_same_stem_are_forms_of_one_word(make_reader, asked, text, found):
+    forms = word_forms(make_reader({"a.md": "any"}), [asked], distinct_words(text))
+    assert {word: forms[word] for _, _, word in find_words(text) if word in forms} == found
 
 
 def test_of_two_query_words_with_one_stem_the_first_stands_for_both(make_reader):
     reader = make_reader({"a.md": "any"})
-    assert telling_words(reader, ["runs", "running"], {"run"}) == {
+    assert word_forms(reader, ["runs", "running"], {"run"}) == {
         "run": "runs",
         "runs": "runs",
         "running": "runs",

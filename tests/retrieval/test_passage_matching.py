@@ -16,7 +16,7 @@ NOTES = {
 
 
 def plainly(reader, own):
-    """Closeness, note by note and passage by passage."""
+    """Similarity, note by note and passage by passage."""
     ids = reader.note_ids()
     chunks = reader.chunk_ids_of_notes(ids)
     vectors = reader.vectors_of_chunks(list(chunks))
@@ -30,7 +30,7 @@ def plainly(reader, own):
 
 
 @pytest.mark.parametrize("block", [1, 3, 64])
-def test_closeness_is_that_of_a_plain_computation(make_reader, monkeypatch, block):
+def test_similarity_is_that_of_a_plain_computation(make_reader, monkeypatch, block):
     monkeypatch.setattr(passage_matching, "_BLOCK_PASSAGES", block)
     reader = make_reader(NOTES)
     note_id = next(note.id for note in reader.notes(reader.note_ids()).values() if note.path.endswith("long.md"))
@@ -38,7 +38,7 @@ def test_closeness_is_that_of_a_plain_computation(make_reader, monkeypatch, bloc
     assert len(chunks) > 3
     own = np.stack([reader.vectors_of_chunks(chunks)[chunk] for chunk in chunks])
     passages = AllPassages.read(reader)
-    found = dict(zip(passages.note_ids.tolist(), passages.closeness(own).tolist(), strict=True))
+    found = dict(zip(passages.note_ids.tolist(), passages.similarity(own).tolist(), strict=True))
     assert found == pytest.approx(plainly(reader, own), abs=1e-5)
 
 
@@ -59,7 +59,7 @@ def test_notes_that_are_gone_take_no_part(make_reader, tmp_path):
     passages = AllPassages.read(reader)
     assert sorted(passages.note_ids.tolist()) == sorted(reader.note_ids())
     own = np.stack(list(reader.vectors_of_chunks(passages.chunk_ids.tolist()[:1]).values()))
-    found = dict(zip(passages.note_ids.tolist(), passages.closeness(own).tolist(), strict=True))
+    found = dict(zip(passages.note_ids.tolist(), passages.similarity(own).tolist(), strict=True))
     assert found == pytest.approx(plainly(reader, own), abs=1e-5)
 
 

@@ -2,16 +2,24 @@ import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from notesearch.encoders import CodedWord
+from notesearch.encoders.token_codes import CodedWord
 from notesearch.notes.read import decode
 from notesearch.records import Evidence, Filters
 from notesearch.retrieval.fusion import Candidate
 from notesearch.retrieval.late_interaction import WordMatch
-from notesearch.retrieval.passages import ChosenPassage, Match, Snippet, continue_below, find_evidence, make_snippet
+from notesearch.retrieval.passages import (
+    ChosenPassage,
+    Match,
+    Snippet,
+    find_evidence,
+    make_snippet,
+    rerank_by_cross_encoder,
+)
 from notesearch.storage import StoredChunk, StoredNote
 from notesearch.words import find_words
 
@@ -189,7 +197,7 @@ def test_evidence_of_any_note_is_what_stands_there(make_searcher, drawn, words, 
             assert text[item.start : item.end] == item.matched != ""
 
 
-class TestContinueBelow:
+class TestCrossEncoder:
     """Notes that a cross-encoder scored, and those that it did not, by their scores."""
 
     # Eighths, so that no difference is rounded.
@@ -199,6 +207,7 @@ class TestContinueBelow:
 
     @staticmethod
     def continued(ranked: list[float], rest: list[float]) -> list[Candidate]:
+        """Candidates of which the first get scores by a cross-encoder, descending, and the others have some before."""
         chosen = [
             ChosenPassage(
                 Candidate(number, score, {"dense": 0.5}, {"dense": score}),
@@ -207,9 +216,14 @@ class TestContinueBelow:
                 0,
                 {},
             )
-            for number, score in enumerate([*ranked, *rest])
+            for number, score in enumerate([*([9.0] * len(ranked)), *rest])
         ]
-        found = [passage.found for passage in continue_below(chosen[: len(ranked)], chosen[len(ranked) :])]
+
+        class Judge:
+            def score(self, query, passages):
+                return np.array(ranked)
+
+        found = [passage.found for passage in rerank_by_cross_encoder(Judge(), "any", chosen, len(ranked))]
         assert [candidate.note_id for candidate in found] == list(range(len(chosen)))
         return found
 
@@ -225,9 +239,9 @@ class TestContinueBelow:
         found = self.continued(ranked, rest)
         assert [candidate.score for candidate in found] == expected
         # A score that was lowered is no sum any more.
-        before = [*ranked, *rest]
         assert [bool(candidate.contributions) for candidate in found] == [
-            score == own for score, own in zip(expected, before, strict=True)
+            *([False] * len(ranked)),
+            *(score == own for score, own in zip(expected[len(ranked) :], rest, strict=True)),
         ]
 
     def test_rounding_lifts_nothing_above_the_last_that_was_ranked(self):
@@ -264,7 +278,7 @@ def test_a_short_passage_is_shown_whole():
     assert shown("Raft elects a leader.\nThe leader\treplicates.") == ("Raft elects a leader. The leader replicates.")
 
 
-def test_without_telling_words_the_beginning_is_shown():
+def test_without_word_forms_the_beginning_is_shown():
     snippet = shown("First sentence. " + 20 * FILLER)
     assert snippet.startswith("First sentence.")
     assert snippet.endswith("…")
@@ -282,7 +296,7 @@ def test_a_hashtag_is_no_heading():
     assert shown("#raft is a tag") == "#raft is a tag"
 
 
-def test_the_window_holds_the_telling_words():
+def test_the_window_holds_the_word_forms():
     text = 10 * FILLER + "The quorum decides by majority. " + 10 * FILLER
     snippet = shown(text, "quorum", "majority")
     assert "The quorum decides by majority." in snippet

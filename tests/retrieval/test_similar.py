@@ -1,5 +1,3 @@
-"""What is found, in what order, and why; through the library, with the fake encoder."""
-
 from datetime import datetime
 from pathlib import Path
 
@@ -8,7 +6,14 @@ import pytest
 
 from notesearch.records import Filters
 from notesearch.retrieval.passage_matching import AllPassages
-from notesearch.retrieval.similar import LinkedNotes, SourceNote, find_similar_notes, match_words
+from notesearch.retrieval.similar import (
+    LinkedNotes,
+    SourceNote,
+    WordWeights,
+    find_linked_notes,
+    find_similar_notes,
+    match_words,
+)
 
 NOTES = {
     "cap.md": "---\ntags: [Databases, theory]\ndate: 2024-02-10\n---\n# CAP\n\nConsistency, partition, availability.",
@@ -62,11 +67,11 @@ def test_parts_are_standard_deviations_above_the_mean_of_the_other_notes(similar
     passages = AllPassages.read(reader)
     others = passages.note_ids != own.id
     vectors = reader.vectors_of_chunks([chunk.id for chunk in reader.chunks_of_notes([own.id])])
-    closeness = passages.closeness(np.stack(list(vectors.values())))[others]
+    similarity = passages.similarity(np.stack(list(vectors.values())))[others]
     text = f"CAP\n{reader.chunks_of_notes([own.id])[0].text}"
     matched = match_words(reader, text, is_indexed=True)
     words = np.array([matched.get(i, 0.0) for i in passages.note_ids[others].tolist()])
-    for part, values, weight in (("dense", closeness, 1.0), ("lexical", words, 0.3)):
+    for part, values, weight in (("dense", similarity, 1.0), ("lexical", words, 0.3)):
         expected = weight * (hit.scores[part] - values.mean()) / values.std()
         assert hit.contributions[part] == pytest.approx(expected, rel=1e-4)
 
@@ -137,3 +142,100 @@ def test_the_passages_that_meet_are_the_closest_of_either_note(similar):
     for meeting in hit.meetings:
         assert meeting.cosine > 0.99
         assert meeting.start_line != meeting.hit_start_line
+
+
+LINKED_NOTES = {
+    "tea.md": "See [[Coffee]] and [milk](drinks/milk.md), [[nowhere]], [[tea]].",
+    "coffee.md": "Nothing.",
+    "drinks/milk.md": "Back to [tea](../tea.md).",
+    "drinks/water.md": "[[TEA]] needs water.",
+    "old/tea.md": "Another one of that name.",
+    "juice.md": "Not [[coffee]], but [[tea.old]].",
+}
+
+
+@pytest.fixture
+def linked(make_reader):
+    reader = make_reader(LINKED_NOTES)
+    notes = reader.notes(reader.note_ids())
+    root = next(Path(note.path).parent for note in notes.values() if note.path.endswith("juice.md"))
+    names = {note.id: str(Path(note.path).relative_to(root)) for note in notes.values()}
+
+    def find(name, written=None, *, known=True):
+        note_id = next((key for key, own in names.items() if own == name), None) if known else None
+        found = find_linked_notes(reader, str(root / name), note_id, written)
+        return sorted(names[i] for i in found.to), sorted(names[i] for i in found.back)
+
+    return find
+
+
+def test_links_of_both_kinds_in_both_directions(linked):
+    assert linked("tea.md") == (["coffee.md", "drinks/milk.md"], ["drinks/milk.md", "drinks/water.md"])
+
+
+def test_a_name_that_two_notes_have_leads_to_the_one_that_is_meant(linked):
+    assert linked("old/tea.md") == ([], [])
+
+
+def test_a_note_without_links(linked):
+    assert linked("coffee.md") == ([], ["juice.md", "tea.md"])
+
+
+def test_links_as_they_are_written_now(linked):
+    assert linked("tea.md", [("juice", "wiki")]) == (["juice.md"], ["drinks/milk.md", "drinks/water.md"])
+
+
+def test_a_note_that_the_index_does_not_know(linked):
+    assert linked("draft.md", [("drinks/water.md", "relative"), ("Tea", "wiki")], known=False) == (
+        ["drinks/water.md", "tea.md"],
+        [],
+    )
+
+
+WORD_NOTES = {
+    "kimchi.md": "Kimchi: cabbage, chili, salt.",
+    "salt.md": "Salt and water.",
+    "water.md": "Water and cabbages.",
+    "sea.md": "The sea is salt water.",
+    "north.md": "In the north.",
+    "south.md": "In the south.",
+    "east.md": "In the east.",
+}
+
+
+def matched(reader, text, *, is_indexed=False):
+    notes = reader.notes(reader.note_ids())
+    scores = match_words(reader, text, is_indexed=is_indexed)
+    return [Path(notes[note_id].path).name for note_id in sorted(scores, key=lambda i: -scores[i])]
+
+
+def test_rare_words_count_in_any_form(make_reader):
+    assert matched(make_reader(WORD_NOTES), "A cabbage")[:2] in (["water.md", "kimchi.md"], ["kimchi.md", "water.md"])
+    assert matched(make_reader(WORD_NOTES), "chilies and salt")[0] == "kimchi.md"
+
+
+def test_words_that_only_the_note_itself_has_are_passed_over(make_reader):
+    reader = make_reader(WORD_NOTES)
+    assert matched(reader, "kimchi") == ["kimchi.md"]
+    assert matched(reader, "kimchi", is_indexed=True) == []
+
+
+def test_stopwords_and_query_syntax_find_nothing(make_reader):
+    reader = make_reader(WORD_NOTES)
+    assert match_words(reader, 'in the of "', is_indexed=False) == {}
+    assert match_words(reader, "", is_indexed=False) == {}
+    assert matched(reader, 'NOT "kimchi* OR (')[:1] == ["kimchi.md"]
+
+
+def test_a_script_without_spaces(make_reader):
+    reader = make_reader(WORD_NOTES | {"tokyo.md": "東京の夏", "kyoto.md": "京都の冬"})
+    assert matched(reader, "東京タワー")[0] == "tokyo.md"
+
+
+def test_matches_are_where_both_texts_have_a_word(make_reader):
+    weights = WordWeights.of(make_reader(WORD_NOTES), ["salt", "cabbages", "cabbage", "the", "water"])
+    text = "The salt of cabbages"
+    matches = weights.matches(text, "the cabbage and water")
+    assert [(text[match.start : match.end], match.strength) for match in matches] == [("cabbages", 1.0)]
+    rare, common = (weights.weight(weights.stems[word]) for word in ("cabbage", "water"))
+    assert rare > common

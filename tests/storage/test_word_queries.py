@@ -154,7 +154,7 @@ def test_several_indexes_give_the_scores_of_one(tmp_path: Path, query: WordQuery
             found = dict(reader.match(query, 100, Filters()))
             return {note.path: found[note.id] for note in reader.notes(list(found)).values()}
 
-    union = UnionReader([IndexReader(part) for part in parts], [Filters()] * 2)
+    union = UnionReader({str(part): IndexReader(part) for part in parts}, [Filters()] * 2)
     whole = scores(IndexReader(tmp_path / "whole"))
     assert scores(union) == pytest.approx(whole, rel=0.15 if query.pairs else 1e-9)
     assert len(whole) > 3

@@ -10,13 +10,24 @@ from pathlib import Path
 
 import pytest
 
-from notesearch.private import keep_private, make_private_folder, seal, working_folder
+from notesearch.cli.process import keep_private
+from notesearch.files import (
+    append_jsonl,
+    former_folder,
+    make_private_folder,
+    put_folder,
+    read_own_jsonl,
+    replacing,
+    seal,
+    working_folder,
+    write_whole,
+)
 
 # Works in a folder, says so, and waits to be killed.
 WORK_AND_WAIT = """
 import sys
 from pathlib import Path
-from notesearch.private import working_folder
+from notesearch.files import working_folder
 with working_folder(Path(sys.argv[1]), ".making-") as folder:
     (folder / "half").write_text("half")
     print("working", flush=True)
@@ -97,3 +108,69 @@ def test_what_another_release_has_left_is_cleared_too(tmp_path: Path) -> None:
     with working_folder(tmp_path, ".making-"):
         assert not (tmp_path / ".making-1").exists()
     assert (tmp_path / ".making-file").exists()
+
+
+def test_a_file_is_replaced_whole_and_private(tmp_path: Path, umask: int) -> None:
+    path = tmp_path / "list.json"
+    path.write_text("old")
+    path.chmod(0o644)
+    (tmp_path / "list.json.new").write_text("left by a killed process, and longer than what comes")
+    write_whole(path, "new \ud800")
+    assert (path.read_text(), mode(path)) == ("new ?", 0o600)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
+def test_a_replacement_that_breaks_off_leaves_the_old_file(tmp_path: Path, error: type[BaseException]) -> None:
+    path = tmp_path / "vectors"
+    path.write_text("old")
+    with pytest.raises(error), replacing(path) as temporary:
+        temporary.write_text("half")
+        raise error
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def make_folder(path: Path, text: str) -> Path:
+    path.mkdir()
+    (path / "file").write_text(text)
+    return path
+
+
+def test_a_folder_takes_the_place_of_another(tmp_path: Path) -> None:
+    target = tmp_path / "model"
+    for text in ("first", "second"):
+        put_folder(make_folder(tmp_path / "made", text), target)
+        assert (target / "file").read_text() == text
+        assert (mode(target), mode(target / "file")) == (0o700, 0o600)
+        assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_folder_that_cannot_be_put_there_leaves_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = make_folder(tmp_path / "model", "first")
+    made = make_folder(tmp_path / "made", "second")
+    rename = Path.rename
+
+    def fail_for_made(path: Path, to: Path) -> Path:
+        if path == made:
+            assert former_folder(target).exists(), "where a killed process would leave it"
+            raise OSError("disk full")
+        return rename(path, to)
+
+    monkeypatch.setattr(Path, "rename", fail_for_made)
+    with pytest.raises(OSError, match="disk full"):
+        put_folder(made, target)
+    assert (target / "file").read_text() == "first"
+
+
+def test_lines_that_were_appended_come_back_and_a_cut_one_spoils_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "log.jsonl"
+    assert read_own_jsonl(path) == []
+    append_jsonl(path, [{"a": 1}, {"a": "\u2028\ud800"}])
+    with path.open("a") as file:
+        file.write('{"half": ')  # by a process that was killed
+    append_jsonl(path, [{"a": 3}])
+    assert read_own_jsonl(path) == [(1, {"a": 1}), (2, {"a": "\u2028\ud800"}), (3, {}), (4, {"a": 3})]
+    assert (mode(path), mode(path.parent)) == (0o600, 0o700)
+    path.write_text('[1]\n7\nnull\n{"a": 5}')
+    assert [record for _, record in read_own_jsonl(path)] == [{}, {}, {}, {"a": 5}]

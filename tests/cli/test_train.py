@@ -121,7 +121,7 @@ def stopped_at(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
         yield tell
 
-    monkeypatch.setattr("notesearch.cli.train_command.stage_progress", stage_progress)
+    monkeypatch.setattr("notesearch.cli.options.stage_progress", stage_progress)
 
 
 def test_ctrl_c_keeps_the_best_so_far_and_says_so(run, vault, monkeypatch) -> None:
@@ -166,8 +166,8 @@ def test_labels_are_harmless_in_the_table_and_exact_in_json(run, vault, tmp_path
     assert "[31m&lt;/td&gt;" in page and "[31m</td>" not in page
 
 
-def test_a_terminal_sees_what_was_kept_in_bold(run, vault, monkeypatch) -> None:
-    monkeypatch.setattr("notesearch.cli.train_command.uses_colour", lambda stream: True)
+def test_a_terminal_sees_what_was_kept_in_bold(run, vault, terminals) -> None:
+    terminals.add("stdout")
     (bold,) = re.findall("\x1b\\[1m(.*)\x1b\\[0m", run("train-classifier", "--quick").out)
     assert bold.endswith("← kept")
 

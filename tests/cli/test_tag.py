@@ -413,7 +413,7 @@ def real(sample, tmp_path_factory) -> Real:
             f"{dish}.md": f"---\ntags: [cooking]\n---\n# {dish}\n\nHow to cook {dish}: chop, fry, salt."
             for dish in DISHES
         }
-        | {f"{name}.md": f"# {name}\n\nIndexes and transactions in {name}.\n\n#databases" for name in SYSTEMS}
+        | {f"{name}.md": f"# {name}\n\nIndexes, transactions, locks: {name}.\n\n#databases" for name in SYSTEMS}
         | {"untagged.md": "# Dinner\n\nRoast the potatoes with rosemary and a little garlic.\n"}
     )
     real = Real(vault, sample.environment)

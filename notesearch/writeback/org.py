@@ -11,7 +11,7 @@ from notesearch.notes.structure import LineTable
 from notesearch.writeback.edits import TextEdit, newline_above, newline_of
 
 _TAG = re.compile(r"[\w@#%]+")
-_FILE_TAGS = re.compile(r"#\+filetags:(.*)", re.IGNORECASE)
+_NAME = "#+filetags:"
 _COMMENT = re.compile(r"#(?:[ \t]|$)")
 _PROPERTY = re.compile(r"[ \t]*:(?!end:)[^\s:]+:", re.IGNORECASE)
 _UPPER = re.compile(r"#\+[A-Z]")
@@ -39,13 +39,32 @@ def org_tag_edit(text: str, tags: Sequence[str]) -> TextEdit:
         if not _TAG.fullmatch(tag):
             raise NoteNotWritable(f"an Org tag holds only letters, digits, _, @, # and %, not {tag!r}")
     table = LineTable(text)
+    index = _tag_line(table)
+    if index is None:
+        return _new_line(table, tags)
+    name, written = table.line(index)[: len(_NAME)], table.line(index)[len(_NAME) :].rstrip()
+    place = table.starts[index] + len(name) + len(written)
+    return TextEdit(place, place, _more(written, tags))
+
+
+def without_tag_line(text: str) -> str:
+    """An Org note without its first line of tags, and without the line ends around it."""
+    table = LineTable(text)
+    index = _tag_line(table)
+    if index is None:
+        return text.strip("\r\n")
+    following = table.starts[index + 1] if index + 1 < len(table) else len(text)
+    return (text[: table.starts[index]] + text[following:]).strip("\r\n")
+
+
+def _tag_line(table: LineTable) -> int | None:
+    """The first line of tags that is not in code."""
+    lines = (index for index in range(len(table)) if table.line(index)[: len(_NAME)].lower() == _NAME)
+    first = next(lines, None)
+    if first is None:
+        return None
     code = {index for lines in org_ranges(table, 0) if lines.kind == "code" for index in range(lines.first, lines.end)}
-    for index in range(len(table)):
-        if index not in code and (found := _FILE_TAGS.match(table.line(index))):
-            written = found[1].rstrip()
-            place = table.starts[index] + found.start(1) + len(written)
-            return TextEdit(place, place, _more(written, tags))
-    return _new_line(table, tags)
+    return next((index for index in (first, *lines) if index not in code), None)
 
 
 def _more(written: str, tags: Sequence[str]) -> str:

@@ -1,0 +1,265 @@
+"""Files and folders that are for their owner only, that appear whole or not at all, and files of JSON lines."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from notesearch.errors import UsageError
+
+
+def make_private_folder(folder: Path) -> None:
+    """Makes a folder for its owner only, whatever the umask, and likewise the folders above it that are missing.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    for path in reversed(missing):
+        path.mkdir(mode=0o700, exist_ok=True)
+        path.chmod(0o700)
+
+
+@contextmanager
+def working_folder(parent: Path, prefix: str) -> Iterator[Path]:
+    """Gives an empty private folder to work in, and deletes it at the end.
+
+    What processes that were killed have left behind is deleted first: each holds a lock on its folder, which the
+    system drops with the process.
+
+    Args:
+        parent: Where it is to be; made if it is missing.
+        prefix: What the names of all such folders begin with.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    import tempfile  # 2 ms, which a search need not wait for
+
+    make_private_folder(parent)
+    # While the parent is locked, a folder that is not locked is nobody's: not even about to be locked.
+    with _locked(parent, wait=True):
+        for left in parent.glob(f"{prefix}*"):
+            # What is locked, or cannot be deleted, is left for another time: it is in nobody's way.
+            with suppress(OSError), _locked(left, wait=False):
+                shutil.rmtree(left)
+        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+        folder.chmod(0o700)
+        lock = _lock(folder, wait=False)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+@contextmanager
+def _locked(folder: Path, *, wait: bool) -> Iterator[None]:
+    lock = _lock(folder, wait=wait)
+    try:
+        yield
+    finally:
+        os.close(lock)
+
+
+def _lock(folder: Path, *, wait: bool) -> int:
+    """Locks a folder until the descriptor is closed; raises BlockingIOError where another process has it locked."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def is_locked(path: Path) -> bool:
+    """Says whether another process holds a lock on a file or a folder; needs no right to write.
+
+    Raises:
+        OSError: It may not be read.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def private_opener(name: str, flags: int) -> int:
+    """For `open`: a file that is made is for its owner only."""
+    return os.open(name, flags, 0o600)
+
+
+def sync(path: Path) -> None:
+    """Sees a file, or the names in a folder, on the disk: it outlives a power cut.
+
+    Raises:
+        OSError: It cannot be done.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def replacing(path: Path, temporary: Path | None = None) -> Iterator[Path]:
+    """Gives a temporary name; what is written there takes the place of a file, private, and whole or not at all.
+
+    Args:
+        path: The file.
+        temporary: The name, in the same folder; by default that of the file with `.new` added. There, what a killed
+            process has left is in nobody's way: the next one writes over it.
+
+    Raises:
+        OSError: It cannot be written; the file is as it was.
+    """
+    temporary = temporary or path.with_name(f"{path.name}.new")
+    try:
+        yield temporary
+        temporary.chmod(0o600)
+        sync(temporary)
+        temporary.replace(path)
+    finally:
+        with suppress(OSError):  # it is gone where all went well
+            temporary.unlink()
+    with suppress(OSError):  # the file is there; that a file system cannot sync folders does not undo it
+        sync(path.parent)
+
+
+def write_whole(path: Path, text: str, temporary: Path | None = None) -> None:
+    """Writes a text in UTF-8; see `replacing`."""
+    with (
+        replacing(path, temporary) as new,
+        open(new, "w", encoding="utf-8", errors="replace", opener=private_opener) as file,
+    ):
+        file.write(text)
+
+
+def seal(folder: Path) -> None:
+    """Makes all that is in a folder private, and sees it on the disk: what is there after a crash is whole.
+
+    Raises:
+        OSError: It cannot be done.
+    """
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o700 if path.is_dir() else 0o600)
+        sync(path)
+
+
+def put_folder(made: Path, target: Path) -> None:
+    """Seals a folder and puts it in the place of another one, if there is one.
+
+    A process that is killed in between leaves the other one as `former_folder`.
+
+    Raises:
+        OSError: It cannot be done; the other one is where it was.
+    """
+    seal(made)
+    former = former_folder(target)
+    if target.exists():
+        shutil.rmtree(former, ignore_errors=True)  # left by a process that was killed
+        target.rename(former)
+    try:
+        made.rename(target)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            former.rename(target)
+        raise
+    shutil.rmtree(former, ignore_errors=True)
+
+
+def former_folder(target: Path) -> Path:
+    """Where a folder is while another one is put in its place."""
+    return target.with_name(f".former-{target.name}")
+
+
+def hash_of(data: bytes) -> bytes:
+    """BLAKE2b-128: tells the contents of files, or passages, apart."""
+    return hashlib.blake2b(data, digest_size=16).digest()
+
+
+def read_lines(path: Path, hint: str) -> Iterator[tuple[int, str]]:
+    """The lines of a file that are not blank, with their numbers.
+
+    Raises:
+        UsageError: The file cannot be read, or is not in UTF-8; with this hint.
+    """
+    # Not splitlines(): a text may hold U+2028, which ends no line of JSON.
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    yield number, line.rstrip("\n")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"cannot read {path}: it is not UTF-8", hint) from error
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror or error}", hint) from error
+
+
+def read_jsonl(path: Path, keys: tuple[str, ...], hint: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The objects of a file of JSON lines, with the numbers of their lines.
+
+    Raises:
+        UsageError: The file cannot be read, or a line is not an object with these keys; with this hint.
+    """
+    for number, line in read_lines(path, hint):
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise UsageError(f"{path}, line {number} is not JSON: {error}", hint) from error
+        if not isinstance(record, dict) or any(key not in record for key in keys):
+            raise UsageError(f"{path}, line {number} lacks {' or '.join(keys)}", hint)
+        yield number, record
+
+
+def read_own_jsonl(path: Path) -> list[tuple[int, dict[str, Any]]]:
+    """The lines of a file that `append_jsonl` writes; empty where there is none.
+
+    Returns:
+        Numbers of lines, and the objects on them; an empty one where a line is no object: half of one, of a process
+        that was killed.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    except FileNotFoundError:
+        return []
+    return [(number, _object_on(line)) for number, line in enumerate(lines, start=1) if line]
+
+
+def _object_on(line: str) -> dict[str, Any]:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def append_jsonl(path: Path, records: Iterable[dict[str, Any]]) -> None:
+    """Adds lines to a private file, which is made if it is missing, as are the folders above it.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    data = "".join(json.dumps(record) + "\n" for record in records).encode()
+    make_private_folder(path.parent)
+    with open(path, "ab+", opener=private_opener) as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 1))
+        is_cut_off = size > 0 and file.read() != b"\n"  # by a process that was killed
+        file.write(b"\n" * is_cut_off + data)
