@@ -103,14 +103,6 @@ class TestSearchingSeveral:
             assert {hit.path: hit.score for hit in both.search(query, **options)} == pytest.approx(expected, rel=1e-5)
         assert expected
 
-    def test_each_index_alone_would_say_something_else(self, halves):
-        with open_collections(["one"]) as one, open_collections(["a"]) as a:
-            of_one, of_a = (
-                {hit.path: hit.score for hit in index.search("paxos quorum raft", mode="lexical", limit=50)}
-                for index in (one, a)
-            )
-        assert max(abs(of_one[path] - score) for path, score in of_a.items() if path in of_one) > 0.1
-
     def test_each_hit_says_which_collection_it_is_from(self, halves):
         with open_collections(["a", "b"]) as both:
             hits = both.search("raft leader", limit=60)
@@ -131,10 +123,6 @@ class TestSearchingSeveral:
             assert {hit.collection for hit in hits if "/a/" in hit.path} == {first}
             expected = {hit.path for hit in one.search("raft leader lease", limit=50)}
         assert len(expected & {hit.path for hit in hits}) >= 40
-
-    def test_a_name_given_twice_counts_once(self, halves):
-        with open_collections(["a", "a"]) as twice, open_collections(["a"]) as once:
-            assert shown(twice.search("raft")) == shown(once.search("raft"))
 
 
 @pytest.fixture
@@ -280,10 +268,6 @@ class TestKeepingInStep:
         write_settings(f"[collections.work]\nfolders = [{listed}]\n")
         return sync_collection(load_settings(collection="work"), **options)
 
-    def test_the_folders_of_the_settings_are_indexed(self, folders):
-        report = self.sync(folders, "a", "b")
-        assert (report.added, report.notes) == (2, 2)
-
     def test_a_new_one_is_added_and_the_known_ones_are_kept_in_step(self, folders):
         self.sync(folders, "a", "b")
         write_notes(folders / "a", {"a.md": "# Changed\n\nText.", "new.md": "# New\n\nText."})
@@ -301,11 +285,6 @@ class TestKeepingInStep:
         report = self.sync(folders, "a")
         assert (report.added, report.removed, report.notes) == (1, 0, 3)
         assert folders_no_longer_named(load_settings(collection="work")) == [folders / "b"]
-
-    def test_a_folder_inside_a_named_one_is_named_with_it(self, folders):
-        self.sync(folders, "a", "b")
-        write_settings(f'[collections.work]\nfolders = ["{folders}"]\n')
-        assert folders_no_longer_named(load_settings(collection="work")) == []
 
     def test_where_the_settings_name_no_folder_none_is_missed(self, folders):
         self.sync(folders, "a")

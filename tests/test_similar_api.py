@@ -43,12 +43,6 @@ def test_a_note_of_the_index_is_not_encoded_again(folder, fake_encoder):
     assert fake_encoder.encoded == []
 
 
-def test_a_note_that_was_only_touched_is_not_encoded_again(folder, fake_encoder):
-    os.utime(folder / "cap.md", (1, 1))
-    assert names(find(folder, folder / "cap.md"))[0] == "raft.md"
-    assert fake_encoder.encoded == []
-
-
 def test_a_note_that_has_changed_is_taken_as_it_is_now(folder, fake_encoder):
     (folder / "cap.md").write_text("# Bread again\n\nFlour, water, salt, patience. [[dal]]")
     hits = find(folder, folder / "cap.md")
@@ -96,11 +90,6 @@ def test_a_symlink_that_is_a_note_itself_is_known_by_its_own_name(folder, fake_e
     (folder.parent / "link").symlink_to(folder)
     assert names(find(folder, folder.parent / "link" / "linked.md"))[0] == "dal.md"
     assert fake_encoder.encoded == []
-
-
-def test_a_relative_path(folder, monkeypatch):
-    monkeypatch.chdir(folder)
-    assert names(find(folder, "cap.md"))[0] == "raft.md"
 
 
 @pytest.mark.parametrize("name", ["nowhere.md", "", "x" * 300, "nul\0.md", "."])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from notesearch.cli.options import ConceptsFile, IndexOptions, MessageOptions, with_groups
+from notesearch.cli.options import ConceptsFile, IndexOptions, MessageOptions, flag, option, with_groups
 from notesearch.cli.terminal import harmless, show, shown_path, width, wrapped, write, write_json
 from notesearch.errors import NOTHING_FOUND
 
@@ -55,8 +55,8 @@ def list_(concepts: ConceptsFile = None, *, index: IndexOptions, messages: Messa
 @app.command("suggest")
 @with_groups
 def suggest(
-    limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", help="The most links to propose.", min=1)] = 20,
-    as_json: Annotated[bool, typer.Option("--json", help="Print them as JSON.")] = False,
+    limit: Annotated[int, option("N", "The most links to propose.", "--limit", "-n", min=1)] = 20,
+    as_json: Annotated[bool, flag("Print them as JSON.", "--json")] = False,
     concepts: ConceptsFile = None,
     *,
     index: IndexOptions,

@@ -6,9 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
-from notesearch.cli.options import IndexOptions, MessageOptions
+from notesearch.cli.options import IndexOptions, MessageOptions, flag
 from notesearch.cli.terminal import harmless, json_text, show, write, write_json
 
 if TYPE_CHECKING:
@@ -18,8 +16,8 @@ _OF_COLLECTIONS = ("folders", "tags", "not_tags", "path")
 
 
 def config(
-    only_path: Annotated[bool, typer.Option("--path", help="Print the path of the settings file.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    only_path: Annotated[bool, flag("Print the path of the settings file.", "--path")] = False,
+    as_json: Annotated[bool, flag("Print it as JSON.", "--json")] = False,
     *,
     index: IndexOptions,
     messages: MessageOptions,

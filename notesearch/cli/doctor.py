@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from notesearch.cli.options import IndexOptions, MessageOptions
+from notesearch.cli.options import IndexOptions, MessageOptions, flag
 from notesearch.cli.tables import table
 from notesearch.cli.terminal import paint, show, write_json
 from notesearch.errors import NOTHING_FOUND
@@ -20,8 +20,8 @@ _STYLES = {"ok": "path", "warning": "fair", "wrong": "strong"}
 
 
 def doctor(
-    repair: Annotated[bool, typer.Option("--repair", help="Put right what can be put right.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
+    repair: Annotated[bool, flag("Put right what can be put right.", "--repair")] = False,
+    as_json: Annotated[bool, flag("Print what was found as JSON.", "--json")] = False,
     *,
     index: IndexOptions,
     messages: MessageOptions,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from notesearch.cli.options import IndexOptions, MessageOptions
+from notesearch.cli.options import IndexOptions, MessageOptions, flag, option
 from notesearch.cli.tables import table
 from notesearch.cli.terminal import show, width, wrapped, write_json
 from notesearch.records import SearchStage
@@ -31,50 +31,39 @@ def evaluate(
         Path | None,
         typer.Argument(metavar="[DIR]", help="The documents: corpus.jsonl, or notes. Default: the notes of the index."),
     ] = None,
-    qrels: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Judgements, of TREC or BEIR. Default: those in DIR.")
-    ] = None,
+    qrels: Annotated[Path | None, option("FILE", "Judgements, of TREC or BEIR. Default: those in DIR.")] = None,
     topics: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Queries: TREC topics, id<TAB>text, or JSON lines. Default: DIR's."),
+        Path | None, option("FILE", "Queries: TREC topics, id<TAB>text, or JSON lines. Default: DIR's.")
     ] = None,
     runs: Annotated[
-        list[Path] | None,
-        typer.Option("--run", metavar="FILE", help="Score this TREC run too; without --stage, only runs."),
+        list[Path] | None, option("FILE", "Score this TREC run too; without --stage, only runs.", "--run")
     ] = None,
     stages: Annotated[
         list[str] | None,  # typer takes no list of Literal
-        typer.Option(
+        option(
+            f"<{'|'.join(_STAGES)}>",
+            "Score this stage; again for more. Default: all; cross-encoder where one is set.",
             "--stage",
-            metavar=f"<{'|'.join(_STAGES)}>",
-            help="Score this stage; again for more. Default: all; cross-encoder where one is set.",
             parser=_stage,
             autocompletion=lambda: list(_STAGES),
         ),
     ] = None,
-    cross_encoder: Annotated[
-        str | None, typer.Option(metavar="MODEL", help="Score it too: a local directory or a hub id.")
-    ] = None,
-    worst: Annotated[int, typer.Option(metavar="N", help="Show the N queries that each stage hurts most.", min=0)] = 0,
+    cross_encoder: Annotated[str | None, option("MODEL", "Score it too: a local directory or a hub id.")] = None,
+    worst: Annotated[int, option("N", "Show the N queries that each stage hurts most.", min=0)] = 0,
     work_dir: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Keep the index here for the next time. Default: a temporary one."),
+        Path | None, option("DIR", "Keep the index here for the next time. Default: a temporary one.")
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(
-            metavar="MODEL",
-            help="Bi-encoder: a local directory or a hub id. Default: all-MiniLM-L6-v2; without DIR, the index's.",
+        option(
+            "MODEL", "Bi-encoder: a local directory or a hub id. Default: all-MiniLM-L6-v2; without DIR, the index's."
         ),
     ] = None,
     max_queries: Annotated[
-        int,
-        typer.Option(
-            metavar="N", help="Take at most so many queries; 0: all, or 300 of a kind from your notes.", min=0
-        ),
+        int, option("N", "Take at most so many queries; 0: all, or 300 of a kind from your notes.", min=0)
     ] = 0,
-    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write a page with charts.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the measures as JSON.")] = False,
+    html: Annotated[Path | None, option("FILE", "Also write a page with charts.")] = None,
+    as_json: Annotated[bool, flag("Print the measures as JSON.", "--json")] = False,
     *,
     index: IndexOptions,
     messages: MessageOptions,

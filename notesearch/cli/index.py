@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from notesearch.cli.options import IndexOptions, MessageOptions, parse_duration
+from notesearch.cli.options import IndexOptions, MessageOptions, flag, option, parse_duration
 from notesearch.cli.terminal import counted, is_terminal, warn, write_json
 from notesearch.errors import NOTES_UNREAD, UsageError
 from notesearch.file_kinds import HOW_TO_READ
@@ -26,42 +26,28 @@ def index(
         list[Path] | None, typer.Argument(metavar="[FOLDER]…", help="Folders of notes; with none, those of the index.")
     ] = None,
     model: Annotated[
-        str | None,
-        typer.Option(metavar="MODEL", help="Bi-encoder: a local directory or a hub id. Default: all-MiniLM-L6-v2."),
+        str | None, option("MODEL", "Bi-encoder: a local directory or a hub id. Default: all-MiniLM-L6-v2.")
     ] = None,
     token_model: Annotated[
-        str | None,
-        typer.Option(
-            metavar="MODEL", help="ColBERT model for late interaction; none: the bi-encoder itself, as by default."
-        ),
+        str | None, option("MODEL", "ColBERT model for late interaction; none: the bi-encoder itself, as by default.")
     ] = None,
-    max_file_bytes: Annotated[
-        int | None, typer.Option(metavar="BYTES", help="Skip larger files. Default: 2000000.", min=1)
-    ] = None,
+    max_file_bytes: Annotated[int | None, option("BYTES", "Skip larger files. Default: 2000000.", min=1)] = None,
     follow_symlinks: Annotated[
-        bool | None, typer.Option("--follow-symlinks", help="Follow symbolic links that leave a folder.")
+        bool | None, flag("Follow symbolic links that leave a folder.", "--follow-symlinks")
     ] = None,
     rebuild: Annotated[
-        bool, typer.Option("--rebuild", help="Index everything again; searches find the old index meanwhile.")
+        bool, flag("Index everything again; searches find the old index meanwhile.", "--rebuild")
     ] = False,
     forget: Annotated[
-        bool,
-        typer.Option(
-            "--forget", help="Take these folders out of the index; with -c alone, those no longer in the settings."
-        ),
+        bool, flag("Take these folders out of the index; with -c alone, those no longer in the settings.", "--forget")
     ] = False,
     wait: Annotated[
         str | None,
-        typer.Option(
-            metavar="TIME",
-            help="Wait so long (90s, 10m) while another process writes. Default: 0 at a terminal, else 10m.",
-        ),
+        option("TIME", "Wait so long (90s, 10m) while another process writes. Default: 0 at a terminal, else 10m."),
     ] = None,
-    nice: Annotated[bool, typer.Option("--nice", help="Leave the processor to other programs first.")] = False,
-    threads: Annotated[
-        int | None, typer.Option(metavar="N", help="Take so many cores at most. Default: all.", min=1)
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
+    nice: Annotated[bool, flag("Leave the processor to other programs first.", "--nice")] = False,
+    threads: Annotated[int | None, option("N", "Take so many cores at most. Default: all.", min=1)] = None,
+    as_json: Annotated[bool, flag("Print what was done as JSON.", "--json")] = False,
     *,
     index: IndexOptions,
     messages: MessageOptions,

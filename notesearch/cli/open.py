@@ -9,7 +9,7 @@ import typer
 
 from notesearch.cli.editors import command_for, obsidian_uri, opener, require_file, run
 from notesearch.cli.last_search import recall_search
-from notesearch.cli.options import MessageOptions
+from notesearch.cli.options import MessageOptions, flag
 from notesearch.cli.places import read_places
 from notesearch.cli.terminal import harmless, show, write
 from notesearch.errors import UsageError
@@ -20,8 +20,8 @@ def open_note(
     target: Annotated[
         str, typer.Argument(metavar="[N|PATH[:LINE]]", help="A hit of the last search in this terminal, or a note.")
     ] = "1",
-    obsidian: Annotated[bool, typer.Option("--obsidian", help="Open the note in Obsidian.")] = False,
-    only_print: Annotated[bool, typer.Option("--print", help="Print the command instead of running it.")] = False,
+    obsidian: Annotated[bool, flag("Open the note in Obsidian.", "--obsidian")] = False,
+    only_print: Annotated[bool, flag("Print the command instead of running it.", "--print")] = False,
     *,
     messages: MessageOptions,
 ) -> None:

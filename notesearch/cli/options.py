@@ -23,6 +23,18 @@ if TYPE_CHECKING:
     from notesearch.settings import Settings
 
 MOST_SEED = 2**32 - 1
+
+
+def option(metavar: str, help: str, *names: str, **more: Any) -> Any:
+    """An option that takes a value."""
+    return typer.Option(*names, metavar=metavar, help=help, **more)
+
+
+def flag(help: str, *names: str) -> Any:
+    """An option that is given or not."""
+    return typer.Option(*names, help=help)
+
+
 # Shells evaluate what completes a line, and anyone may have written a tag: only what means nothing to any of them.
 _HARMLESS = re.compile(r"\w[\w/.+-]*")
 
@@ -61,33 +73,25 @@ def _beginning(names: Iterable[str], incomplete: str) -> list[str]:
 
 IndexDir = Annotated[
     Path | None,
-    typer.Option(
-        "--index-dir",
-        help="Directory of the index. Default: $NOTESEARCH_INDEX_DIR, else the user's data directory.",
-        metavar="DIR",
+    option(
+        "DIR", "Directory of the index. Default: $NOTESEARCH_INDEX_DIR, else the user's data directory.", "--index-dir"
     ),
 ]
 CollectionName = Annotated[
     str | None,
-    typer.Option(
-        "--collection", "-c", metavar="NAME", help="A collection of the settings.", autocompletion=complete_collection
-    ),
+    option("NAME", "A collection of the settings.", "--collection", "-c", autocompletion=complete_collection),
 ]
 CrossEncoderName = Annotated[
-    str | None, typer.Option("--cross-encoder", metavar="MODEL", help="Rerank by it: a local directory or a hub id.")
+    str | None, option("MODEL", "Rerank by it: a local directory or a hub id.", "--cross-encoder")
 ]
 ConceptsFile = Annotated[
     Path | None,
-    typer.Option(
-        "--concepts",
-        metavar="FILE",
-        help="Links between ideas. Default: concepts.toml in the user's configuration directory.",
-    ),
+    option("FILE", "Links between ideas. Default: concepts.toml in the user's configuration directory.", "--concepts"),
 ]
-Limit = Annotated[int, typer.Option("--limit", "-n", metavar="N", help="The most hits.", min=1, max=10_000)]
-Seed = Annotated[int, typer.Option(metavar="N", help="Of all that is random.", min=0, max=MOST_SEED)]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors on stderr.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more on stderr; show tracebacks of errors.")]
+Limit = Annotated[int, option("N", "The most hits.", "--limit", "-n", min=1, max=10_000)]
+Seed = Annotated[int, option("N", "Of all that is random.", min=0, max=MOST_SEED)]
+Quiet = Annotated[bool, flag("Say nothing but errors on stderr.", "--quiet", "-q")]
+Verbose = Annotated[bool, flag("Say more on stderr; show tracebacks of errors.", "--verbose", "-v")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,18 +138,14 @@ class FilterOptions:
     """Which notes may be hits."""
 
     tag: Annotated[
-        list[str],
-        typer.Option(
-            "--tag", metavar="TAG", help="Only notes with this tag; again for more.", autocompletion=complete_tag
-        ),
+        list[str], option("TAG", "Only notes with this tag; again for more.", "--tag", autocompletion=complete_tag)
     ] = field(default_factory=list)
     not_tag: Annotated[
-        list[str],
-        typer.Option("--not-tag", metavar="TAG", help="Only notes without this tag.", autocompletion=complete_tag),
+        list[str], option("TAG", "Only notes without this tag.", "--not-tag", autocompletion=complete_tag)
     ] = field(default_factory=list)
-    path: Annotated[str, typer.Option("--path", metavar="GLOB", help="Only notes whose path matches.")] = ""
-    since: Annotated[str, typer.Option("--since", metavar="DATE", help='Not older: 2024-05-17, "2 weeks ago".')] = ""
-    until: Annotated[str, typer.Option("--until", metavar="DATE", help="Not newer.")] = ""
+    path: Annotated[str, option("GLOB", "Only notes whose path matches.", "--path")] = ""
+    since: Annotated[str, option("DATE", 'Not older: 2024-05-17, "2 weeks ago".', "--since")] = ""
+    until: Annotated[str, option("DATE", "Not newer.", "--until")] = ""
 
     def arguments(self) -> dict[str, Any]:
         """The filters as the library takes them, by name.

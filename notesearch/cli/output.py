@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import typer
-
+from notesearch.cli.options import flag
 from notesearch.cli.terminal import (
     columns_of,
     fitted,
@@ -65,14 +64,14 @@ _STRONG, _FAIR = 0.75, 0.55
 class OutputOptions:
     """How the hits of a command are printed."""
 
-    format: Annotated[Format, typer.Option("--format", help="How to print the hits.")] = "human"
-    json: Annotated[bool, typer.Option("--json", help="Short for --format json.")] = False
-    jsonl: Annotated[bool, typer.Option("--jsonl", help="Short for --format jsonl.")] = False
-    tsv: Annotated[bool, typer.Option("--tsv", help="Short for --format tsv.")] = False
-    vimgrep: Annotated[bool, typer.Option("--vimgrep", help="Short for --format vimgrep.")] = False
-    files: Annotated[bool, typer.Option("--files", help="Print paths only.")] = False
-    files0: Annotated[bool, typer.Option("-0", help="Print paths only, each ended by NUL.")] = False
-    explain: Annotated[bool, typer.Option("--explain", help="Show what each score is made of.")] = False
+    format: Annotated[Format, flag("How to print the hits.", "--format")] = "human"
+    json: Annotated[bool, flag("Short for --format json.", "--json")] = False
+    jsonl: Annotated[bool, flag("Short for --format jsonl.", "--jsonl")] = False
+    tsv: Annotated[bool, flag("Short for --format tsv.", "--tsv")] = False
+    vimgrep: Annotated[bool, flag("Short for --format vimgrep.", "--vimgrep")] = False
+    files: Annotated[bool, flag("Print paths only.", "--files")] = False
+    files0: Annotated[bool, flag("Print paths only, each ended by NUL.", "-0")] = False
+    explain: Annotated[bool, flag("Show what each score is made of.", "--explain")] = False
 
     @property
     def chosen(self) -> Format:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from notesearch.cli.last_search import remember_search
-from notesearch.cli.options import CrossEncoderName, IndexOptions, MessageOptions
+from notesearch.cli.options import CrossEncoderName, IndexOptions, MessageOptions, option
 from notesearch.cli.output import OutputOptions
 from notesearch.cli.places import lines_of_stdin, read_places
 from notesearch.cli.terminal import is_terminal, warn
@@ -30,7 +30,7 @@ def rerank(
         ),
     ] = None,
     cross_encoder: CrossEncoderName = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", help="The most hits; 0: all.", min=0)] = 10,
+    limit: Annotated[int, option("N", "The most hits; 0: all.", "--limit", "-n", min=0)] = 10,
     *,
     output: OutputOptions,
     index: IndexOptions,

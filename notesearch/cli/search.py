@@ -20,6 +20,8 @@ from notesearch.cli.options import (
     Limit,
     MessageOptions,
     complete_collection,
+    flag,
+    option,
 )
 from notesearch.cli.output import OutputOptions, Result, explain_concepts
 from notesearch.cli.terminal import is_terminal, show, width
@@ -40,21 +42,19 @@ def search(
     ] = None,
     cross_encoder: CrossEncoderName = None,
     concepts: ConceptsFile = None,
-    no_concepts: Annotated[bool, typer.Option("--no-concepts", help="Search without links between ideas.")] = False,
+    no_concepts: Annotated[bool, flag("Search without links between ideas.", "--no-concepts")] = False,
     *,
     filters: FilterOptions,
     output: OutputOptions,
-    queries: Annotated[
-        Path | None, typer.Option(metavar="FILE", help='A batch: JSON lines with "_id" and "text"; - is stdin.')
-    ] = None,
-    open_best: Annotated[bool, typer.Option("--open", help="Open the best hit in the editor; print nothing.")] = False,
+    queries: Annotated[Path | None, option("FILE", 'A batch: JSON lines with "_id" and "text"; - is stdin.')] = None,
+    open_best: Annotated[bool, flag("Open the best hit in the editor; print nothing.", "--open")] = False,
     collection: Annotated[
         list[str] | None,
-        typer.Option(
+        option(
+            "NAME",
+            "A collection of the settings; again for more.",
             "--collection",
             "-c",
-            metavar="NAME",
-            help="A collection of the settings; again for more.",
             autocompletion=complete_collection,
         ),
     ] = None,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from notesearch.cli.last_search import remember_search
-from notesearch.cli.options import FilterOptions, IndexOptions, Limit, MessageOptions
+from notesearch.cli.options import FilterOptions, IndexOptions, Limit, MessageOptions, flag
 from notesearch.cli.output import OutputOptions
 from notesearch.cli.terminal import is_terminal
 from notesearch.errors import NOTHING_FOUND, UsageError
@@ -30,7 +30,7 @@ def similar(
     note: Annotated[str, typer.Argument(metavar="NOTE", help="A note; - for a text on stdin, in Markdown.")],
     limit: Limit = 10,
     unlinked: Annotated[
-        bool, typer.Option("--unlinked", help="Only notes that no link joins to it yet, in either direction.")
+        bool, flag("Only notes that no link joins to it yet, in either direction.", "--unlinked")
     ] = False,
     *,
     filters: FilterOptions,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from notesearch.cli.options import IndexOptions, MessageOptions, parse_duration
+from notesearch.cli.options import IndexOptions, MessageOptions, flag, option, parse_duration
 from notesearch.cli.tables import table
 from notesearch.cli.terminal import counted, show, warn, write_json
 from notesearch.errors import NOTHING_FOUND
@@ -28,15 +28,12 @@ _UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"))
 def status(
     fail_if_stale: Annotated[
         str | None,
-        typer.Option(
-            metavar="AGE",
-            help="Exit with 1 if a folder was not brought in step for so long (30m, 24h, 7d) or cannot be reached.",
+        option(
+            "AGE", "Exit with 1 if a folder was not brought in step for so long (30m, 24h, 7d) or cannot be reached."
         ),
     ] = None,
-    why: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="Say why this note is not found, or found as it was.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    why: Annotated[Path | None, option("PATH", "Say why this note is not found, or found as it was.")] = None,
+    as_json: Annotated[bool, flag("Print it as JSON.", "--json")] = False,
     *,
     index: IndexOptions,
     messages: MessageOptions,

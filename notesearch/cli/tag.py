@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from notesearch.cli.options import IndexOptions, MessageOptions
+from notesearch.cli.options import IndexOptions, MessageOptions, flag, option
 from notesearch.cli.output import one_line
 from notesearch.cli.places import lines_of_stdin, read_places
 from notesearch.cli.terminal import (
@@ -60,30 +60,23 @@ def tag(
         ),
     ] = None,
     labels: Annotated[
-        str,
-        typer.Option(
-            metavar="TAG[: DESCRIPTION],…", help="Guess among these tags by what they mean; needs no tagged notes."
-        ),
+        str, option("TAG[: DESCRIPTION],…", "Guess among these tags by what they mean; needs no tagged notes.")
     ] = "",
-    name: Annotated[str, typer.Option(metavar="NAME", help="The classifier to use.")] = "default",
+    name: Annotated[str, option("NAME", "The classifier to use.")] = "default",
     min_score: Annotated[
-        float | None,
-        typer.Option(metavar="P", help="Suggest from this score on, whatever each tag's own threshold.", min=0, max=1),
+        float | None, option("P", "Suggest from this score on, whatever each tag's own threshold.", min=0, max=1)
     ] = None,
     top: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="The most tags to list of a note. Default: all that are suggested.", min=1),
+        int | None, option("N", "The most tags to list of a note. Default: all that are suggested.", min=1)
     ] = None,
-    new_only: Annotated[bool, typer.Option("--new-only", help="Leave out tags that a note has already.")] = False,
-    output: Annotated[TagFormat, typer.Option("--format", help="How to print suggestions.")] = "human",
-    as_jsonl: Annotated[bool, typer.Option("--jsonl", help="Short for --format jsonl.")] = False,
-    as_tsv: Annotated[bool, typer.Option("--tsv", help="Short for --format tsv.")] = False,
-    apply: Annotated[bool, typer.Option("--apply", help="Write the suggested tags into the notes.")] = False,
-    interactive: Annotated[
-        bool, typer.Option("--interactive", "-i", help="With --apply: ask about each note.")
-    ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what --apply would change.")] = False,
-    undo: Annotated[bool, typer.Option("--undo", help="Take out again what the last --apply wrote.")] = False,
+    new_only: Annotated[bool, flag("Leave out tags that a note has already.", "--new-only")] = False,
+    output: Annotated[TagFormat, flag("How to print suggestions.", "--format")] = "human",
+    as_jsonl: Annotated[bool, flag("Short for --format jsonl.", "--jsonl")] = False,
+    as_tsv: Annotated[bool, flag("Short for --format tsv.", "--tsv")] = False,
+    apply: Annotated[bool, flag("Write the suggested tags into the notes.", "--apply")] = False,
+    interactive: Annotated[bool, flag("With --apply: ask about each note.", "--interactive", "-i")] = False,
+    dry_run: Annotated[bool, flag("Show what --apply would change.", "--dry-run")] = False,
+    undo: Annotated[bool, flag("Take out again what the last --apply wrote.", "--undo")] = False,
     *,
     index: IndexOptions,
     messages: MessageOptions,

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from notesearch.cli.options import IndexOptions, MessageOptions, Seed
+from notesearch.cli.options import IndexOptions, MessageOptions, Seed, flag, option
 from notesearch.cli.tables import table
 from notesearch.cli.terminal import paint, show, warn, width, wrapped, write_json
 from notesearch.records import TestSplit
@@ -19,23 +19,20 @@ _MOST_CONFUSIONS = 5
 def train_classifier(
     labels_from: Annotated[
         str,
-        typer.Option(
-            metavar="tags|folder|FILE.jsonl",
-            help="Labels: the notes' tags, their folders, or lines with text or path, and labels.",
+        option(
+            "tags|folder|FILE.jsonl", "Labels: the notes' tags, their folders, or lines with text or path, and labels."
         ),
     ] = "tags",
-    name: Annotated[str, typer.Option(metavar="NAME", help="The classifier's name.")] = "default",
+    name: Annotated[str, option("NAME", "The classifier's name.")] = "default",
     base: Annotated[
-        str | None, typer.Option(metavar="MODEL", help="Encoder: a local directory or a hub id. Default: the index's.")
+        str | None, option("MODEL", "Encoder: a local directory or a hub id. Default: the index's.")
     ] = None,
-    method: Annotated[
-        str, typer.Option(metavar="METHOD", help="Take this method, as the table calls it, without comparing others.")
-    ] = "",
-    quick: Annotated[bool, typer.Option("--quick", help="Leave out the methods that take minutes.")] = False,
-    min_examples: Annotated[int, typer.Option(metavar="N", help="Leave out labels that fewer notes have.", min=2)] = 3,
+    method: Annotated[str, option("METHOD", "Take this method, as the table calls it, without comparing others.")] = "",
+    quick: Annotated[bool, flag("Leave out the methods that take minutes.", "--quick")] = False,
+    min_examples: Annotated[int, option("N", "Leave out labels that fewer notes have.", min=2)] = 3,
     test_split: Annotated[TestSplit, typer.Option(help="Hold out notes chosen at random, or the newest.")] = "random",
     seed: Seed = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    as_json: Annotated[bool, flag("Print the report as JSON.", "--json")] = False,
     *,
     index: IndexOptions,
     messages: MessageOptions,

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from notesearch.cli.options import IndexOptions, MessageOptions
+from notesearch.cli.options import IndexOptions, MessageOptions, flag
 from notesearch.cli.terminal import warn
 from notesearch.errors import IndexMissing, OtherIndexVersion, UsageError
 from notesearch.records import IndexReport, Skipped
@@ -25,7 +25,7 @@ def watch(
         list[Path] | None,
         typer.Argument(metavar="[FOLDER]…", help="Folders of notes; with none, those of the index or the collection."),
     ] = None,
-    nice: Annotated[bool, typer.Option("--nice", help="Leave the processor to other programs first.")] = False,
+    nice: Annotated[bool, flag("Leave the processor to other programs first.", "--nice")] = False,
     *,
     index: IndexOptions,
     messages: MessageOptions,

@@ -172,7 +172,7 @@ def chunk_note(note: Note, token_starts: Callable[[str], Sequence[int]], chunkin
 
 
 def _without_hidden(note: Note) -> str:
-    """The note's text, spaces in the place of what is hidden, so that offsets and lines stay."""
+    """The note's text with hidden characters replaced by spaces, so that offsets and lines stay."""
     parts: list[str] = []
     position = 0
     for start, end in note.hidden:

@@ -24,7 +24,7 @@ _SNIFFED_BYTES = 8192
 _DETECTION_BYTES = 65_536
 # Fewer bytes than this tell nothing about an encoding: `Café` may be anything.
 _TELLING_BYTES = 16
-# What people have in old notes, the likeliest first. Left to itself, detection finds rare encodings in short texts,
+# Encodings of old notes, the most frequent first. Without this list, detection suggests rare encodings for short texts,
 # UTF-16 among them.
 _CANDIDATES = [
     *("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "koi8_r"),

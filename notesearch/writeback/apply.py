@@ -1,19 +1,19 @@
-"""Write tags into notes with a way back.
+"""Write tags into notes so that they can be taken out again.
 
-Before a note is replaced, a line in a journal says what is about to change in it: where, which bytes go, which bytes
-come, and the hash of the file before and after. So whatever happens, each note holds its old or its new bytes, and the
-journal knows the way from the one to the other. One run has one journal; the name of one that was undone ends in
-`.undone`.
+Before a note is replaced, a line in a journal records the change: its place, the bytes removed, the bytes inserted, and
+the hash of the file before and after. So at any moment each note holds its old or its new bytes, and the journal leads
+from one to the other. Each run has a journal of its own; once the run was undone, its name ends in `.undone`.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Literal
 
 from notesearch.errors import NoteNotWritable, NoteUnreadable, StoreError, UsageError
 from notesearch.notes import NoteFile, read_bytes
@@ -56,7 +56,7 @@ class WriteReport:
 
     Attributes:
         written: Files that were replaced.
-        unchanged: Files that were as wanted already.
+        unchanged: Files that were already as wanted.
         refused: Files that were left alone, and why; `for_now` where undoing again may put them back.
     """
 
@@ -65,16 +65,16 @@ class WriteReport:
     refused: tuple[Skipped, ...]
 
 
-@dataclass(slots=True)
-class _Outcome:
-    """A report in the making."""
+# What happened to a file: it was replaced, it was already as wanted, or the reason why it was left alone.
+_Outcome = Literal["written", "unchanged"] | Skipped
 
-    written: list[str] = field(default_factory=list)
-    unchanged: list[str] = field(default_factory=list)
-    refused: list[Skipped] = field(default_factory=list)
 
-    def report(self) -> WriteReport:
-        return WriteReport(tuple(self.written), tuple(self.unchanged), tuple(self.refused))
+def _report(outcomes: Sequence[tuple[str, _Outcome]]) -> WriteReport:
+    return WriteReport(
+        written=tuple(path for path, outcome in outcomes if outcome == "written"),
+        unchanged=tuple(path for path, outcome in outcomes if outcome == "unchanged"),
+        refused=tuple(outcome for _, outcome in outcomes if isinstance(outcome, Skipped)),
+    )
 
 
 def apply_tags(directory: Path, notes: Iterable[TaggedNote | Skipped]) -> WriteReport:
@@ -91,20 +91,18 @@ def apply_tags(directory: Path, notes: Iterable[TaggedNote | Skipped]) -> WriteR
         StoreError: The journal cannot be written. What was done until then can be undone.
     """
     _clear_leftovers(directory)
-    outcome = _Outcome()
+    outcomes: list[tuple[str, _Outcome]] = []
     with JournalWriter(directory) as journal:
         for note in notes:
             if isinstance(note, Skipped):
-                outcome.refused.append(note)
+                outcomes.append((note.path, note))
                 continue
             shown = _shown(os.fspath(note.path))
             try:
-                is_written = _apply(journal, note)
+                outcomes.append((shown, _apply(journal, note)))
             except NoteNotWritable as error:
-                outcome.refused.append(Skipped(shown, error.message))
-            else:
-                (outcome.written if is_written else outcome.unchanged).append(shown)
-    return outcome.report()
+                outcomes.append((shown, Skipped(shown, error.message)))
+    return _report(outcomes)
 
 
 def _clear_leftovers(directory: Path) -> None:
@@ -118,11 +116,10 @@ def _clear_leftovers(directory: Path) -> None:
             remove_leftover(Path(entry.path), entry.temporary_name)
 
 
-def _apply(journal: JournalWriter, note: TaggedNote) -> bool:
-    """Write the tags into a note; False where it has them."""
+def _apply(journal: JournalWriter, note: TaggedNote) -> _Outcome:
     edit = plan_tag_edit(note.path, note.data, note.tags)
     if edit is None:
-        return False
+        return "unchanged"
     new = edit.applied_to(note.data)
     path = os.path.abspath(note.path)  # noqa: PTH100 - Path.absolute keeps `..`
     entry = Entry(path, edit, _hash(note.data), _hash(new), new_temporary_name())
@@ -132,7 +129,7 @@ def _apply(journal: JournalWriter, note: TaggedNote) -> bool:
     except NoteNotWritable:
         journal.take_back()
         raise
-    return True
+    return "written"
 
 
 def undo_last(directory: Path) -> WriteReport:
@@ -151,40 +148,36 @@ def undo_last(directory: Path) -> WriteReport:
         UsageError: There is nothing to undo.
         StoreError: The journal cannot be read, or another process is writing it.
     """
-    outcome = _Outcome()
     while path := newest_journal(directory):
         with opened_journal(path) as entries:
             if not entries:
                 discard_journal(path)
                 continue
-            for entry in reversed(entries):
-                _undo(entry, outcome)
-            if not any(skipped.for_now for skipped in outcome.refused):
+            report = _report([(_shown(entry.path), _undo(entry)) for entry in reversed(entries)])
+            if not any(skipped.for_now for skipped in report.refused):
                 mark_as_undone(path)
-        return outcome.report()
+        return report
     raise UsageError("there is nothing to undo", "Each run that wrote tags can be undone once, the last one first.")
 
 
-def _undo(entry: Entry, outcome: _Outcome) -> None:
+def _undo(entry: Entry) -> _Outcome:
     path, shown = Path(entry.path), _shown(entry.path)
     remove_leftover(path, entry.temporary_name)
     try:
         data = read_bytes(NoteFile(path, 0, 0))
     except NoteUnreadable as error:
-        outcome.refused.append(Skipped(shown, error.message))
-        return
+        return Skipped(shown, error.message)
     found = _hash(data)
     old = entry.edit.undone_in(data)
     if found == entry.before:  # the run was killed before it came to this note, or it was put back before
-        outcome.unchanged.append(shown)
-    elif found != entry.after or _hash(old) != entry.before:
-        outcome.refused.append(Skipped(shown, "changed since the tags were written"))
-    else:
-        try:
-            replace_file(path, data, old, entry.temporary_name)
-            outcome.written.append(shown)
-        except NoteNotWritable as error:
-            outcome.refused.append(Skipped(shown, error.message, for_now=True))
+        return "unchanged"
+    if found != entry.after or _hash(old) != entry.before:
+        return Skipped(shown, "changed since the tags were written")
+    try:
+        replace_file(path, data, old, entry.temporary_name)
+    except NoteNotWritable as error:
+        return Skipped(shown, error.message, for_now=True)
+    return "written"
 
 
 def diff_of(note: TaggedNote) -> str:
@@ -206,7 +199,7 @@ def diff_of(note: TaggedNote) -> str:
     behind = before[len(before) - tail :][:_CONTEXT_LINES]
     removed, added = before[first : len(before) - tail], after[first : len(after) - tail]
     around = first - start + len(behind)
-    # A line end in its name would begin lines of the difference that are none.
+    # A line end in a file name would break the header into lines.
     path = "".join(char if char.isprintable() else "\ufffd" for char in _shown(os.fspath(note.path)).lstrip("/"))
     return "".join(
         [

@@ -1,4 +1,4 @@
-"""The files in which a run of writing tags notes down what it is about to change: JSON, one line a note."""
+"""Journals of what a run is about to change in notes: files of JSON, one line for each note."""
 
 from __future__ import annotations
 
@@ -31,8 +31,7 @@ class Entry:
         edit: What changes.
         before: SHA-256 of the file before it, in hexadecimal.
         after: SHA-256 of the file after it.
-        temporary_name: Of the file beside it that is there while it is replaced, and left there if that is killed;
-            empty in journals that were written before it was recorded.
+        temporary_name: Of the file beside it that is there while it is replaced, and left there if that is killed.
     """
 
     path: str
@@ -77,8 +76,11 @@ class JournalWriter:
             if self._path is None:
                 self._create()
             self._entry_start = os.fstat(self._descriptor).st_size
+            line = _to_line(entry)
             try:
-                self._append(_to_line(entry))
+                if os.write(self._descriptor, line) < len(line):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                os.fsync(self._descriptor)
             except OSError:
                 with suppress(OSError):
                     os.ftruncate(self._descriptor, self._entry_start)
@@ -94,34 +96,21 @@ class JournalWriter:
             os.ftruncate(self._descriptor, self._entry_start)
             os.fsync(self._descriptor)
 
-    def _append(self, line: bytes) -> None:
-        if os.write(self._descriptor, line) < len(line):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        os.fsync(self._descriptor)
-
     def _create(self) -> None:
         if not self._directory.is_dir():
             make_private_folder(self._directory)
-        while not self._is_ours():
+        while self._path is None:
             path = self._directory / _next_name(self._directory)
-            try:
-                self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
-            except FileExistsError:
-                continue  # another process took the name
-            self._path = path
-            os.fchmod(self._descriptor, 0o600)
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+            with suppress(FileExistsError):  # another process took the name
+                descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+                os.fchmod(descriptor, 0o600)
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                # Before it was locked, a process could take it for what a killed run left, and remove it.
+                if os.fstat(descriptor).st_nlink:
+                    self._path, self._descriptor = path, descriptor
+                else:
+                    os.close(descriptor)
         sync(self._directory)
-
-    def _is_ours(self) -> bool:
-        """Whether the journal is there and locked; before it was, it could be taken for what a killed run left."""
-        if self._path is None:
-            return False
-        if os.fstat(self._descriptor).st_nlink:
-            return True
-        os.close(self._descriptor)
-        self._path = None
-        return False
 
 
 def newest_journal(directory: Path) -> Path | None:
@@ -220,9 +209,8 @@ def _entries(path: Path, content: bytes) -> list[Entry]:
 def _from_line(line: bytes) -> Entry:
     fields = json.loads(line)
     removed, inserted = (b64decode(fields[name], validate=True) for name in ("removed", "inserted"))
-    edit = FileEdit(int(fields["start"]), removed, inserted)
-    before, after = (str(fields[name]) for name in ("before", "after"))
-    return Entry(str(fields["path"]), edit, before, after, str(fields.get("temporary", "")))
+    path, before, after, temporary = (str(fields[name]) for name in ("path", "before", "after", "temporary"))
+    return Entry(path, FileEdit(int(fields["start"]), removed, inserted), before, after, temporary)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Where tags go in an Org note without front matter: its line `#+filetags: :a:b:`."""
+"""Tags in an Org note without front matter: its line `#+filetags: :a:b:`."""
 
 from __future__ import annotations
 

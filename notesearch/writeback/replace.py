@@ -1,4 +1,4 @@
-"""Put new bytes in the place of a file, whole or not at all."""
+"""Replace the content of a file: completely or not at all."""
 
 from __future__ import annotations
 
@@ -81,11 +81,6 @@ def _replaceable(path: Path) -> tuple[Path, os.stat_result]:
     """The file that a path leads to."""
     target = Path(os.path.realpath(path, strict=True))
     status = target.stat()
-    _refuse(target, status)
-    return target, status
-
-
-def _refuse(target: Path, status: os.stat_result) -> None:
     # The superuser may write everything: the bits say what the owner wants.
     if not stat.S_ISREG(status.st_mode):
         raise NoteNotWritable("special file")
@@ -95,6 +90,7 @@ def _refuse(target: Path, status: os.stat_result) -> None:
         raise NoteNotWritable("read-only file")
     if not target.parent.stat().st_mode & stat.S_IWUSR or not os.access(target.parent, os.W_OK | os.X_OK):
         raise NoteNotWritable("read-only folder")
+    return target, status
 
 
 def _replace(target: Path, status: os.stat_result, expected: bytes, new: bytes, temporary_name: str) -> None:
@@ -106,12 +102,12 @@ def _replace(target: Path, status: os.stat_result, expected: bytes, new: bytes, 
             file.flush()
             _make_alike(descriptor, target, status)
             os.fsync(descriptor)
-        # As late as can be: there is no way to replace a file only if nobody has changed it.
+        # As late as possible: no system call replaces a file only if nobody has changed it.
         if target.read_bytes() != expected:
             raise NoteNotWritable("changed since it was read")
         temporary.replace(target)
     finally:
-        with suppress(OSError):  # it is gone where all went well
+        with suppress(OSError):  # after a success it is gone
             temporary.unlink()
 
 
@@ -123,7 +119,7 @@ def _make_alike(descriptor: int, target: Path, status: os.stat_result) -> None:
 
 
 def _take_owner(descriptor: int, status: os.stat_result) -> None:
-    # Only the superuser may give a file away, but a group that one is in may be given.
+    # Only the superuser may change the owner, but everybody may set a group that they are in.
     for user in (status.st_uid, -1):
         with suppress(PermissionError):
             return os.fchown(descriptor, user, status.st_gid)

@@ -1,10 +1,9 @@
-"""Where tags go in YAML front matter."""
+"""YAML front matter with more tags, every other byte as it was."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from notesearch.errors import NoteNotWritable
@@ -26,32 +25,13 @@ if TYPE_CHECKING:
 # What ends or divides a plain scalar in one version of YAML or another, and what must not begin one.
 _DIVIDING = re.compile(r"[:#,\[\]{}]")
 _NO_BEGINNING = tuple("-?!&*|>%@`'\"~+=<.")
-# What other programs take for a truth value, nothing, a number or a date.
+# What other programs read as a truth value, as nothing, as a number or as a date.
 _NO_TEXT = re.compile(
     r"y|n|yes|no|on|off|true|false|null|none|nan|inf"
     r"|0[xob][\da-f_]+|\d[\d_.]*(?:e[-+]?\d+)?|\d+(?:-\d+)+",
     re.IGNORECASE,
 )
 _DASH = re.compile(r"([ \t]*-)([ \t]*)")
-
-
-@dataclass(frozen=True, slots=True)
-class Quoting:
-    """How the items of a list are quoted.
-
-    Attributes:
-        always: The quotation mark that all items have; empty where some have none.
-        needed: The mark for an item that cannot do without.
-    """
-
-    always: str = ""
-    needed: str = '"'
-
-
-def quoting_of(marks: Sequence[str]) -> Quoting:
-    """The habit of a list whose items have these quotation marks (an empty string for none)."""
-    used = [mark for mark in marks if mark]
-    return Quoting(marks[0] if len(set(marks)) == 1 else "", used[-1] if used else '"')
 
 
 def yaml_tag_edit(text: str, front_matter: FrontMatter, key: str, tags: Sequence[str]) -> TextEdit:
@@ -120,13 +100,13 @@ def _extend_scalar(content: str, root: MappingNode, value: ScalarNode, tags: Seq
     if more and (mark or not any(_DIVIDING.search(tag) for tag in tags)):
         place = end - len(mark)
         return TextEdit(place, place, _in_quotes(more, mark)[len(mark) : -len(mark) or None])
-    quoting = Quoting(mark, mark or '"')
     old = [_in_quotes(word, mark or ('"' if _breaks(word) else "")) for word in words]
-    return TextEdit(start, end, f"[{', '.join([*old, *(_quoted(tag, quoting) for tag in tags)])}]")
+    new = [_quoted(tag, mark, mark or '"') for tag in tags]
+    return TextEdit(start, end, f"[{', '.join([*old, *new])}]")
 
 
 def _fill(content: str, root: MappingNode, value: ScalarNode, tags: Sequence[str]) -> TextEdit:
-    """Put a list in the place of nothing."""
+    """Replace an empty value by a list."""
     start, end = value.start_mark.index, value.end_mark.index
     if start < end:  # `~`, `null` or quotation marks
         return TextEdit(start, end, _flow_list(tags))
@@ -144,8 +124,10 @@ def _extend_list(content: str, value: SequenceNode, tags: Sequence[str], key: st
     items = value.value
     if not all(isinstance(item.value, str) and item.style not in ("|", ">") for item in items):
         raise _refusal(value, f"`{key}` holds other things than tags")
-    quoting = quoting_of([item.style or "" for item in items if item.value])
-    written = [_quoted(tag, quoting) for tag in tags]
+    marks = [item.style or "" for item in items if item.value]
+    always = marks[0] if len(set(marks)) == 1 else ""
+    needed = next(filter(None, reversed(marks)), '"')
+    written = [_quoted(tag, always, needed) for tag in tags]
     if value.flow_style:
         spans = [(item.start_mark.index, item.end_mark.index) for item in items]
         return extend_brackets(content, value.start_mark.index, spans, written)
@@ -177,9 +159,15 @@ def _flow_list(tags: Sequence[str]) -> str:
     return f"[{', '.join(_quoted(tag) for tag in tags)}]"
 
 
-def _quoted(tag: str, quoting: Quoting = Quoting()) -> str:
-    needed = quoting.needed if _breaks(tag) or _NO_TEXT.fullmatch(tag) else ""
-    return _in_quotes(tag, quoting.always or needed)
+def _quoted(tag: str, always: str = "", needed: str = '"') -> str:
+    """A tag as an item of a list.
+
+    Args:
+        tag: The tag.
+        always: The quotation mark that all items have; empty where some have none.
+        needed: The mark for an item that cannot do without.
+    """
+    return _in_quotes(tag, always or (needed if _breaks(tag) or _NO_TEXT.fullmatch(tag) else ""))
 
 
 def _breaks(word: str) -> bool:

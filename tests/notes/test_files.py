@@ -199,10 +199,6 @@ def test_a_root_with_a_nul_or_bytes_in_its_name(tmp_path: Path) -> None:
             find_notes(tmp_path / name, max_bytes=1)
 
 
-def test_an_empty_folder(tmp_path: Path) -> None:
-    assert walk(tmp_path) == ([], {})
-
-
 def test_a_very_deep_folder(tmp_path: Path) -> None:
     folder = tmp_path
     for _ in range(300):

@@ -6,16 +6,6 @@ from notesearch.notes.structure import LineTable
 TEXT = st.text(alphabet="ab\r\n\u2028\f\x0b\x85", max_size=40)
 
 
-def test_each_kind_of_line_ending_ends_one_line() -> None:
-    table = LineTable("a\nb\r\nc\rd")
-    assert [table.line(index) for index in range(len(table))] == ["a", "b", "c", "d"]
-    assert [table.line_at(offset) for offset in range(8)] == [0, 0, 1, 1, 1, 2, 2, 3]
-
-
-def test_other_separators_end_no_line() -> None:
-    assert len(LineTable("a\u2028b\fc\x0bd\x85e")) == 1
-
-
 def test_first_line_from() -> None:
     table = LineTable("ab\ncd\n")
     assert [table.first_line_from(offset) for offset in (0, 1, 3, 4, 6)] == [0, 1, 1, 2, 2]

@@ -12,7 +12,6 @@ from notesearch.errors import SettingsError
 from notesearch.retrieval.concepts import (
     DEFAULT_WEIGHT,
     MOST_LINKED,
-    ConceptLink,
     can_be_appended,
     count_ideas,
     key_of,
@@ -64,10 +63,6 @@ def test_a_list_has_the_weight_of_the_file_and_a_table_its_own():
     ]
     assert parse(text).keys == ("impermanence", "CAP theorem")
     assert parse(text).ideas()[:3] == ["impermanence", "eventual consistency", "letting go"]
-
-
-def test_a_weight_is_not_needed():
-    assert links('[concepts]\na = ["b"]') == [("a", "b", DEFAULT_WEIGHT)]
 
 
 def test_a_file_may_be_empty():
@@ -125,11 +120,6 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path, data):
         read_concepts(path)
     assert caught.value.message.startswith(f"cannot read the concepts in {path}: ")
     assert caught.value.message.count(str(path)) == 1
-
-
-def test_a_file_may_begin_with_a_byte_order_mark(tmp_path):
-    (tmp_path / "concepts.toml").write_text('[concepts]\na = ["b"]', encoding="utf-8-sig")
-    assert read_concepts(tmp_path / "concepts.toml").keys == ("a",)
 
 
 @pytest.mark.parametrize(
@@ -218,11 +208,6 @@ def test_the_heaviest_ideas_are_brought_each_once(reader):
     assert len(found) == MOST_LINKED
     assert found[0] == ("leader", "idea12", 0.9)
     assert [link[1] for link in found[1:]] == [f"idea{n:02d}" for n in range(11, 4, -1)]
-
-
-def test_both_ways_keep_the_weight():
-    link = ConceptLink("a", "b", 0.25)
-    assert parse("[concepts]\na = {b = 0.25}").links == (link,)
 
 
 class Scores:

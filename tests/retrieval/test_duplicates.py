@@ -139,14 +139,6 @@ def test_groups_with_most_to_spare_come_first(make_reader):
     assert [sorted(group) for group in groups_of(make_reader(notes))] == [["c.md", "d.md"], ["a.md", "b.md"]]
 
 
-def test_nothing_is_written(make_reader, tmp_path):
-    text = text_of(1)
-    reader = make_reader({"a.md": text, "b.md": text})
-    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.md")}
-    assert find_duplicate_notes(reader, 0.8).groups
-    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.md")} == before
-
-
 def places_of(group):
     return [(Path(place.path).name, place.start_line, place.end_line) for place in (group, *group.copies)]
 

@@ -36,10 +36,6 @@ def test_words_are_weighted_by_how_rare_they_are():
     assert found == pytest.approx([rarity / sum(rarities) for rarity in rarities])
 
 
-def test_a_word_alone_counts_all():
-    assert weights_of({"word": 3}, 7, "word") == [1]
-
-
 def test_no_word_counts_less_than_nothing():
     # A frequency may be that of notes which a word has only a part in common with.
     assert weights_of({"everywhere": 100}, 7, "everywhere", "rare") == [0, 1]
@@ -52,10 +48,6 @@ def test_words_without_any_weight_count_alike():
 def test_words_that_are_to_count_alike_do():
     query = replace(encoded("rare", "usual"), alike=True)
     assert LateQuery.of("", None, query, {"rare": 1, "usual": 6}, 7).weights.tolist() == [0.5, 0.5]
-
-
-def test_in_no_notes_all_words_are_equally_rare():
-    assert weights_of({}, 0, "one", "two") == [0.5, 0.5]
 
 
 @given(st.lists(st.integers(0, 60), min_size=1, max_size=20), st.integers(0, 50))

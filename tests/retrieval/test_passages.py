@@ -76,12 +76,6 @@ def test_a_word_of_the_title_alone_has_no_place():
     assert shown == []
 
 
-def test_of_a_note_without_text_all_places_are_in_the_title():
-    evidence, shown = collect(WordMatch(VOTES, ((0, 4),), 0.8, 1.0), text="")
-    assert evidence == [Evidence("votes", "Raft", None, None, 0.8)]
-    assert shown == []
-
-
 def test_what_meets_for_want_of_better_is_told_but_not_shown():
     needs = spans(PASSAGE, "needs")
     assert collect(WordMatch(VOTES, needs, 0.39, 1.0))[1] == []
@@ -119,11 +113,6 @@ def test_evidence_of_a_search_points_into_the_file(make_searcher):
     assert [text[item.start : item.end] for item in hit.evidence] == ["leader", "Éléctions", "Consensus"]
 
 
-def test_a_byte_order_mark_is_no_character_of_the_text(make_searcher):
-    (hit,) = find(make_searcher({"a.md": "\ufeffleader"}), "leader")
-    assert [(item.start, item.end) for item in hit.evidence] == [(0, 6)]
-
-
 def test_words_of_the_title_or_of_headings_above_have_no_place(make_searcher):
     filler = "Plain words fill up this section until a passage is full of them. " * 20
     text = f"# Raft\n\n{filler}\n\n## Elections\n\n{filler}\n\n{filler}A leader wins.\n\n{filler}"
@@ -132,13 +121,6 @@ def test_words_of_the_title_or_of_headings_above_have_no_place(make_searcher):
     assert text[evidence["leader"].start : evidence["leader"].end] == "leader"
     for word, shown in (("elections", "Elections"), ("raft", "Raft")):
         assert evidence[word] == Evidence(word, shown, None, None, 1.0)
-
-
-def test_there_is_no_evidence_without_late_interaction(make_searcher):
-    searcher = make_searcher({"a.md": "leader"})
-    for mode in ("lexical", "dense", "hybrid"):
-        (hit,) = searcher.search("leader", limit=1, mode=mode, filters=Filters())
-        assert hit.evidence == ()
 
 
 parts = st.sampled_from(
@@ -292,10 +274,6 @@ def test_a_passage_that_is_only_a_heading_is_shown():
     assert shown("# Raft\n") == "# Raft"
 
 
-def test_a_hashtag_is_no_heading():
-    assert shown("#raft is a tag") == "#raft is a tag"
-
-
 def test_the_window_holds_the_word_forms():
     text = 10 * FILLER + "The quorum decides by majority. " + 10 * FILLER
     snippet = shown(text, "quorum", "majority")
@@ -355,10 +333,6 @@ def test_highlights_are_where_the_words_are_once_white_space_is_collapsed():
 
 def test_highlights_of_overlapping_pairs_are_joined():
     assert cut("吃麻婆豆腐。", "麻婆", "婆豆", "豆腐").highlights == ((1, 5),)
-
-
-def test_there_is_nothing_to_highlight_without_matches():
-    assert cut("The quorum decides.").highlights == ()
 
 
 def test_a_highlight_is_as_strong_as_its_strongest_match():

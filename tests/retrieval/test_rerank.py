@@ -1,14 +1,11 @@
 import os
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 from fake_encoder import LONG_AGO_S
 
-from notesearch.errors import UsageError
 from notesearch.indexing import chunking_for
 from notesearch.records import Chunking, Place, Skipped
 from notesearch.retrieval.late_interaction import LATE_WEIGHT
@@ -166,24 +163,10 @@ class TestScores:
         assert (hit.heading, hit.start_line, hit.end_line) == ("Log", 8, 11)
         assert hit.more_passages == 2
 
-    def test_a_limit_cuts_the_same_ranking(self, rank, write):
-        paths = write(NOTES)
-        everything = rank("quorum lease", paths)
-        for limit in (1, 3):
-            assert rank("quorum lease", paths, limit=limit) == everything[:limit]
-
-    def test_an_empty_note_is_found_by_its_title(self, rank, write):
-        hits = rank("zebra crossing", write({"Zebra crossing.md": "", "other.md": "Something else"}))
-        assert (hits[0].title, hits[0].snippet, hits[0].start_line) == ("Zebra crossing", "", 1)
-
     def test_no_places_give_no_hits(self, rank, make_reader, fake_encoder):
         for method in ("maxsim", "dense"):
             assert rank.all("quorum", [], method=method) == ([], [])
             assert Ranking(fake_encoder, make_reader(NOTES)).all("quorum", [], method=method) == ([], [])
-
-    def test_an_empty_query_is_refused(self, rank, write):
-        with pytest.raises(UsageError):
-            rank("  ", write(NOTES))
 
     @pytest.mark.parametrize("typed", ["the of and", "?!", "cap\0\ud800", "麻", "quorum " * 500])
     def test_odd_queries_are_answered(self, rank, make_reader, fake_encoder, write, tmp_path, typed):
@@ -201,10 +184,6 @@ class TestPlaces:
     def raft(self, write) -> Path:
         return write({"raft.md": SECTIONS})[0]
 
-    def test_the_passages_are_those_that_the_tests_count_on(self, rank, raft):
-        hits = [rank("leader", [Place(raft, line)], method="dense")[0] for line in (3, 8, 13)]
-        assert [hit.heading for hit in hits] == ["", "Log", "Terms"]
-
     def test_lines_of_one_passage_become_one_hit_from_the_first_to_the_last(self, rank, raft):
         hits = rank("leader of the log", [Place(raft, line) for line in (11, 6, 10, 5, 14)])
         assert {hit.heading: (hit.start_line, hit.end_line) for hit in hits} == {
@@ -214,10 +193,6 @@ class TestPlaces:
         }
         assert all(hit.more_passages == 0 for hit in hits)
         assert hits[0].heading == "Log"
-
-    def test_a_passage_in_which_nothing_was_found_has_no_part(self, rank, raft):
-        (hit,) = rank("followers copy the log", [Place(raft, 6)])
-        assert hit.heading == ""
 
     def test_lines_of_a_note_that_is_named_itself_are_part_of_it(self, rank, raft):
         (hit,) = rank("followers copy the log", [Place(raft, 6), Place(raft), Place(raft, 14)])
@@ -256,15 +231,6 @@ class TestPlaces:
         (hit,) = rank("copy followers", [Place(path, 11)])
         assert [text[item.start : item.end] for item in hit.evidence] == ["copy", "followers"]
         assert hit.snippet == "and followers copy these"
-
-    def test_evidence_before_the_line_has_its_place_too(self, rank, raft):
-        (hit,) = rank("entries copy", [Place(raft, 11)])
-        places = [(item.start, item.end) for item in hit.evidence]
-        assert places == [(SECTIONS.index(word), SECTIONS.index(word) + len(word)) for word in ("entries", "copy")]
-
-    def test_a_line_of_an_empty_note(self, rank, write):
-        (hit,) = rank("zebra", [Place(write({"Zebra.md": ""})[0], 1)])
-        assert (hit.title, hit.snippet, hit.start_line, hit.end_line) == ("Zebra", "", 1, 1)
 
     def test_lines_and_notes_are_ranked_together(self, rank, raft, write):
         (other,) = write({"log.md": "followers copy the log"})
@@ -308,16 +274,6 @@ class TestIndex:
             assert one.contributions == pytest.approx(other.contributions, abs=0.01)
             assert one.evidence == other.evidence
 
-    @pytest.mark.parametrize("method", ["maxsim", "dense"])
-    def test_without_an_index_the_ranking_is_the_same(self, make_reader, fake_encoder, tmp_path, method):
-        reader = make_reader(NOTES)
-        known = Ranking(fake_encoder, reader)("quorum lease clock", indexed(tmp_path), method=method)
-        unknown = Ranking(fake_encoder)("quorum lease clock", indexed(tmp_path), method=method)
-        # The index's words are stems, and so a little less rare.
-        assert names(known) == names(unknown)
-        for one, other in zip(known, unknown, strict=True):
-            assert one.scores == pytest.approx(other.scores, abs=0.1)
-
     def test_lines_of_what_the_index_knows(self, make_reader, fake_encoder, tmp_path, write):
         text = f"# Raft\n\n{'word ' * 150}\n\n## Log\n\n{'quorum lease ' * 80}\nthe end"
         rank = Ranking(fake_encoder, make_reader({"raft.md": text}))
@@ -339,14 +295,6 @@ class TestIndex:
         assert (names(hits)[0], hits[0].snippet) == ("3.md", "lease and quorum, quorum and lease")
         assert rank.told == [(1, 1)]
 
-    def test_a_touched_file_is_read_anew(self, make_reader, fake_encoder, tmp_path):
-        rank = Ranking(fake_encoder, make_reader(NOTES))
-        before = rank("quorum lease", indexed(tmp_path))
-        os.utime(tmp_path / "notes" / "1.md", (1_600_000_000, 1_600_000_000))
-        fake_encoder.encoded.clear()
-        assert shown(rank("quorum lease", indexed(tmp_path))) == shown(before)
-        assert fake_encoder.encoded == [NOTES["1.md"]]
-
     def test_a_file_that_is_gone_is_told_though_the_index_knows_it(self, make_reader, fake_encoder, tmp_path):
         rank = Ranking(fake_encoder, make_reader(NOTES))
         gone = tmp_path / "notes" / "3.md"
@@ -354,19 +302,6 @@ class TestIndex:
         hits, skipped = rank.all("quorum lease", indexed(tmp_path))
         assert [entry.path for entry in skipped] == [str(gone)]
         assert len(hits) == len(NOTES) - 1
-
-    def test_notes_without_token_codes_are_encoded(self, make_reader, fake_encoder, tmp_path):
-        make_reader(NOTES)
-        with closing(sqlite3.connect(tmp_path / "index" / "notes.db")) as connection, connection:
-            connection.execute(
-                "DELETE FROM token_codes WHERE chunk_id = (SELECT id FROM chunks WHERE text LIKE 'a lease%')"
-            )
-        fake_encoder.encoded.clear()
-        with closing(IndexReader(tmp_path / "index")) as reader:
-            hits = Ranking(fake_encoder, reader)("quorum lease", indexed(tmp_path))
-        assert fake_encoder.encoded == [NOTES["2.md"]]
-        assert names(hits)[0] == "2.md"
-        assert all("late" in hit.scores for hit in hits)
 
     def test_words_are_as_rare_as_in_the_whole_index(self, make_reader, fake_encoder, tmp_path):
         notes = {"1.md": "quorum", "2.md": "lease"} | {f"{number}.md": "quorum raft" for number in range(10, 20)}
@@ -381,13 +316,6 @@ class TestIndex:
         rank = Ranking(fake_encoder, make_reader(NOTES))
         (hit,) = rank("lease", write({"5.md": "He leases it."}))
         assert [hit.snippet[a:b] for a, b in hit.highlights] == ["leases"]
-
-    def test_a_reranker_can_be_asked_again(self, make_reader, fake_encoder, write, tmp_path):
-        rank = Ranking(fake_encoder, make_reader(NOTES))
-        places = [*indexed(tmp_path), *write({"5.md": "lease and clock"})]
-        first = rank("quorum lease", places)
-        rank("clock", places)
-        assert rank("quorum lease", places) == first
 
 
 class TestUnreadable:
@@ -414,12 +342,6 @@ class TestUnreadable:
             str(folder / "fifo.md"): "special file",
         }
         assert len(skipped) == 5
-
-    def test_nothing_can_be_read(self, rank, folder):
-        for method in ("maxsim", "dense"):
-            hits, skipped = rank.all("quorum", [folder / "missing.md"], method=method)
-            assert hits == []
-            assert skipped == [Skipped(str(folder / "missing.md"), "no such file or directory")]
 
     @pytest.mark.parametrize("with_index", [False, True])
     def test_a_name_that_is_no_text_is_told(self, make_reader, fake_encoder, folder, with_index):
@@ -459,10 +381,6 @@ class TestCrossEncoder:
         (hit,) = rank("quorum", [Place(path, 3)], method="cross-encoder", judge=Judge())
         assert (hit.start_line, hit.end_line) == (3, 3)
 
-    def test_a_limit_cuts_what_it_ranked(self, rank, write):
-        paths = write({f"{letter}.md": f"quorum {letter}" for letter in "bdca"})
-        assert names(rank("quorum", paths, method="cross-encoder", limit=2, judge=Judge())) == ["d.md", "c.md"]
-
     def test_it_scores_the_best_and_those_that_are_asked_for(self, rank, write):
         paths = write({f"{number:03d}.md": f"quorum {number:03d}" for number in range(POOL_NOTES + 20)})
         for limit, asked in ((5, POOL_NOTES), (60, 60), (500, POOL_NOTES + 20)):
@@ -470,6 +388,3 @@ class TestCrossEncoder:
             hits = rank("quorum", paths, method="cross-encoder", limit=limit, judge=judge)
             assert judge.asked == [asked]
             assert len(hits) == min(limit, len(paths))
-
-    def test_nothing_to_score(self, rank):
-        assert rank.all("quorum", [], method="cross-encoder", judge=Judge()) == ([], [])

@@ -87,12 +87,6 @@ def test_why(similar):
     assert [hit.snippet[slice(*span)] for span in hit.highlights] == ["Consistency", "partition", "availability"]
 
 
-def test_links_have_a_direction(similar):
-    assert similar("cap.md", linked=(["raft.md"], []))[0].links == ("to",)
-    assert similar("cap.md", linked=([], ["raft.md"]))[0].links == ("from",)
-    assert similar("cap.md")[0].links == ()
-
-
 def test_unlinked_leaves_out_notes_that_links_join(similar):
     for linked in ((["raft.md"], []), ([], ["raft.md"])):
         assert "raft.md" not in names(similar("cap.md", linked=linked, unlinked=True))
@@ -110,10 +104,6 @@ def test_filters_choose_and_leave_the_scores_alone(similar):
         assert names(found) == expected
         assert found[0].score == scores[found[0].path]
     assert "raft.md" not in names(similar("cap.md", filters=Filters(excluded_tags=("databases",))))
-
-
-def test_the_limit(similar):
-    assert len(similar("dal.md", limit=1)) == 1
 
 
 def test_an_only_note_has_none(similar):

@@ -223,7 +223,7 @@ def test_a_tag_that_needs_no_quotation_marks(tag: str) -> None:
             "'a'",
         ),
         *("no", "Yes", "TRUE", "n", "off", "7", "1.10", "1e3", "0x1F", "0o17", "1_000", "2024-01-02", ".net", "<<"),
-        *("=", "nan"),
+        *("=", "nan", "`a", "'a'"),
     ],
 )
 @pytest.mark.parametrize("front_matter", ["tags: [a1, b]\n", "tags:\n- a1\n", "title: x\n"])

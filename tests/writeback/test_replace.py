@@ -106,13 +106,6 @@ def test_a_symlink_stays_and_its_target_is_replaced(tmp_path: Path) -> None:
     assert names_in(tmp_path) == ["between.md", "deep", "link.md"]
 
 
-def test_names_of_any_bytes(tmp_path: Path) -> None:
-    path = tmp_path / os.fsdecode(b"caf\xe9 " + b"x" * 240 + b".md")
-    path.write_bytes(b"old")
-    replace_file(path, b"old", b"new")
-    assert path.read_bytes() == b"new"
-
-
 def test_files_that_are_left_alone(note: Path, tmp_path: Path) -> None:
     assert refusal(note, expected=b"older") == "changed since it was read"
     assert refusal(tmp_path / "gone.md") == "file disappeared"

@@ -114,12 +114,6 @@ def test_a_note_tagged_twice_in_a_run(journals: Path, notes: list[Path]) -> None
     assert note.read_bytes() == before
 
 
-def test_nothing_to_undo_without_a_directory(journals: Path) -> None:
-    with pytest.raises(UsageError):
-        undo_last(journals)
-    assert not journals.exists()
-
-
 def test_what_changed_since_is_left_alone(journals: Path, notes: list[Path]) -> None:
     first, second, third = notes
     apply_tags(journals, [tag(path) for path in notes])
@@ -345,16 +339,6 @@ def test_a_relative_path_is_found_from_elsewhere(
     monkeypatch.chdir("/")
     undo_last(journals)
     assert notes[0].read_bytes() == before
-
-
-def test_a_symlinked_note(journals: Path, notes: list[Path]) -> None:
-    before = notes[0].read_bytes()
-    link = notes[0].with_name("link.md")
-    link.symlink_to(notes[0].name)
-    apply_tags(journals, [tag(link)])
-    assert link.is_symlink() and b"new" in notes[0].read_bytes()
-    undo_last(journals)
-    assert link.is_symlink() and notes[0].read_bytes() == before
 
 
 def diff(data: bytes, *tags: str, name: str = "a.md") -> list[str]:
