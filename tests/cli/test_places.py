@@ -68,14 +68,6 @@ def test_colours_are_no_part_of_a_name(folder, coloured):
     assert places(coloured.format(folder / "two words.md")) == [Place(folder / "two words.md", 2)]
 
 
-@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
-def test_the_end_of_a_line_is_no_part_of_it(folder, end):
-    assert places(f"{folder}/cap.md{end}", f"{folder}/cap.md:3{end}") == [
-        Place(folder / "cap.md"),
-        Place(folder / "cap.md", 3),
-    ]
-
-
 def test_a_path_may_be_relative_or_below_the_home_directory_or_a_link(folder, tmp_path, monkeypatch):
     (tmp_path / "link.md").symlink_to(folder / "cap.md")
     monkeypatch.chdir(folder / "sub")
@@ -136,11 +128,6 @@ def test_a_long_line_is_cut_where_it_is_shown():
     assert skipped("x" * 201).path == "x" * 200 + "…"
 
 
-def test_places_come_in_the_order_of_their_lines(folder):
-    lines = [f"{folder}/{name}" for name in NAMES]
-    assert places(*lines, "nowhere") == [*(Place(Path(line)) for line in lines), Skipped("nowhere", "no such file")]
-
-
 text = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0\x1b"), max_size=30)
 
 
@@ -188,11 +175,6 @@ def test_any_object_is_a_place_or_skipped(folder, data):
         assert found == [Place(folder / "cap.md")]
     elif not (isinstance(value, dict) and isinstance(value.get("path"), str)):
         assert isinstance(found[0], Skipped)
-
-
-def test_stdin_is_read_by_lines(stdin):
-    stdin("one\ntwo words\n\nthree 豆".encode())
-    assert [line.rstrip("\n") for line in lines_of_stdin()] == ["one", "two words", "", "three 豆"]
 
 
 def test_stdin_is_read_between_nuls_where_there_are_any(stdin):
