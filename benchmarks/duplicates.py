@@ -28,8 +28,9 @@ from notesearch.notes.walk import NoteFile
 from notesearch.records import Chunking
 from notesearch.settings import DEFAULT_MODEL
 from notesearch.storage import Fingerprint
+from notesearch.storage.rows import EncodedChunk, EncodedNote
 from notesearch.storage.vectors import pack
-from notesearch.storage.writer import EncodedChunk, EncodedNote, IndexWriter
+from notesearch.storage.writer import IndexWriter
 
 _PART_WORDS = 150
 _LEAST_WORDS = 30

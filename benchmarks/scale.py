@@ -21,8 +21,9 @@ from notesearch.encoders.models import prepare
 from notesearch.records import Chunk, Chunking, Note
 from notesearch.settings import DEFAULT_MODEL
 from notesearch.storage import Fingerprint
+from notesearch.storage.rows import EncodedChunk, EncodedNote
 from notesearch.storage.vectors import pack
-from notesearch.storage.writer import EncodedChunk, EncodedNote, IndexWriter
+from notesearch.storage.writer import IndexWriter
 
 _QUERY = "how do I undo the last commit and keep the changes"
 _CHUNKS_A_NOTE = 3

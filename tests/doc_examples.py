@@ -37,6 +37,7 @@ NOT_TO_BE_RUN = re.compile(r"notesearch (?:watch|tune|--install-completion)\b|cr
 STAND_INS = {
     **dict.fromkeys(["nvim", "xdg-open", "open", "pip", "pipx", "systemctl", "journalctl"], ":"),
     "make": f'exec {shutil.which("make")} --dry-run -C {shlex.quote(str(ROOT))} "$@"',
+    "sqlite-utils": f'exec {sys.executable} -m sqlite_utils "$@"',
     "rg": 'exec grep -r "$@"',  # it knows the options that the pages use
 }
 

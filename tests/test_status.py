@@ -12,7 +12,7 @@ from notesearch.errors import IndexMissing, UsageError
 from notesearch.library.index import sync_index
 from notesearch.library.status import find_stale, take_stock, why
 from notesearch.settings import Settings
-from notesearch.storage.lock import acquire_lock
+from notesearch.storage.database import acquire_lock
 
 NOTES = {
     "cap.md": "---\ntags: [databases, theory]\n---\n# CAP theorem\n\nConsistency or availability.",

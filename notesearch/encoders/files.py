@@ -171,8 +171,8 @@ def _hub_model(name: str, needed: Sequence[str]) -> Path:
     try:
         return Path(snapshot_download(name, allow_patterns=_HUB_FILES))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        hint = f"{tried}, and fetching it from the hub failed. Check the id and the network, or give a directory."
-        raise ModelError(f"model {name!r} cannot be had: {_reason(error)}", hint) from error
+        hint = f"{tried}. Check the id and the network, or give a directory."
+        raise ModelError(f"model {name!r} cannot be fetched: {_reason(error)}", hint) from error
 
 
 def _files_of(folder: Path) -> Iterator[Path]:

@@ -22,7 +22,7 @@ Task = Literal["query", "document"]
 
 
 class MultiVectorModel:
-    """A late-interaction model (ColBERT), which stands in for the bi-encoder's own token vectors.
+    """A multi-vector model (ColBERT), whose vectors take the place of the bi-encoder's own token vectors.
 
     Attributes:
         code_bits: Bits of a token code.

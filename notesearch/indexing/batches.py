@@ -10,8 +10,9 @@ from notesearch.encoders import Encoder, PreparedModel, models
 from notesearch.files import hash_of
 from notesearch.notes import NO_TEXT, NoteFile, chunk_note, reader_version
 from notesearch.records import Chunk, Chunking, Note
+from notesearch.storage.rows import EncodedChunk, EncodedNote
 from notesearch.storage.vectors import pack
-from notesearch.storage.writer import EncodedChunk, EncodedNote, IndexWriter
+from notesearch.storage.writer import IndexWriter
 from notesearch.words import passage_text
 
 # Chunks encoded and written together: a killed run loses at most this much work.

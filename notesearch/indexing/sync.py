@@ -20,7 +20,8 @@ from notesearch.notes import NoteFile, Walk, find_notes, note_from_bytes, read_b
 from notesearch.records import Chunking, IndexReport, Skipped
 from notesearch.storage import Fingerprint
 from notesearch.storage.rebuild import forget_rebuilt, rebuilding
-from notesearch.storage.writer import IndexWriter, KnownNote, SkippedFile
+from notesearch.storage.rows import KnownNote, SkippedFile
+from notesearch.storage.writer import IndexWriter
 
 # What a passage holds beside its chunk: title, headings, special tokens.
 _TITLE_TOKENS = 64

@@ -20,9 +20,8 @@ from notesearch.library.checks import Check
 from notesearch.library.index import sync_index
 from notesearch.records import Chunking
 from notesearch.settings import Settings
-from notesearch.storage.database import open_for_reading
+from notesearch.storage.database import acquire_lock, open_for_reading
 from notesearch.storage.folders import Coverage, read_coverage, write_coverage
-from notesearch.storage.lock import acquire_lock
 from notesearch.storage.writer import IndexWriter
 
 Progress = Callable[[int, int], None]

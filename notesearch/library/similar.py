@@ -1,4 +1,4 @@
-"""notesearch as a library: the notes that are related to a note."""
+"""notesearch as a library: the notes that are related to a note, and the notes and passages that are copies."""
 
 from __future__ import annotations
 
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from notesearch.records import Note
 
 
+# On real notes, pairs from here on are versions, parts and copies; below .6 they are mostly of one series.
+DEFAULT_THRESHOLD = 0.8
+_LEAST_THRESHOLD = 0.1
 # Where the text of a note that is in no file yet would be: its relative links start there.
 _UNSAVED = "unsaved.md"
 _HOW_TO_NAME = "Name the note's file, or - for a text on stdin; to search for words: notesearch search"
@@ -160,13 +163,6 @@ def _parsed(file: NoteFile, data: bytes) -> Note:
         return note_from_bytes(file, data)
     except NoteUnreadable as error:
         raise NoteUnreadable(f"cannot read {file.path}: {error.message}", "Name a note that can be read.") from error
-
-
-# notesearch as a library: notes and passages of an index that say the same in the same words.
-
-# On real notes, pairs from here on are versions, parts and copies; below .6 they are mostly of one series.
-DEFAULT_THRESHOLD = 0.8
-_LEAST_THRESHOLD = 0.1
 
 
 def find_duplicates(

@@ -27,7 +27,7 @@ from notesearch.notes.walk import IGNORE_FILES, holds_parts_of_page
 from notesearch.records import Skipped
 from notesearch.settings import Settings
 from notesearch.storage import Fingerprint
-from notesearch.storage.lock import writer_is_at_work
+from notesearch.storage.database import writer_is_at_work
 from notesearch.storage.survey import IndexSurvey, NoteSurvey, StoredFile
 
 State = Literal["indexed", "changed", "gone", "missing", "outside", "hidden", "no note", "ignored", "skipped", "new"]

@@ -80,7 +80,7 @@ def read_concepts(path: Path) -> Concepts:
     """Reads a file of concepts.
 
     Raises:
-        SettingsError: There is none, it is not valid TOML, or something in it is not as it should be.
+        SettingsError: The file is missing, is not valid TOML, or holds an unknown key or a wrong value.
     """
     try:
         return parse_concepts(_read_text(path), path)
@@ -98,7 +98,7 @@ def parse_concepts(text: str, path: Path) -> Concepts:
         path: The file, for messages.
 
     Raises:
-        SettingsError: There is something unknown in it, or something of the wrong kind.
+        SettingsError: It holds an unknown key or a wrong value.
         tomllib.TOMLDecodeError: It is not valid TOML.
     """
     values = tomllib.loads(text)

@@ -1,4 +1,4 @@
-"""Candidates and their scores: what words and meaning say of a note put together, then what feedback adds.
+"""Candidates and their scores: fusion of the lexical and the dense score, then feedback.
 
 Another method of fusion, reciprocal rank fusion say, is added in `Fusion` (docs/decisions/0004-fusion.md).
 """
@@ -38,7 +38,7 @@ _LEAST_TRUST, _MOST_TRUST = 0.3, 1.5
 # The passages closest to a query whose common part is taken off, and how much of it.
 BACKGROUND_PASSAGES = 300
 _COMMON_PART = 0.5
-# What few passages have in common is chance: the fewer there are, the less all of this counts, and in the end nothing.
+# What few passages have in common is chance: the fewer there are, the less feedback counts; below this it is left out.
 _LEAST_PASSAGES = 50
 # The best notes that others are compared with, and what being like them counts against being like the query.
 _BEST_NOTES = 5

@@ -1,4 +1,4 @@
-"""How close the passages of a note are to those of all others."""
+"""How similar notes are to a note, by comparing all passages of both."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     Vectors = NDArray[np.float32]
     Scores = NDArray[np.float32]
 
-# How much of a passage's mean similarity to all passages is taken off: some are close to everything.
+# How much of a passage's mean cosine with all passages is subtracted, since some passages are similar to everything.
 _HUB_WEIGHT = np.float32(0.5)
 # Passages of a note that are compared at a time: 25 MB of cosines in an index of 100,000.
 _BLOCK_PASSAGES = 64
@@ -33,7 +33,7 @@ class AllPassages:
         starts: Where the chunks of each note start in `chunk_ids`.
         vectors: Their embeddings, in parts and in an order of their own.
         rows: Where the embedding of each chunk is, counted through the parts.
-        hubness: What is taken off the cosines of each chunk.
+        hubness: What is subtracted from the cosines of each chunk.
     """
 
     note_ids: Ids
@@ -45,7 +45,7 @@ class AllPassages:
 
     @classmethod
     def read(cls, reader: IndexReader) -> AllPassages:
-        """Reads the embeddings of an index, or maps them where they lie.
+        """Reads the embeddings of an index, or maps them from its vector file.
 
         Raises:
             IndexDamaged: A chunk has none.
@@ -67,13 +67,13 @@ class AllPassages:
         return cls(note_ids, chunk_ids, starts, vectors, rows, hubness)
 
     def similarity(self, own: Vectors) -> Scores:
-        """How close each note is to a note with some passages, both ways.
+        """How similar each note is to a given note.
 
-        Each passage of either note counts as much as the closest one of the other: so neither a long note, of which
-        some passage is close to anything, nor a stub, of which the only one is, comes near to all.
+        The mean, in both directions, of each passage's cosine with the closest passage of the other note. With one
+        direction alone, long notes (some passage of which is similar to anything) or stubs would be similar to all.
 
         Args:
-            own: The note's embeddings, float32 `(passages, dim)`.
+            own: The embeddings of the given note, float32 `(passages, dim)`.
         """
         there = np.zeros(len(self.note_ids), dtype=np.float32)
         back = np.full(len(self.chunk_ids), -np.inf, dtype=np.float32)
@@ -98,7 +98,7 @@ def mutually_closest(cosines: Scores, hubness: Scores, most: int) -> list[tuple[
 
     Args:
         cosines: `(passages of one, passages of the other)`.
-        hubness: What is taken off the cosines of each passage of the other.
+        hubness: What is subtracted from the cosines of each passage of the other.
         most: The most pairs.
     """
     adjusted = cosines - hubness

@@ -52,7 +52,7 @@ class _Unit:
 
 
 class Reranker:
-    """Scores places.
+    """Ranks places that another program has found.
 
     Args:
         reader: The index, if there is one: what it knows need not be encoded again.

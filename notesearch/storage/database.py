@@ -1,12 +1,13 @@
-"""Opening `notes.db`, for reading and for writing; SQLite's errors become notesearch's here."""
+"""Opening `notes.db`, and the lock of its writer; SQLite's errors become notesearch's here."""
 
 from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from notesearch.errors import (
     IndexBusy,
@@ -17,16 +18,14 @@ from notesearch.errors import (
     StoreError,
     UsageError,
 )
-from notesearch.files import make_private_folder
+from notesearch.files import is_locked, make_private_folder
 from notesearch.storage.full_text import searchable_words
-from notesearch.storage.schema import (
-    OWN_TABLES,
-    SCHEMA_VERSION,
-    create_schema,
-    schema_version,
-    table_names,
-)
+from notesearch.storage.schema import OWN_TABLES, SCHEMA_VERSION, create_schema, schema_version, table_names
 
+if TYPE_CHECKING:
+    from filelock import FileLock
+
+_POLL_S = 0.1
 _BUSY_TIMEOUT_MS = 10_000
 # SQLite's defaults waste a fifth on token codes.
 _PAGE_BYTES = 16384
@@ -259,3 +258,43 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, isolation_level=None)
     connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
     return connection
+
+
+def acquire_lock(index_dir: Path, wait_s: float = 0.0, waiting: Callable[[], None] | None = None) -> FileLock:
+    """Takes the lock of the writer of an index: there is one at a time. The system drops it when its holder dies.
+
+    Args:
+        index_dir: The directory of the index.
+        wait_s: How long to wait for another writer to finish.
+        waiting: Called once where there is one to wait for.
+
+    Raises:
+        IndexBusy: Another process has it, and did not let go of it in time.
+        StoreError: The index directory may not be written.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(index_dir / "writer.lock", mode=0o600)
+    try:
+        with suppress(Timeout):
+            lock.acquire(timeout=0)
+            return lock
+        if waiting and wait_s:
+            waiting()
+        lock.acquire(timeout=wait_s, poll_interval=_POLL_S)
+    except Timeout as error:
+        raise IndexBusy(
+            f"another process is writing to the index in {index_dir}",
+            "Try again when it has finished, or wait for it: --wait 10m",
+        ) from error
+    except OSError as error:
+        raise _not_writable(index_dir, error) from error
+    return lock
+
+
+def writer_is_at_work(index_dir: Path) -> bool:
+    """Says whether a process is writing to an index; needs no right to write there itself."""
+    try:
+        return is_locked(index_dir / "writer.lock")
+    except OSError:
+        return False

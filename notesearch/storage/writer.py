@@ -9,15 +9,16 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from notesearch.errors import IndexBusy, StoreError
-from notesearch.records import Chunk, Note, Skipped
+from notesearch.records import Skipped
 from notesearch.storage.database import (
+    acquire_lock,
     blame_damage,
     database_file,
     delete_file,
@@ -31,8 +32,8 @@ from notesearch.storage.database import (
 )
 from notesearch.storage.folders import Coverage, read_coverage, write_coverage
 from notesearch.storage.index_reader import read_fingerprint, read_synced, read_vector_file_record, read_vectors
-from notesearch.storage.lock import acquire_lock
 from notesearch.storage.reader import Fingerprint
+from notesearch.storage.rows import EncodedNote, KnownNote, Rows, SkippedFile, add_chunk_row, add_note_rows, stored_date
 from notesearch.storage.vectors import build_vector_file, extend_vector_file, is_sound, vector_file
 
 # The vector file is extended when SQLite holds this part more than it, and built from nothing when this part is dead.
@@ -40,96 +41,6 @@ _STALE_PART = 0.1
 _DEAD_PART = 0.25
 # Empty pages of the database are used again; only where they are more than this part is it made smaller.
 _FREE_PART = 0.05
-
-_Rows = defaultdict[str, list[dict[str, Any]]]
-
-
-@dataclass(frozen=True, slots=True)
-class KnownNote:
-    """What tells whether a note has changed since it was indexed.
-
-    Attributes:
-        id: Of the note.
-        size: Of its file, in bytes.
-        mtime_ns: Of its file.
-        content_hash: Of its file.
-        reader: The version of the code that read it.
-    """
-
-    id: int
-    size: int
-    mtime_ns: int
-    content_hash: bytes
-    reader: int
-
-    @property
-    def stamp(self) -> tuple[int, int, int]:
-        """What is compared with the file as it is now."""
-        return self.size, self.mtime_ns, self.reader
-
-
-@dataclass(frozen=True, slots=True)
-class SkippedFile:
-    """What could not be indexed; with what tells whether the file has changed since, where only that would help.
-
-    Attributes:
-        skipped: The file, and why.
-        size: Of the file, in bytes; -1 where it is to be tried again in any case.
-        mtime_ns: Of the file.
-        reader: The version of the code that could not read it.
-    """
-
-    skipped: Skipped
-    size: int = -1
-    mtime_ns: int = -1
-    reader: int = 0
-
-    @property
-    def stamp(self) -> tuple[int, int, int]:
-        """What is compared with the file as it is now."""
-        return self.size, self.mtime_ns, self.reader
-
-
-@dataclass(frozen=True, slots=True)
-class EncodedChunk:
-    """A chunk with what was computed from it.
-
-    Attributes:
-        chunk: The chunk.
-        passage_hash: Of the text that was encoded.
-        vector: As `storage.vectors.pack` makes it.
-        codes: The passage's token codes.
-    """
-
-    chunk: Chunk
-    passage_hash: bytes
-    vector: bytes
-    codes: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class EncodedNote:
-    """A note ready to be written.
-
-    Attributes:
-        folder_id: The folder of the index that it is in.
-        note: The note.
-        size: Of its file, in bytes.
-        mtime_ns: Of its file.
-        content_hash: Of its file.
-        chunks: In order.
-        reader: The version of the code that read it.
-        replaced: Id of the note in whose place it comes, if there is one.
-    """
-
-    folder_id: int
-    note: Note
-    size: int
-    mtime_ns: int
-    content_hash: bytes
-    chunks: tuple[EncodedChunk, ...]
-    reader: int = 0
-    replaced: int | None = None
 
 
 class IndexWriter:
@@ -323,14 +234,15 @@ class IndexWriter:
     def note_stays(self, note_id: int, size: int, mtime_ns: int, date: datetime) -> None:
         """Records that a note's file was written again with the same content; its date may come from the file's."""
         self._execute(
-            "UPDATE notes SET size = ?, mtime_ns = ?, date = ? WHERE id = ?", [size, mtime_ns, _stored(date), note_id]
+            "UPDATE notes SET size = ?, mtime_ns = ?, date = ? WHERE id = ?",
+            [size, mtime_ns, stored_date(date), note_id],
         )
 
     def write_notes(self, notes: Iterable[EncodedNote]) -> None:
         """Adds notes, or puts them in the place of others; chunks of the same passage keep their ids."""
         from sqlite_utils import Database
 
-        rows: _Rows = defaultdict(list)
+        rows: Rows = defaultdict(list)
         outdated_chunks: list[int] = []
         note_ids = _ids_from(self._query("SELECT coalesce(max(id), 0) FROM notes"))
         # Not those of chunks that are gone: see the schema.
@@ -343,13 +255,13 @@ class IndexWriter:
                 self._delete_from(("tags", "links", "names"), "note_id", [note_id])
                 for chunk_id, passage_hash in self._passages_of(note_id):
                     known.setdefault(passage_hash, []).append(chunk_id)
-            _add_note_rows(rows, note_id, encoded)
+            add_note_rows(rows, note_id, encoded)
             for position, chunk in enumerate(encoded.chunks):
                 if same := known.get(chunk.passage_hash):
-                    _add_chunk_row(rows, same.pop(), note_id, position, chunk)
+                    add_chunk_row(rows, same.pop(), note_id, position, chunk)
                 else:
                     chunk_id = next(chunk_ids)
-                    _add_chunk_row(rows, chunk_id, note_id, position, chunk)
+                    add_chunk_row(rows, chunk_id, note_id, position, chunk)
                     rows["embeddings"].append({"chunk_id": chunk_id, "vector": chunk.vector})
                     rows["token_codes"].append({"chunk_id": chunk_id, "codes": chunk.codes})
             outdated_chunks += [chunk_id for left in known.values() for chunk_id in left]
@@ -484,42 +396,6 @@ class IndexWriter:
             self._connection.executemany(sql, rows)
 
 
-def _add_note_rows(rows: _Rows, note_id: int, encoded: EncodedNote) -> None:
-    note = encoded.note
-    rows["notes"].append(
-        {
-            "id": note_id,
-            "folder_id": encoded.folder_id,
-            "path": str(note.path),
-            "title": note.title,
-            "date": _stored(note.date),
-            "size": encoded.size,
-            "mtime_ns": encoded.mtime_ns,
-            "content_hash": encoded.content_hash,
-            "problems": "\n".join(note.problems),
-            "reader": encoded.reader,
-        }
-    )
-    rows["names"] += [{"note_id": note_id, "name": name} for name in set(note.ids)]
-    rows["tags"] += [
-        {"note_id": note_id, "position": position, "tag": tag, "key": tag.casefold()}
-        for position, tag in enumerate(note.tags)
-    ]
-    rows["links"] += [
-        {"note_id": note_id, "position": position, "target": link.target, "anchor": link.anchor, "kind": link.kind}
-        for position, link in enumerate(note.links)
-    ]
-
-
-def _add_chunk_row(rows: _Rows, chunk_id: int, note_id: int, position: int, encoded: EncodedChunk) -> None:
-    own = {"id": chunk_id, "note_id": note_id, "position": position, "passage_hash": encoded.passage_hash}
-    rows["chunks"].append(own | asdict(encoded.chunk))
-
-
 def _ids_from(highest: Sequence[Any]) -> Iterator[int]:
     """Ids that are free: those above the highest one."""
     return itertools.count(highest[0][0] + 1 if highest else 1)
-
-
-def _stored(date: datetime) -> str:
-    return date.isoformat(timespec="seconds")

@@ -104,7 +104,7 @@ def test_without_an_index(run):
 
 
 def test_another_writer_ends_a_repair_with_a_code_of_its_own(run, index_dir):
-    from notesearch.storage.lock import acquire_lock
+    from notesearch.storage.database import acquire_lock
 
     damage(index_dir)
     lock = acquire_lock(index_dir)

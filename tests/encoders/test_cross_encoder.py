@@ -357,23 +357,3 @@ class TestRefused:
     ) -> None:
         change_json(source / "config.json", id2label=labels)
         assert f"{len(labels or 'ab')} outputs" in failure(source).message
-
-    def test_nothing(self, tmp_path: Path) -> None:
-        assert str(tmp_path / "nothing") in failure(tmp_path / "nothing").message
-        assert "model.safetensors" in failure(tmp_path).message
-
-    @pytest.mark.parametrize(
-        ("file", "content"),
-        [
-            ("config.json", "{"),
-            ("config.json", '{"architectures": 3}'),
-            ("modules.json", "{}"),
-            ("modules.json", '[{"name": "0"}]'),
-            ("tokenizer_config.json", "[]"),
-            ("tokenizer.json", "{}"),
-            ("model.safetensors", "no weights"),
-        ],
-    )
-    def test_damaged_files(self, source: Path, file: str, content: str) -> None:
-        (source / file).write_text(content)
-        failure(source)

@@ -145,12 +145,6 @@ def test_no_passages_give_no_vectors(tokenizer_file: Path) -> None:
     assert forward.calls == []
 
 
-def test_empty_texts_are_encoded(tokenizer_file: Path) -> None:
-    np.testing.assert_allclose(
-        Encoder(config(), tokenizer_file, LookUp()).encode_query("").vector, [0.8, 0.6], rtol=1e-6
-    )
-
-
 def test_a_text_without_any_token_is_encoded(tmp_path: Path) -> None:
     from tokenizers import Tokenizer, models, pre_tokenizers
 
@@ -280,13 +274,6 @@ def test_every_code_of_a_passage_stands_for_a_word(default_encoder: Encoder, pas
     assert default_encoder.code_bits == 256
     assert code_counts(default_encoder, codes) == [len(default_encoder.words_of_codes(text)) for text in texts]
     assert all(codes)
-
-
-def test_codes_do_not_depend_on_the_other_passages(default_encoder: Encoder, passages: list[str]) -> None:
-    texts = [*passages[:12], *ODD_PASSAGES]
-    forwards = default_encoder.encode_passages(texts).codes
-    backwards = default_encoder.encode_passages(texts[::-1]).codes
-    assert backwards[::-1] == forwards
 
 
 def test_the_words_of_a_query_have_vectors_of_length_1(default_encoder: Encoder, passages: list[str]) -> None:

@@ -14,8 +14,9 @@ from notesearch.records import Chunk, Filters, Note
 from notesearch.retrieval.lexical import chunks_with_phrases, is_mentioned, match_lexical
 from notesearch.retrieval.query import parse_query
 from notesearch.storage import Fingerprint, IndexReader
+from notesearch.storage.rows import EncodedChunk, EncodedNote
 from notesearch.storage.vectors import pack
-from notesearch.storage.writer import EncodedChunk, EncodedNote, IndexWriter
+from notesearch.storage.writer import IndexWriter
 
 _TEXTS = (
     "Consistency or availability. NEAR and NOT",

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from notesearch.records import Chunk, Filters, Link, Note
 from notesearch.storage import Fingerprint, IndexReader, WordQuery
 from notesearch.storage.database import database_file, open_for_writing
+from notesearch.storage.rows import EncodedChunk, EncodedNote
 from notesearch.storage.vectors import pack
-from notesearch.storage.writer import EncodedChunk, EncodedNote, IndexWriter
+from notesearch.storage.writer import IndexWriter
 
 DIM = 8
 FINGERPRINT = Fingerprint("fake", "0" * 32, DIM, 192, 0, 1)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from notesearch.errors import IndexBusy, StoreError
-from notesearch.storage.lock import acquire_lock
+from notesearch.storage.database import acquire_lock
 
 
 def test_a_second_one_is_turned_away_and_told_what_to_do(tmp_path: Path) -> None:

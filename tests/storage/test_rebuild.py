@@ -9,7 +9,8 @@ import pytest
 from notesearch.records import Filters, Skipped
 from notesearch.storage import IndexReader, WordQuery
 from notesearch.storage.rebuild import forget_rebuilt, rebuilding
-from notesearch.storage.writer import IndexWriter, SkippedFile
+from notesearch.storage.rows import SkippedFile
+from notesearch.storage.writer import IndexWriter
 
 from .building import FINGERPRINT, FOLDER, check_words, encoded_note, found, live_vectors, rows, write
 

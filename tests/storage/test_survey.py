@@ -7,9 +7,10 @@ import pytest
 
 from notesearch.errors import IndexDamaged, IndexMissing
 from notesearch.records import Skipped
-from notesearch.storage.lock import acquire_lock, writer_is_at_work
+from notesearch.storage.database import acquire_lock, writer_is_at_work
+from notesearch.storage.rows import SkippedFile
 from notesearch.storage.survey import IndexSurvey, StoredFile
-from notesearch.storage.writer import IndexWriter, SkippedFile
+from notesearch.storage.writer import IndexWriter
 
 from .building import FINGERPRINT, FOLDER, as_nobody, encoded_note, write
 

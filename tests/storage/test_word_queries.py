@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from notesearch.records import Filters
 from notesearch.storage import IndexReader, WordQuery
 from notesearch.storage.full_text import idf
+from notesearch.storage.rows import EncodedNote
 from notesearch.storage.union_reader import UnionReader
 from notesearch.storage.warm_reader import WarmReader
-from notesearch.storage.writer import EncodedNote, IndexWriter
+from notesearch.storage.writer import IndexWriter
 
 from .building import FINGERPRINT, encoded_note, remove, write
 

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from notesearch.errors import StoreError
 from notesearch.records import Filters, Link, Skipped
 from notesearch.storage import IndexReader, WordQuery
+from notesearch.storage.rows import SkippedFile
 from notesearch.storage.vectors import pack, unpack
-from notesearch.storage.writer import IndexWriter, SkippedFile
+from notesearch.storage.writer import IndexWriter
 
 from .building import (
     DIM,
