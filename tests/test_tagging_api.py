@@ -1,8 +1,6 @@
-import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -61,15 +59,6 @@ def test_names_need_no_index_and_make_none(empty_vault) -> None:
     assert not empty_vault.settings.index_dir.exists()
 
 
-@pytest.mark.parametrize(
-    "labels", ["#cooking, # databases", "cooking, : no name, databases", "databases,Cooking,cooking"]
-)
-def test_names_are_spelt_as_tags_are(vault, labels) -> None:
-    run = vault.suggest(vault.folder / "cooking/0.md", labels=labels, min_score=0)
-    assert {tag.tag.casefold(): tag.present for tag in run.suggestions[0].tags} == {"cooking": True, "databases": False}
-    assert len(run.suggestions[0].tags) == 2
-
-
 def test_why_a_tag_is_suggested(trained) -> None:
     (entry,) = trained.suggest(trained.folder / "cooking/0.md").suggestions
     (reason,) = entry.because
@@ -79,14 +68,6 @@ def test_why_a_tag_is_suggested(trained) -> None:
     similarities = [note.similarity for note in reason.notes]
     assert similarities == sorted(similarities, reverse=True)
     assert reason.words and set(" ".join(reason.words).split()) <= {*WORDS["cooking"], "cooking"}
-
-
-def test_a_note_is_not_its_own_neighbour(vault) -> None:
-    alone = vault.write({"odd.md": "---\ntags: [databases]\n---\n" + text_about("cooking", 3)})[0]
-    vault.index()
-    (entry,) = vault.suggest(alone).suggestions
-    assert entry.suggested == ("cooking",)
-    assert [note.path for reason in entry.because for note in reason.notes if note.path == str(alone)] == []
 
 
 def test_scores_and_counts_can_be_bounded(trained) -> None:
@@ -197,34 +178,6 @@ def test_a_classifier_whose_encoder_is_gone(trained, fake_models) -> None:
     trained.index(model="another")
     fake_models.files["all-MiniLM-L6-v2"] = ModelError("unknown model 'all-MiniLM-L6-v2'")
     with pytest.raises(ModelError, match="unknown model"):
-        trained.suggest()
-
-
-FILES = ("classifier.json", "heads.safetensors", "vocabulary.json", "examples.json")
-DAMAGES: dict[str, Callable[[Path], object]] = {
-    "gone": Path.unlink,
-    "empty": lambda file: file.write_bytes(b""),
-    "half": lambda file: file.write_bytes(file.read_bytes()[: file.stat().st_size // 2]),
-    "no JSON": lambda file: file.write_bytes(b"[1, 2]"),
-    "a flipped byte": lambda file: file.write_bytes(file.read_bytes()[:-9] + b"\x07" + file.read_bytes()[-8:]),
-}
-
-
-@pytest.mark.parametrize("damage", DAMAGES)
-@pytest.mark.parametrize("file", FILES)
-def test_a_damaged_classifier_is_never_used(trained, file, damage) -> None:
-    DAMAGES[damage](trained.classifiers / "default" / file)
-    with pytest.raises(ModelError, match="damaged") as caught:
-        trained.suggest()
-    assert "train-classifier" in caught.value.hint
-    trained.train()
-    assert trained.suggest().basis == "classifier"
-
-
-def test_a_classifier_of_another_version(trained) -> None:
-    record = trained.classifiers / "default/classifier.json"
-    record.write_text(json.dumps(json.loads(record.read_text()) | {"format": 99}))
-    with pytest.raises(ModelError, match="another version"):
         trained.suggest()
 
 

@@ -12,7 +12,6 @@ from tagging_fixtures import WORDS, bytes_below, note_about, tagged, text_about,
 from notesearch.errors import ModelError, UsageError
 from notesearch.library.tag import remember
 from notesearch.library.train import TrainingOptions, report_file, train_classifier
-from notesearch.notes.metadata import unique_tags
 from notesearch.settings import Settings
 from notesearch.tagging.classifier import load_classifier
 
@@ -98,12 +97,6 @@ def test_labels_may_hold_anything(empty_vault, tmp_path) -> None:
     assert classifier is not None and classifier.labels == report.labels
     page = report_file(empty_vault.settings, "default").read_text()
     assert "&lt;b&gt;&amp;amp;" in page and "<b>&amp;<" not in page
-
-
-def test_a_label_of_a_file_is_spelt_as_the_tag_that_will_be_written(empty_vault, tmp_path) -> None:
-    file = write_labels(tmp_path / "labels.jsonl", {"#food": "cooking", "# data": "databases"})
-    labels = empty_vault.train(labels_from=str(file)).labels
-    assert labels == unique_tags(labels) == ("data", "food")
 
 
 def test_a_text_without_a_file_can_be_told_from_others_as_a_reason(empty_vault, tmp_path) -> None:
@@ -272,30 +265,6 @@ def test_a_classifier_that_cannot_be_written_leaves_what_there_was(trained, monk
     assert bytes_below(trained.classifiers) == before
 
 
-@pytest.mark.parametrize("error", [OSError(5, "Input/output error"), KeyboardInterrupt()])
-def test_a_classifier_that_cannot_be_put_in_place_leaves_what_there_was(trained, monkeypatch, error) -> None:
-    rename = Path.rename
-
-    def fail(self: Path, target: Path) -> Path:
-        if self.name == "classifier":
-            raise error
-        return rename(self, target)
-
-    before = bytes_below(trained.classifiers)
-    monkeypatch.setattr(Path, "rename", fail)
-    with pytest.raises((ModelError, KeyboardInterrupt)):
-        trained.train("neighbours")
-    assert bytes_below(trained.classifiers) == before
-
-
-def test_a_classifier_is_private_and_replaces_the_one_of_its_name(trained) -> None:
-    trained.train("neighbours")
-    classifier = load_classifier(trained.classifiers / "default")
-    assert classifier is not None and classifier.method == "neighbours"
-    assert [path.name for path in trained.classifiers.iterdir()] == ["default"]
-    assert modes(trained.classifiers) == {0o700, 0o600}
-
-
 def test_an_index_directory_that_is_made_for_a_classifier_is_private(empty_vault, tmp_path) -> None:
     empty_vault.train(labels_from=str(write_labels(tmp_path / "l.jsonl", {"food": "cooking", "data": "databases"})))
     assert modes(empty_vault.settings.index_dir) == {0o700, 0o600}
@@ -345,14 +314,6 @@ def test_too_little_to_learn_from(empty_vault, notes, options, message) -> None:
     assert not empty_vault.classifiers.exists()
 
 
-def test_a_rejection_makes_no_labelled_note(empty_vault) -> None:
-    empty_vault.write({"a.md": "#a one", "b.md": "#b two", "c.md": "three"})
-    empty_vault.index()
-    remember(empty_vault.settings, {str(empty_vault.folder / "c.md"): ("a",)})
-    with pytest.raises(UsageError, match="2 labelled notes"):
-        empty_vault.train()
-
-
 @pytest.mark.parametrize("labels_from", ["tags", "folder"])
 def test_without_an_index_nothing_is_made(empty_vault, labels_from) -> None:
     with pytest.raises(UsageError, match="nothing is indexed"):
@@ -370,15 +331,7 @@ def test_an_unknown_base_model(vault, fake_models) -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ("{", "line 1 is not JSON"),
         (label_row() + "\n\nnothing", "line 3 is not JSON"),
-        ("[" * 100_000, "line 1 is not JSON"),
-        ("[1]", "line 1 lacks labels"),
-        (label_row(labels=None), "no list of labels"),
-        (label_row(labels=[1]), "no list of labels"),
-        (label_row(text=None), "neither a text nor a path"),
-        (label_row(text=None, path=""), "neither a text nor a path"),
-        (b'{"text": "\xff", "labels": ["x"]}', "it is not UTF-8"),
         ("", "no note has a label"),
         (label_row(labels=[" ", ""]), "no note has a label"),
     ],

@@ -1,6 +1,6 @@
-"""From scores to probabilities, and from probabilities to suggestions.
+"""From scores to probabilities, from probabilities to suggestions, and measures of these.
 
-Both are fitted out of fold, to scores of examples that the estimator was not fitted to.
+Calibration and thresholds are fitted out of fold, to scores of examples that the estimator was not fitted to.
 
 Labels share their calibration, since most have too few examples for one of their own: the probability of a label is a
 logistic function (for exclusive labels, a softmax) of its score, its frequency, and what its name says. It is Platt's
@@ -34,6 +34,9 @@ _PRIOR_PRECISION = 0.1
 # For how many notes the average label counts when the threshold of one label is chosen.
 _POOLED_NOTES = 300
 _GRID = np.linspace(0.02, 0.9, 89).astype(np.float32)
+
+_BINS = 10
+_MOST_CONFUSIONS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,12 +177,6 @@ def choose(probabilities: Probabilities, thresholds: NDArray[np.float32], *, exc
         best[np.arange(len(best)), probabilities.argmax(axis=1)] = True
         suggested &= best
     return suggested
-
-
-# Measures of suggestions: precision, recall, F1, calibration error, confusions.
-
-_BINS = 10
-_MOST_CONFUSIONS = 10
 
 
 @dataclass(frozen=True, slots=True)

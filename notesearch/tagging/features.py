@@ -37,6 +37,11 @@ _MOST_TITLE_CHARS = 60
 
 Progress = Callable[[int, int], None]
 
+# A term of one note says nothing about another.
+_LEAST_NOTES = 2
+# Terms beyond these are pairs of words that occur in few notes.
+_MOST_TERMS = 200_000
+
 
 @dataclass(frozen=True, slots=True)
 class Content:
@@ -200,14 +205,6 @@ def _beginning(text: str) -> str:
     """The first words of a text, in the place of a title."""
     words = " ".join(text[: 4 * _MOST_TITLE_CHARS].split())
     return words if len(words) <= _MOST_TITLE_CHARS else words[:_MOST_TITLE_CHARS] + "…"
-
-
-# Terms are words and pairs of words; their features are TF-IDF weights, for which tagging needs numpy alone.
-
-# A term of one note says nothing about another.
-_LEAST_NOTES = 2
-# Terms beyond these are pairs of words that occur in few notes.
-_MOST_TERMS = 200_000
 
 
 def count_terms(text: str) -> Counter[str]:

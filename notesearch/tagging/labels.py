@@ -33,6 +33,8 @@ _LINE = (
     'or {"text": "…", "labels": […]}.'
 )
 
+_REJECTIONS = "rejected-tags.jsonl"
+
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
@@ -214,11 +216,6 @@ def name_features(
         features[row, :, 1] = [min((counts[term] for term in own), default=0) for own in terms]
     features[:, :, 1] = np.log1p(features[:, :, 1])
     return features
-
-
-# Suggestions that the owner rejected: remembered, so that the next training learns from them too.
-
-_REJECTIONS = "rejected-tags.jsonl"
 
 
 def remember_rejections(index_dir: Path, rejected: Mapping[str, Sequence[str]]) -> None:

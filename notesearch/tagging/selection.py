@@ -1,4 +1,4 @@
-"""Model selection by cross-validation, and the training of what was selected."""
+"""Training: model selection by cross-validation, a test on notes held out, and a last fit to all notes."""
 
 from __future__ import annotations
 
@@ -31,6 +31,21 @@ if TYPE_CHECKING:
 
     Rows = NDArray[np.int64]
 
+Progress = Callable[[str, int, int], None]
+"""Told what is being done, how much of it is done, and how much there is to do."""
+_FOLDS = 5
+# One in so many notes is held out for the test.
+_TEST_SHARE = 5
+# Slow estimators are cross-validated on the first folds only, and compared with the fast ones on the same folds;
+_SLOW_FOLDS = 2
+# and only on the first fold, where their F1 is so much lower there.
+_HOPELESS = 0.02
+# Two folds are little evidence: a slow estimator must be better by more than this, too. Differences of .01 did not hold
+# on other notes, and a second encoder doubles the time of tagging.
+_LEAST_GAIN = 0.02
+# With more examples than this, the default hyperparameters are taken, which suit most collections.
+_MOST_EXAMPLES_TO_TUNE_ON = 3000
+
 
 def assign_folds(targets: NDArray[np.bool_], count: int, seed: int) -> NDArray[np.int64]:
     """Assigns examples to folds, those of the rarest label first (iterative stratification, Sechidis et al. 2011).
@@ -54,22 +69,6 @@ def assign_folds(targets: NDArray[np.bool_], count: int, seed: int) -> NDArray[n
             folds[row] = np.lexsort((generator.random(count), held[:, -1], held[:, label]))[0]
             held[folds[row]] += labels[row]
     return folds
-
-
-# Model selection: all estimators are cross-validated on the same folds.
-
-# Slow estimators are cross-validated on the first folds only, and compared with the fast ones on the same folds;
-_SLOW_FOLDS = 2
-# and only on the first fold, where their F1 is so much lower there.
-_HOPELESS = 0.02
-# Two folds are little evidence: a slow estimator must be better by more than this, too. Differences of .01 did not hold
-# on other notes, and a second encoder doubles the time of tagging.
-_LEAST_GAIN = 0.02
-# With more examples than this, the default hyperparameters are taken, which suit most collections.
-_MOST_EXAMPLES_TO_TUNE_ON = 3000
-
-Progress = Callable[[str, int, int], None]
-"""Told what is being done, how much of it is done, and how much there is to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,14 +275,6 @@ def _choose(results: Sequence[CrossValidation], validator: _Validator) -> CrossV
             if lead > max(spread, _LEAST_GAIN):
                 best = result
     return best
-
-
-# From labelled notes to a classifier: model selection, a test on notes held out, and a last fit to all notes.
-
-
-_FOLDS = 5
-# One in so many notes is held out for the test.
-_TEST_SHARE = 5
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,8 @@ from notesearch.errors import ModelError, UsageError
 from notesearch.tagging.calibration import Calibration
 from notesearch.tagging.classifier import Classifier, classifier_dir, classifiers_dir, load_classifier, save_classifier
 from notesearch.tagging.estimators import Heads
-from notesearch.tagging.features import Content, Vocabulary
+from notesearch.tagging.features import Vocabulary
 from notesearch.tagging.labels import Example
-from notesearch.tagging.taggers import TrainedTagger
 
 ARRAYS = ["heads.safetensors", "vocabulary.json", "examples.json"]
 FILES = ["classifier.json", *ARRAYS]
@@ -95,20 +94,6 @@ def test_a_classifier_is_read_as_it_was_written(directory: Path, classifier: Cla
             assert own == wanted and type(own) is type(wanted)
     assert found.vocabulary.terms == classifier.vocabulary.terms
     np.testing.assert_array_equal(found.vocabulary.idf, classifier.vocabulary.idf)
-
-
-def test_a_classifier_that_was_read_scores_as_the_one_that_was_written(directory: Path) -> None:
-    save(directory)
-    found = load_classifier(directory)
-    assert found is not None
-    contents = [Content("", "", "", (), text, (text,)) for text in ("Green tea, čaj", "cup", "")]
-    scores = [TrainedTagger(own).score(contents, floats(3, 4)) for own in (CLASSIFIER, found)]
-    np.testing.assert_array_equal(*scores)
-    assert len(np.unique(scores[0])) == 6
-
-
-def test_there_is_none(directory: Path) -> None:
-    assert load_classifier(directory) is None
 
 
 @pytest.mark.parametrize("mask", [0, 0o022])
@@ -240,12 +225,6 @@ def test_a_run_that_is_killed_between_the_old_one_and_the_new_one_loses_neither(
     save(directory, replace(CLASSIFIER, method="a fourth"))
     found = load_classifier(directory)
     assert found is not None and found.method == "a fourth"
-    assert [path.name for path in directory.parent.iterdir()] == ["mine"]
-
-
-def test_what_a_killed_run_has_left_is_cleared(directory: Path) -> None:
-    (directory.parent / ".writing-1" / "classifier").mkdir(parents=True)
-    save(directory)
     assert [path.name for path in directory.parent.iterdir()] == ["mine"]
 
 

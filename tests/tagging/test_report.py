@@ -78,14 +78,6 @@ CLASSIFIER = Classifier(
 REPORT = make_report("mine", "tags", 9, EXAMPLES, TRAINED)
 
 
-def test_a_report_sums_up_a_training() -> None:
-    assert (REPORT.name, REPORT.labels_from, REPORT.labels) == ("mine", "tags", ("home", "wörk"))
-    assert (REPORT.notes, REPORT.labelled) == (4, 9)
-    assert (REPORT.exclusive, REPORT.rare, REPORT.universal) == (True, (("seldom", 2),), ("all",))
-    assert (REPORT.method, REPORT.runner_up, REPORT.interrupted) == ("tf-idf + embeddings", "most frequent", True)
-    assert (REPORT.held_out, REPORT.seconds) == (HELD_OUT, 30)
-
-
 def test_methods_by_hand_and_the_lead() -> None:
     assert REPORT.methods == (
         MethodResult("most frequent", *(pytest.approx(value) for value in (0.3, 0.1, np.sqrt(0.02))), seconds=1.5),
@@ -135,11 +127,6 @@ def test_the_report_is_written_as_json_as_a_page_and_as_a_card(tmp_path: Path) -
         "2 notes held out (time): micro-F1 0.667, macro-F1 0.500, calibration error 0.123",
     ):
         assert said in card
-
-
-def test_a_card_says_that_notes_may_have_several_labels(tmp_path: Path) -> None:
-    write_report(tmp_path, replace(REPORT, exclusive=False), CLASSIFIER)
-    assert "any number of labels a note" in (tmp_path / "README.md").read_text()
 
 
 VALUES: dict[str, Any] = {

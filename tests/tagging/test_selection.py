@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from notesearch.records import TestSplit
-from notesearch.tagging.calibration import Bin, Calibration, LabelMeasures
+from notesearch.tagging.calibration import Bin, LabelMeasures
 from notesearch.tagging.estimators import Features, Heads, fast_estimators
 from notesearch.tagging.features import Content
 from notesearch.tagging.labels import Labelled, choose_labels
@@ -46,17 +46,6 @@ def test_labels_that_overlap_are_spread_nearly_evenly() -> None:
     folds = assign_folds(targets, 5, seed=0)
     assert max(spread_of(folds, own, 5) for own in targets.T) <= 3
     assert spread_of(folds, np.ones(300, dtype=bool), 5) <= 6
-
-
-@pytest.mark.parametrize("examples", [0, 3, 10, 12])
-def test_examples_without_labels_are_spread_evenly(examples: int) -> None:
-    folds = assign_folds(np.zeros((examples, 2), dtype=bool), 5, seed=0)
-    assert spread_of(folds, np.ones(examples, dtype=bool), 5) <= 1
-
-
-def test_another_seed_gives_other_folds() -> None:
-    targets = np.ones((50, 1), dtype=bool)
-    assert (assign_folds(targets, 5, seed=1) != assign_folds(targets, 5, seed=2)).any()
 
 
 pytest_plugins = ["tagging_fixtures"]
@@ -206,12 +195,6 @@ def test_a_slow_estimator_is_compared_on_the_first_two_folds(features: Features)
     assert found.best.estimator is slow
 
 
-def test_a_single_estimator_has_no_runner_up(features: Features) -> None:
-    found = held(Oracle(features, wrong=(4,) * 5, slow=True))
-    assert found.best is found.results[0]
-    assert found.runner_up is None
-
-
 def test_hyperparameters_are_chosen_by_log_loss(features: Features) -> None:
     best, worse = (Oracle(features, wrong) for wrong in ((1,) * 5, (5,) * 5))
     estimator = Oracle(features, wrong=(3,) * 5, others=(best, worse))
@@ -244,16 +227,6 @@ def test_what_is_done_is_kept_when_the_user_interrupts(features: Features) -> No
         assert found.best.estimator is done and found.interrupted
     with pytest.raises(KeyboardInterrupt):
         held(interrupted, done)
-
-
-def test_a_result_holds_the_calibration_of_its_scores(features: Features) -> None:
-    best = held(Oracle(features, wrong=(4,) * 5)).best
-    assert isinstance(best.calibration, Calibration) and best.calibration.exclusive
-    assert best.calibration.frequencies == (0.5, 0.5)
-    assert best.thresholds.shape == (2,)
-    scores, hints = Oracle(features, wrong=(4,) * 5).score(ROWS[:0], ROWS), np.zeros((100, 2, 2), dtype=np.float32)
-    np.testing.assert_array_equal(best.scores, scores)
-    assert best.log_loss == pytest.approx(best.calibration.log_loss(scores, hints, features.targets))
 
 
 Rows = NDArray[np.int64]
