@@ -18,12 +18,12 @@ from notesearch.files import working_folder
 from notesearch.library.checks import Check
 from notesearch.library.doctor import examine, repair
 from notesearch.library.index import sync_index
+from notesearch.library.tune import Accepted, add_accepted
 from notesearch.records import Chunking
 from notesearch.settings import Settings, cache_dir
 from notesearch.storage.database import acquire_lock
 from notesearch.storage.folders import read_coverage
 from notesearch.storage.full_text import searchable_words
-from notesearch.tuning.accepted import Accepted, add_accepted
 from notesearch.writeback.journal import Entry, JournalWriter
 from notesearch.writeback.plan import FileEdit
 

@@ -58,7 +58,7 @@ def _command(name: str) -> Any:
     """The command of this name, imported and built.
 
     Raises:
-        KeyError: There is none.
+        KeyError: There is no such command.
     """
     module, _, attribute = _PLACES[name].partition(".")
     found = getattr(import_module(f"notesearch.cli.{module}"), attribute)

@@ -33,12 +33,12 @@ def editor_command(editor: str, place: Place) -> list[str]:
         place: A note, or a line of one.
 
     Raises:
-        SettingsError: It is no command.
+        SettingsError: It is not a command.
     """
     try:
         program, *arguments = shlex.split(editor)
     except ValueError as error:  # a quotation mark is not closed, or there is nothing
-        raise SettingsError(f"the editor {editor!r} is no command: {error}", _HOW_TO_SET) from error
+        raise SettingsError(f"the editor {editor!r} is not a command: {error}", _HOW_TO_SET) from error
     # os.path's leaves the name of an unknown user as it is; Path's raises.
     command = [os.path.expanduser(program), *arguments]  # noqa: PTH111
     path = str(place.path)
@@ -69,7 +69,7 @@ def command_for(place: Place) -> list[str]:
 
     Raises:
         NoteUnreadable: The note is not there.
-        SettingsError: No editor was chosen, or it is no command; or nothing here opens documents.
+        SettingsError: No editor was chosen, or it is not a command; or no program here opens documents.
     """
     from notesearch.settings import load_settings
 

@@ -49,7 +49,7 @@ def evaluate(
         ),
     ] = None,
     cross_encoder: Annotated[str | None, option("MODEL", "Score it too: a local directory or a hub id.")] = None,
-    worst: Annotated[int, option("N", "Show the N queries that each stage hurts most.", min=0)] = 0,
+    worst: Annotated[int, option("N", "Show the N queries for which each stage does most harm.", min=0)] = 0,
     work_dir: Annotated[
         Path | None, option("DIR", "Keep the index here for the next time. Default: a temporary one.")
     ] = None,
@@ -60,7 +60,7 @@ def evaluate(
         ),
     ] = None,
     max_queries: Annotated[
-        int, option("N", "Take at most so many queries; 0: all, or 300 of a kind from your notes.", min=0)
+        int, option("N", "The most queries to ask; 0: all, or 300 of a kind from your notes.", min=0)
     ] = 0,
     html: Annotated[Path | None, option("FILE", "Also write a page with charts.")] = None,
     as_json: Annotated[bool, flag("Print the measures as JSON.", "--json")] = False,

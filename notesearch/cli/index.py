@@ -43,10 +43,10 @@ def index(
     ] = False,
     wait: Annotated[
         str | None,
-        option("TIME", "Wait so long (90s, 10m) while another process writes. Default: 0 at a terminal, else 10m."),
+        option("TIME", "How long to wait (90s, 10m) while another process writes. Default: 0 at a terminal, else 10m."),
     ] = None,
     nice: Annotated[bool, flag("Leave the processor to other programs first.", "--nice")] = False,
-    threads: Annotated[int | None, option("N", "Take so many cores at most. Default: all.", min=1)] = None,
+    threads: Annotated[int | None, option("N", "The most cores to use. Default: all.", min=1)] = None,
     as_json: Annotated[bool, flag("Print what was done as JSON.", "--json")] = False,
     *,
     index: IndexOptions,

@@ -45,7 +45,7 @@ def complete_collection(incomplete: str) -> list[str]:
 
     try:
         return _beginning(collection_names(), incomplete)
-    except NotesearchError:  # there is no place for a message within a line that is being typed
+    except NotesearchError:  # a message would stand in the line that is being typed
         return []
 
 
@@ -89,7 +89,7 @@ ConceptsFile = Annotated[
     option("FILE", "Links between ideas. Default: concepts.toml in the user's configuration directory.", "--concepts"),
 ]
 Limit = Annotated[int, option("N", "The most hits.", "--limit", "-n", min=1, max=10_000)]
-Seed = Annotated[int, option("N", "Of all that is random.", min=0, max=MOST_SEED)]
+Seed = Annotated[int, option("N", "Seed of the random numbers.", min=0, max=MOST_SEED)]
 Quiet = Annotated[bool, flag("Say nothing but errors on stderr.", "--quiet", "-q")]
 Verbose = Annotated[bool, flag("Say more on stderr; show tracebacks of errors.", "--verbose", "-v")]
 
@@ -116,7 +116,7 @@ class MessageOptions:
     verbose: Verbose = False
 
     def tell(self, message: str) -> None:
-        """Says something that is no error."""
+        """Says something that is not an error."""
         if not self.quiet:
             warn(message)
 

@@ -15,7 +15,7 @@ _COLOURS = re.compile(r"\x1b\[[0-9;]*[mK]")
 _LINE_NUMBER = re.compile(r":(\d{1,18})(?=:|$)")
 # What rg and grep print around a match, when they are asked to.
 _CONTEXT_LINE_NUMBER = re.compile(r"-\d{1,9}(?=-)")
-# Not before a number, which was none of a line.
+# Not before a number: one that is followed by a colon would be that of a line.
 _COLON_BEFORE_TEXT = re.compile(r":(?!\d+(?::|$))")
 _NAME_AND_LINE = re.compile(r"([^\0\n]+)\0(\d+[:-].*)")
 _MOST_PATH_CHARS = 4096
@@ -71,7 +71,7 @@ def _place(text: str) -> Place | Skipped | None:
         if _is_file(text[: match.start()]):
             return Place(_absolute(text[: match.start()]))
     if re.match(r"\d+:", text):
-        return Skipped(_shown(text), "names no file; grep -H and rg -H do")
+        return Skipped(_shown(text), "no file name; grep -H and rg -H print it")
     return Skipped(_shown(text), "no such file")
 
 
@@ -81,7 +81,7 @@ def _place_of_hit(text: str) -> Place | Skipped:
     except (ValueError, KeyError, TypeError, RecursionError):
         path = None
     if not isinstance(path, str) or not path or "\0" in path:
-        return Skipped(_shown(text), "no hit of search --jsonl")
+        return Skipped(_shown(text), "not a hit of search --jsonl")
     # The whole note: another query may be answered by another passage of it.
     return Place(_absolute(path))
 

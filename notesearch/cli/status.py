@@ -29,7 +29,8 @@ def status(
     fail_if_stale: Annotated[
         str | None,
         option(
-            "AGE", "Exit with 1 if a folder was not brought in step for so long (30m, 24h, 7d) or cannot be reached."
+            "AGE",
+            "Exit with 1 if a folder was last brought in step longer ago (30m, 24h, 7d) or cannot be reached.",
         ),
     ] = None,
     why: Annotated[Path | None, option("PATH", "Say why this note is not found, or found as it was.")] = None,

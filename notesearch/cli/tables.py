@@ -19,7 +19,7 @@ def table(
     wrap: Container[int] = (),
     indent: str = "",
 ) -> list[str]:
-    """Lays out a table in the columns of the terminal; where there is none, in as many as it takes.
+    """Lays out a table in the columns of the terminal; without a terminal, as wide as its cells.
 
     Args:
         rows: Cells, of at least one row; what could make a terminal misbehave is replaced in them.

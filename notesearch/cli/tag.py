@@ -64,7 +64,10 @@ def tag(
     ] = "",
     name: Annotated[str, option("NAME", "The classifier to use.")] = "default",
     min_score: Annotated[
-        float | None, option("P", "Suggest from this score on, whatever each tag's own threshold.", min=0, max=1)
+        float | None,
+        option(
+            "P", "Suggest tags with at least this score, instead of those above their own thresholds.", min=0, max=1
+        ),
     ] = None,
     top: Annotated[
         int | None, option("N", "The most tags to list of a note. Default: all that are suggested.", min=1)
@@ -146,7 +149,7 @@ def _check_combination(paths: list[str], *, apply: bool, dry_run: bool, interact
 
 
 def _named(paths: list[str] | None) -> tuple[list[Path] | None, list[Skipped]]:
-    """The notes and folders that were named, in the place of - those from stdin, and what names none."""
+    """The notes and folders that were named, with those from stdin in place of -; and what could not be read as one."""
     if not paths:
         return None, []
     if "-" in paths and is_terminal(sys.stdin):

@@ -1,4 +1,4 @@
-"""Writing to a person's terminal: harmless whatever a note holds, and as wide as the window; a progress bar."""
+"""Writing to a person's terminal: made harmless, and wrapped to the window; progress bars."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def columns_of(text: str) -> int:
 
 
 def fitted(text: str, width: int) -> str:
-    """A text in exactly so many columns of a terminal: padded with spaces, or cut."""
+    """A text in exactly `width` columns of a terminal: padded with spaces, or cut."""
     text = harmless(text)
     if columns_of(text) > width:
         columns = accumulate(map(columns_of, text))

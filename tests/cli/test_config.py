@@ -1,6 +1,5 @@
 import json
 import tomllib
-from pathlib import Path
 
 import pytest
 
@@ -77,12 +76,3 @@ def test_what_is_wrong_is_told_as_everywhere(run, file):
     done = run("config")
     assert (done.code, done.out) == (2, "")
     assert "unknown setting 'colour'" in done.err and "Known settings: index_dir, model" in done.err
-
-
-def test_no_such_collection(run, file):
-    done = run("config", "-c", "garden")
-    assert done.code == 2 and "there is no collection 'garden'" in done.err and "work, home" in done.err
-
-
-def test_the_file_can_be_edited_by_its_path(run, file):
-    assert Path(run("config", "--path").out.strip()).read_text() == file.read_text()

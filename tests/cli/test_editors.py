@@ -62,7 +62,7 @@ def test_a_home_directory_is_filled_in(monkeypatch):
 
 @pytest.mark.parametrize("editor", ["vim 'unclosed", "  "])
 def test_what_is_no_command_is_refused(editor):
-    with pytest.raises(SettingsError, match="is no command"):
+    with pytest.raises(SettingsError, match="is not a command"):
         editor_command(editor, Place(NOTE, 7))
 
 

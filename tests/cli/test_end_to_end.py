@@ -1,6 +1,5 @@
 """Commands from outside, as a shell runs them, with the real model over the sample notes."""
 
-import csv
 import json
 import os
 import shlex
@@ -45,14 +44,6 @@ def test_the_default_output_fits_a_pipe(sample):
     assert done.returncode == 0 and done.stderr == ""
     assert done.stdout.startswith(" 1. 麻婆豆腐")
     assert "\x1b" not in done.stdout
-
-
-def test_tsv_and_run_files_of_the_real_thing(sample):
-    rows = list(csv.reader(sample.run("search", "raft", "--tsv").stdout.splitlines(), delimiter="\t"))
-    assert {len(row) for row in rows} == {8}
-    trec = [line.split() for line in sample.run("search", "raft", "--format", "trec").stdout.splitlines()]
-    assert {len(row) for row in trec} == {6}
-    assert [float(row[4]) for row in trec] == sorted((float(row[4]) for row in trec), reverse=True)
 
 
 def test_a_reader_that_goes_away_is_no_error(sample):

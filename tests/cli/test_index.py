@@ -101,10 +101,6 @@ def test_it_takes_as_many_cores_as_it_may_and_stands_back(run, fake_encoder, wri
     assert asked == ["nice 10", 1]
 
 
-def test_quiet_still_tells_errors(run, fake_encoder, tmp_path):
-    assert "missing" in run("index", tmp_path / "missing", "--quiet").err
-
-
 def test_what_is_skipped_or_wrong_is_told_with_its_reason(run, fake_encoder, write_notes):
     folder = write_notes({"good.md": "Text", "picture.md": "\0\1\2binary\0", "broken.md": "---\ntags: [a\n---\nText"})
     err = run("index", folder).err
@@ -195,21 +191,10 @@ def test_an_index_directory_that_is_a_file(run, fake_encoder, write_notes, tmp_p
     assert (tmp_path / "file").read_text() == "precious"
 
 
-def test_an_index_directory_below_a_file(run, fake_encoder, write_notes, tmp_path):
-    (tmp_path / "file").write_text("precious")
-    message, _ = lines_of(run("index", write_notes(NOTES), "--index-dir", tmp_path / "file" / "index"))
-    assert str(tmp_path / "file" / "index") in message
-
-
 def test_an_unknown_model_says_what_was_tried(run, write_notes):
     message, hint = lines_of(run("index", write_notes(NOTES), "--model", "nobody/no-such-model"))
     assert "nobody/no-such-model" in message
     assert "directory" in hint and "HF_HUB_OFFLINE" in hint
-
-
-def test_a_model_name_that_is_none(run, write_notes):
-    message, _ = lines_of(run("index", write_notes(NOTES), "--model", "not a model///"))
-    assert "not a model///" in message
 
 
 def test_another_model_than_that_of_the_index_is_refused(run, indexed):
@@ -218,14 +203,6 @@ def test_another_model_than_that_of_the_index_is_refused(run, indexed):
     assert "--rebuild" in hint
     assert run("search", "lentils").code == 0
     assert run("index", indexed, "--model", "another-model", "--rebuild").code == 0
-
-
-def test_an_error_in_the_settings_file_is_told(run, tmp_path):
-    (tmp_path / "config" / "notesearch").mkdir(parents=True)
-    (tmp_path / "config" / "notesearch" / "config.toml").write_text("colour = true")
-    message, hint = lines_of(run("index"))
-    assert "unknown setting 'colour'" in message
-    assert "index_dir" in hint
 
 
 def test_folders_are_remembered(run, fake_encoder, write_notes, tmp_path):
@@ -255,7 +232,7 @@ def test_large_files_are_skipped_by_the_limit_given(run, fake_encoder, write_not
     assert [Path(entry["path"]).name for entry in report["skipped"]] == ["large.md"]
 
 
-def test_there_is_a_progress_bar_where_terminals(run, fake_encoder, write_notes, terminals):
+def test_there_is_a_progress_bar_where_stderr_is_a_terminal(run, fake_encoder, write_notes, terminals):
     terminals.add("stderr")
     folder = write_notes(NOTES)
     assert "Indexing notes" in run("index", folder).err

@@ -68,14 +68,6 @@ def test_colours_are_no_part_of_a_name(folder, coloured):
     assert places(coloured.format(folder / "two words.md")) == [Place(folder / "two words.md", 2)]
 
 
-@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
-def test_the_end_of_a_line_is_no_part_of_it(folder, end):
-    assert places(f"{folder}/cap.md{end}", f"{folder}/cap.md:3{end}") == [
-        Place(folder / "cap.md"),
-        Place(folder / "cap.md", 3),
-    ]
-
-
 def test_a_path_may_be_relative_or_below_the_home_directory_or_a_link(folder, tmp_path, monkeypatch):
     (tmp_path / "link.md").symlink_to(folder / "cap.md")
     monkeypatch.chdir(folder / "sub")
@@ -110,7 +102,7 @@ def test_a_hit_of_search_is_its_whole_note(folder):
 
 @pytest.mark.parametrize("line", ["{", "{}", '{"path": 5}', '{"path": null}', '{"path": "a\\u0000b"}', '{"path": "x'])
 def test_an_object_that_is_no_hit_is_said_to_be_none(line):
-    assert skipped(line) == Skipped(line, "no hit of search --jsonl")
+    assert skipped(line) == Skipped(line, "not a hit of search --jsonl")
 
 
 @pytest.mark.parametrize("line", ["nowhere.md", "nowhere.md:3:x", "cap.md:x:3", "~nobody/x", "[1]", "x" * 5000 + ".md"])
@@ -120,7 +112,7 @@ def test_what_is_not_there_is_said_to_be_missing(line, tmp_path, monkeypatch):
 
 
 def test_a_line_without_a_name_says_how_to_get_one():
-    assert skipped("12:lentils") == Skipped("12:lentils", "names no file; grep -H and rg -H do")
+    assert skipped("12:lentils") == Skipped("12:lentils", "no file name; grep -H and rg -H print it")
 
 
 def test_there_is_no_line_0(folder):
@@ -134,11 +126,6 @@ def test_a_number_that_a_text_begins_with_is_no_line(folder):
 def test_a_long_line_is_cut_where_it_is_shown():
     assert skipped("x" * 200).path == "x" * 200
     assert skipped("x" * 201).path == "x" * 200 + "…"
-
-
-def test_places_come_in_the_order_of_their_lines(folder):
-    lines = [f"{folder}/{name}" for name in NAMES]
-    assert places(*lines, "nowhere") == [*(Place(Path(line)) for line in lines), Skipped("nowhere", "no such file")]
 
 
 text = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0\x1b"), max_size=30)
@@ -173,7 +160,7 @@ def test_any_line_is_a_place_in_a_file_that_is_there_or_skipped_or_nothing(folde
             assert place.path.is_absolute() and place.path.exists()
             assert place.line is None or place.line >= 1
         else:
-            assert place.reason in ("no such file", "names no file; grep -H and rg -H do", "no hit of search --jsonl")
+            assert place.reason.startswith(("no such file", "no file name", "not a hit of search --jsonl"))
             assert len(place.path) <= 201
 
 
@@ -188,11 +175,6 @@ def test_any_object_is_a_place_or_skipped(folder, data):
         assert found == [Place(folder / "cap.md")]
     elif not (isinstance(value, dict) and isinstance(value.get("path"), str)):
         assert isinstance(found[0], Skipped)
-
-
-def test_stdin_is_read_by_lines(stdin):
-    stdin("one\ntwo words\n\nthree 豆".encode())
-    assert [line.rstrip("\n") for line in lines_of_stdin()] == ["one", "two words", "", "three 豆"]
 
 
 def test_stdin_is_read_between_nuls_where_there_are_any(stdin):
@@ -264,7 +246,7 @@ def test_a_number_of_any_length_is_no_defect(folder):
 
 
 def test_an_object_of_any_depth_is_no_defect():
-    assert skipped('{"a":' * 100_000).reason == "no hit of search --jsonl"
+    assert skipped('{"a":' * 100_000).reason == "not a hit of search --jsonl"
 
 
 def test_a_match_without_a_number_is_the_whole_note(folder):

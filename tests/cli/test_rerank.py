@@ -79,11 +79,6 @@ def test_a_dash_among_files_stands_for_stdin(run, notes, stdin):
     assert sorted(names_of(hits_of(run, "turmeric", notes / "cooking/dal.md", "-"))) == ["cap.md", "dal.md"]
 
 
-def test_stdin_is_not_read_where_files_are_named(run, notes, stdin):
-    stdin(f"{notes}/cap.md\n")
-    assert names_of(hits_of(run, "turmeric", notes / "cooking/dal.md")) == ["dal.md"]
-
-
 def test_hits_of_search_go_through(run, indexed, stdin):
     found = run("search", "turmeric or consistency", "--jsonl").out
     stdin(found)
@@ -134,36 +129,6 @@ def test_a_note_is_one_hit_however_it_is_named(run, notes, stdin, tmp_path, monk
 def test_the_whole_note_counts_where_it_is_named_as_well_as_a_line(run, notes):
     (hit,) = hits_of(run, "lentils", f"{notes}/cooking/dal.md:1:# Dal", notes / "cooking/dal.md")
     assert (hit["start_line"], hit["end_line"]) == (1, 3)
-
-
-def test_lines_around_matches_are_no_candidates(run, notes, stdin):
-    stdin(f"{notes}/cap.md-1-# CAP theorem\n{notes}/cap.md:3:Consistency\n--\n{notes}/cooking/dal.md-2-\n")
-    assert names_of(hits_of(run, "salt")) == ["cap.md"]
-
-
-def test_the_formats_for_scripts_agree_with_json(run, notes):
-    rerank = ("rerank", "salt flour", *(notes / name for name in NAMES))
-    hits = json.loads(run(*rerank, "--json").out)
-    paths = [hit["path"] for hit in hits]
-    assert [hit["rank"] for hit in hits] == [1, 2, 3]
-    assert [hit["score"] for hit in hits] == sorted((hit["score"] for hit in hits), reverse=True)
-    assert [json.loads(line) for line in run(*rerank, "--jsonl").out.splitlines()] == hits
-    assert run(*rerank, "--files").out.splitlines() == paths
-    assert run(*rerank, "-0").out.split("\0") == [*paths, ""]
-    rows = [line.split("\t") for line in run(*rerank, "--tsv").out.splitlines()]
-    assert [(int(row[0]), float(row[1]), row[2]) for row in rows] == [
-        (hit["rank"], hit["score"], hit["path"]) for hit in hits
-    ]
-    marks = run(*rerank, "--vimgrep").out.splitlines()
-    assert [mark.split(":")[:3] for mark in marks] == [[hit["path"], str(hit["start_line"]), "1"] for hit in hits]
-    trec = [line.split() for line in run(*rerank, "--format", "trec").out.splitlines()]
-    assert [row[2].replace("%20", " ") for row in trec] == paths
-
-
-@pytest.mark.parametrize("flag", ["json", "jsonl", "tsv", "vimgrep", "files"])
-def test_a_flag_is_short_for_a_format(run, notes, flag):
-    rerank = ("rerank", "salt", notes / "cap.md", notes / "cooking/dal.md")
-    assert run(*rerank, f"--{flag}").out == run(*rerank, "--format", flag).out
 
 
 def test_the_limit_is_10_or_what_was_asked_for_and_0_is_none(run, fake_encoder, write_notes):
@@ -227,11 +192,6 @@ def test_an_explanation_names_the_words_that_met(run, notes):
     assert "█" not in run("rerank", "turmeric lentils", notes / "cooking/dal.md").out
 
 
-def test_a_terminal_gets_colours(run, notes, terminals):
-    terminals.add("stdout")
-    assert "\x1b[1;33mLentils\x1b[0m" in run("rerank", "lentils", notes / "cooking/dal.md").out
-
-
 def test_nothing_to_rank_exits_with_1_and_says_so_on_stderr(run, fake_encoder, stdin):
     stdin("")
     done = run("rerank", "salt")
@@ -289,17 +249,6 @@ def test_where_nothing_could_be_read_it_is_an_error(run, fake_encoder, tmp_path,
     assert done.err == f"skipped  {tmp_path}/gone.md: no such file\n1 of 1 candidates could not be read.\n"
 
 
-def test_only_the_first_ten_that_cannot_be_read_are_named_unless_all_are_wanted(run, notes, stdin):
-    candidates = f"{notes}/cap.md\n" + "".join(f"gone{n}.md\n" for n in range(13))
-    stdin(candidates)
-    lines = run("rerank", "salt").err.splitlines()
-    assert [line.startswith("skipped  gone") for line in lines] == [True] * 10 + [False] * 2
-    assert lines[10:] == ["… and 3 more; --verbose lists them all", "13 of 14 candidates could not be read."]
-    stdin(candidates)
-    lines = run("rerank", "salt", "--verbose").err.splitlines()
-    assert [line.startswith("skipped  gone") for line in lines] == [True] * 13 + [False]
-
-
 def test_names_are_harmless_to_people_and_exact_to_programs(run, fake_encoder, write_notes):
     folder = write_notes({"e\x1b[2Jvil.md": "# Evil\x1b[8m\n\nSalt."})
     path = folder / "e\x1b[2Jvil.md"
@@ -335,35 +284,6 @@ def test_an_empty_query_is_refused(run, notes):
     assert done.err.splitlines()[0] == "notesearch: the query is empty" and len(done.err.splitlines()) == 2
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["--limit", "-1"],
-        ["--limit", "many"],
-        ["--method", "psychic"],
-        ["--method", "none"],
-        ["--format", "xml"],
-        ["--no"],
-    ],
-)
-def test_an_option_that_does_not_exist_or_fit_exits_with_2(run, notes, arguments):
-    done = run("rerank", "salt", notes / "cap.md", *arguments)
-    assert (done.code, done.out) == (2, "")
-    assert "Error: " in done.err and "Traceback" not in done.err
-
-
-def test_without_a_query_there_is_a_usage_line(run, fake_encoder):
-    done = run("rerank")
-    assert (done.code, done.out) == (2, "")
-    assert "Usage: notesearch rerank" in done.err and "Missing argument 'QUERY'" in done.err
-
-
-def test_help_names_the_methods_and_what_it_reads(run):
-    text = " ".join(run("rerank", "--help").out.split())
-    assert "<maxsim|dense|cross-encoder>" in text
-    assert "stdin" in text and "rg -n" in text and "search --jsonl" in text
-
-
 def test_a_damaged_index_is_an_error(run, notes, tmp_path):
     (tmp_path / "notes.db").write_text("this is no database at all, but long enough to look like one" * 10)
     done = run("rerank", "salt", notes / "cap.md", "--index-dir", tmp_path)
@@ -384,26 +304,10 @@ def test_progress_is_shown_on_a_terminal_unless_it_is_to_be_quiet(run, notes, te
     assert run("rerank", "salt", notes / "cap.md", "--quiet").err == ""
 
 
-def test_a_stdout_that_cannot_be_written_is_an_error(run, notes, monkeypatch):
-    class Full(io.StringIO):
-        def flush(self) -> None:
-            raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(sys, "stdout", Full())
-    done = run("rerank", "salt", notes / "cap.md")
-    assert (done.code, done.err) == (2, "notesearch: [Errno 28] No space left on device\n")
-
-
 def test_a_stdin_that_was_closed_is_an_error_or_empty(run, fake_encoder, monkeypatch):
     monkeypatch.setattr(sys, "stdin", None)
     done = run("rerank", "salt")
     assert done.code in (1, 2) and done.err
-
-
-def test_a_stdout_that_was_closed_is_an_error(run, notes, monkeypatch):
-    monkeypatch.setattr(sys, "stdout", None)
-    done = run("rerank", "salt", notes / "cap.md")
-    assert done.code == 2 and len(done.err.splitlines()) == 1
 
 
 def test_a_name_that_is_not_utf8_is_skipped_as_index_skips_it(run, indexed):
@@ -418,13 +322,6 @@ def test_every_line_of_a_file_that_cannot_be_read_counts(run, fake_encoder, tmp_
     (tmp_path / "binary.md").write_bytes(bytes(range(256)) * 9)
     done = run("rerank", "salt", f"{tmp_path}/binary.md:1:x", f"{tmp_path}/binary.md:2:y")
     assert done.err.splitlines()[-1] == "2 of 2 candidates could not be read."
-
-
-@pytest.mark.parametrize("flag", ["--files", "-0"])
-def test_a_path_is_printed_once(run, fake_encoder, write_notes, flag):
-    folder = write_notes({"long.md": LONG})
-    done = run("rerank", "paragraph", f"{folder}/long.md:3:x", f"{folder}/long.md:13:x", flag)
-    assert done.out.rstrip("\0\n") == f"{folder}/long.md"
 
 
 def test_a_line_beyond_the_end_is_not_shown(run, notes):

@@ -1,6 +1,5 @@
 import io
 import json
-import re
 import sys
 from pathlib import Path
 
@@ -39,9 +38,6 @@ def test_the_words_of_a_query_need_no_quotes(run, indexed):
 def test_nothing_found_exits_with_1_and_says_so_on_stderr(run, indexed):
     done = run("search", "--mode", "lexical", "blockchain")
     assert (done.code, done.out, done.err) == (1, "", "Nothing found.\n")
-
-
-def test_quiet_says_nothing_even_of_nothing(run, indexed):
     assert run("search", "--quiet", "--mode", "lexical", "blockchain").err == ""
 
 
@@ -169,13 +165,6 @@ def test_a_search_before_any_index_says_how_to_index(run):
     assert len(done.err.splitlines()) == 2
 
 
-def test_an_index_directory_that_is_a_file_is_refused(run, tmp_path):
-    (tmp_path / "file").write_text("no index")
-    done = run("search", "salt", "--index-dir", tmp_path / "file")
-    assert (done.code, done.out) == (2, "")
-    assert "is not a directory" in done.err and "Traceback" not in done.err
-
-
 def test_a_file_that_is_no_database_is_refused(run, tmp_path):
     (tmp_path / "notes.db").write_text("this is no database at all, but long enough to look like one" * 10)
     done = run("search", "salt", "--index-dir", tmp_path)
@@ -300,12 +289,6 @@ def test_an_explanation_is_for_those_who_ask(run, indexed):
     assert [line for line in explained.splitlines() if line not in added] == plain.splitlines()
 
 
-def test_an_explanation_is_there_for_every_hit_of_a_batch(run, indexed, stdin):
-    stdin(BATCH.encode())
-    out = run("search", "--queries", "-", "--explain").out
-    assert out.count(" words in context") == 6
-
-
 @pytest.mark.parametrize("flag", ["--json", "--jsonl", "--tsv", "--vimgrep", "--files", "-0"])
 def test_an_explanation_changes_nothing_for_scripts(run, indexed, flag):
     assert run("search", "salt", "--explain", flag).out == run("search", "salt", flag).out
@@ -315,14 +298,6 @@ def test_an_explanation_changes_nothing_for_scripts(run, indexed, flag):
 def test_without_evidence_an_explanation_is_one_line(run, indexed, mode, name):
     line = run("search", "lentils", "--mode", mode, "--explain", "-n", "1").out.rstrip("\n").splitlines()[-1]
     assert line.startswith("    ") and line.endswith(f" {name}") and "context" not in line
-
-
-def test_an_explanation_is_coloured_on_a_terminal(run, indexed, terminals):
-    plain = run("search", "lentils", "--explain").out
-    terminals.add("stdout")
-    coloured = run("search", "lentils", "--explain").out
-    assert "lentils \x1b[1;33m██████████\x1b[0m 1.00 \x1b[1;33mLentils\x1b[0m\n" in coloured
-    assert re.sub("\x1b\\[[0-9;]*m", "", coloured) == plain
 
 
 def test_a_stdout_that_was_closed_is_an_error(run, indexed, monkeypatch):
@@ -446,23 +421,11 @@ def test_a_hostile_note_is_harmless_to_people_and_exact_to_programs(run, fake_en
     assert hit["heading"].startswith("Head\x1b[31ming")
 
 
-def test_a_pipe_gets_no_colours(run, indexed, monkeypatch):
-    monkeypatch.setenv("TERM", "xterm-256color")
-    assert "\x1b" not in run("search", "salt").out
-
-
 def test_a_terminal_gets_colours_unless_it_says_no(run, indexed, terminals, monkeypatch):
     terminals.add("stdout")
     assert "\x1b[1;33mLentils\x1b[0m" in run("search", "lentils").out
     monkeypatch.setenv("NO_COLOR", "1")
     assert "\x1b" not in run("search", "lentils").out
-
-
-@pytest.mark.parametrize("width", [24, 40, 80, 200])
-def test_the_list_fits_the_window(run, indexed, monkeypatch, width):
-    monkeypatch.setenv("COLUMNS", str(width))
-    lines = run("search", "salt flour consistency").out.splitlines()
-    assert all(len(line) <= width for line in lines if ".md:" not in line)
 
 
 @pytest.mark.parametrize(

@@ -28,12 +28,6 @@ def entries(text: str) -> dict[str, dict]:
 # Suggesting
 
 
-def test_help_has_examples(run) -> None:
-    done = run("tag", "--help")
-    assert done.code == 0
-    assert "Example: notesearch tag" in done.out and "notesearch tag --undo" in done.out
-
-
 def test_the_untagged_notes_get_suggestions(run, trained) -> None:
     done = run("tag")
     assert (done.code, done.err) == (0, "")
@@ -136,11 +130,6 @@ def test_what_cannot_be_read_is_named_and_the_rest_gets_suggestions(run, trained
     assert run("tag", bad[0]).err == f"skipped  {bad[0]}: binary file\n"
 
 
-def test_a_missing_note_is_said_once(run, trained) -> None:
-    path = trained.folder / "absent.md"
-    assert run("tag", path).err == f"skipped  {path}: no such file\n"
-
-
 def test_an_error_is_said_even_when_quiet(run, trained) -> None:
     path = trained.folder / "absent.md"
     done = run("tag", path, "--quiet")
@@ -214,11 +203,6 @@ def test_hostile_notes_are_harmless_to_people_and_exact_for_programs(run, empty_
     for option in ("--apply", "--dry-run"):
         refused = run("tag", empty_vault.folder, option)
         assert refused.code == 2 and "\x1b" not in refused.err and "cannot be a tag" in refused.err
-
-
-def test_a_file_of_a_hostile_name_can_be_named(run, trained) -> None:
-    (note,) = trained.write({f"{HOSTILE}.md": text_about("cooking", 3)})
-    assert run("tag", note).code == 0
 
 
 def test_a_diff_is_harmless_to_a_terminal(run, trained, terminals) -> None:

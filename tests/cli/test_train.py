@@ -14,12 +14,6 @@ FAST = ("train-classifier", "--quick", "--method", "tf-idf")
 LONG_LABELS = ("料理と汁物と" * 8, "Donaudampfschifffahrtsgesellschaft" * 3, "🍲" * 40, "many words " * 9)
 
 
-def test_help_has_an_example(run) -> None:
-    done = run("train-classifier", "--help")
-    assert done.code == 0
-    assert "Example: notesearch train-classifier" in done.out and "--labels-from folder" in done.out
-
-
 def test_the_report_is_a_table_with_the_page_named_below(run, vault) -> None:
     done = run("train-classifier", "--quick")
     assert done.code == 0
