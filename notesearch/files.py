@@ -44,10 +44,10 @@ def working_folder(parent: Path, prefix: str) -> Iterator[Path]:
     import tempfile  # 2 ms, which a search need not wait for
 
     make_private_folder(parent)
-    # While the parent is locked, a folder that is not locked is nobody's: not even about to be locked.
+    # While the parent is locked, no other process is about to lock a folder: one without a lock has no owner.
     with _locked(parent, wait=True):
         for left in parent.glob(f"{prefix}*"):
-            # What is locked, or cannot be deleted, is left for another time: it is in nobody's way.
+            # What is locked, or cannot be deleted, is left for another time: it does no harm.
             with suppress(OSError), _locked(left, wait=False):
                 shutil.rmtree(left)
         folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
@@ -120,8 +120,8 @@ def replacing(path: Path, temporary: Path | None = None) -> Iterator[Path]:
 
     Args:
         path: The file.
-        temporary: The name, in the same folder; by default that of the file with `.new` added. There, what a killed
-            process has left is in nobody's way: the next one writes over it.
+        temporary: The name, in the same folder; by default that of the file with `.new` added. What a killed process
+            has left there is overwritten by the next one.
 
     Raises:
         OSError: It cannot be written; the file is as it was.

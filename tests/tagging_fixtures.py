@@ -13,7 +13,8 @@ import pytest
 from fake_encoder import LONG_AGO_S
 from threadpoolctl import threadpool_limits
 
-from notesearch.encoders import fine_tuning, training
+from notesearch.encoders import preparing
+from notesearch.finetuning import classification, trainer
 from notesearch.library.index import sync_index
 from notesearch.library.tag import TagRun, suggest_tags
 from notesearch.library.train import TrainingOptions, train_classifier
@@ -144,9 +145,10 @@ def tiny_training(one_thread, monkeypatch, tmp_path) -> None:
     """Trains encoders as befits tiny ones: these must move further than large ones to make a difference."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(training, "available_cores", lambda: 1)
-    monkeypatch.setattr(fine_tuning, "_LAYER_RATE", 5e-3)
-    monkeypatch.setattr(fine_tuning, "_CONTRASTIVE_RATE", 5e-3)
+    monkeypatch.setattr(trainer, "available_cores", lambda: 1)
+    monkeypatch.setattr(preparing, "_LEAST_AGREEMENT", 2.0)  # float32: int8 is too coarse for so small a model
+    monkeypatch.setattr(classification, "_LAYER_RATE", 5e-3)
+    monkeypatch.setattr(classification, "_CONTRASTIVE_RATE", 5e-3)
 
 
 @pytest.fixture(scope="session")

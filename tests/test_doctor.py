@@ -18,12 +18,12 @@ from notesearch.files import working_folder
 from notesearch.library.checks import Check
 from notesearch.library.doctor import examine, repair
 from notesearch.library.index import sync_index
+from notesearch.library.tune import Accepted, add_accepted
 from notesearch.records import Chunking
 from notesearch.settings import Settings, cache_dir
 from notesearch.storage.database import acquire_lock
 from notesearch.storage.folders import read_coverage
 from notesearch.storage.full_text import searchable_words
-from notesearch.tuning.accepted import Accepted, add_accepted
 from notesearch.writeback.journal import Entry, JournalWriter
 from notesearch.writeback.plan import FileEdit
 
@@ -214,6 +214,8 @@ def test_what_is_not_notesearchs_keeps_its_permissions(settings):
         ("database", "PRAGMA user_version = 0"),
         ("database", "PRAGMA user_version = 99"),
         ("database", "DROP TABLE chunks"),
+        ("database", "DROP INDEX tags_by_key"),
+        ("database", "ALTER TABLE links RENAME COLUMN anchor TO anchnr"),
         ("words", "INSERT INTO note_words (note_words) VALUES ('delete-all')"),
         ("words", "UPDATE chunks SET text = 'other' WHERE id = 1"),
         ("words", "DELETE FROM note_words_config"),

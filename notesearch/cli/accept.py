@@ -26,7 +26,7 @@ def accept(
 
     Example: notesearch accept "nothing lasts forever" notes/buddhism/impermanence.md:12
     """
-    from notesearch.tuning.accepted import Accepted, add_accepted
+    from notesearch.library.tune import Accepted, add_accepted
 
     asked = " ".join(query.encode("utf-8", "replace").decode("utf-8").split())
     if not asked:

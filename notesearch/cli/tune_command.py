@@ -43,16 +43,15 @@ def tune(
 
     Example: notesearch tune
     """
+    from notesearch.library.tune import TuningOptions
+    from notesearch.library.tune import tune as run
     from notesearch.settings import load_settings
-    from notesearch.tuning.report import report_as_json
-    from notesearch.tuning.tune import TuningOptions
-    from notesearch.tuning.tune import tune as run
 
     settings = load_settings(collection=collection, index_dir=index_dir, model=model)
     options = TuningOptions(pairs, output.absolute() if output else None, seed)
     with stage_progress(shown=not quiet and is_terminal(sys.stderr)) as progress:
         report, skipped = run(settings, options, progress)
-    values = report_as_json(report)
+    values = report.as_json()
     write([json_text(values) + "\n"] if as_json else _table(values, width()))
     if not quiet:
         warn_of_skipped(skipped, everything=verbose)
@@ -67,10 +66,10 @@ def _table(report: dict[str, Any], columns: int) -> Iterator[str]:
     pairs = ", ".join(f"{count:,} from {_SOURCES[source]}" for source, count in report["pairs"].items())
     yield from _lines(f"{report['notes']:,} notes; pairs: {pairs}; {report['seconds']:.0f} s.", columns)
     yield "\n"
-    yield f"{'share of the training':<22} {'notes':>7} {'general':>8}   nDCG@10, vectors alone\n"
-    for quality in report["shares"]:
-        chosen = " ← chosen" if quality["share"] == report["share"] > 0 else ""
-        yield f"{quality['share']:<22.0%} {quality['own']:7.3f} {quality['general']:8.3f}{chosen}\n"
+    yield f"{'interpolation weight':<22} {'notes':>7} {'general':>8}   nDCG@10, vectors alone\n"
+    for quality in report["interpolation_weights"]:
+        chosen = " ← chosen" if quality["weight"] == report["interpolation_weight"] > 0 else ""
+        yield f"{quality['weight']:<22.2f} {quality['own']:7.3f} {quality['general']:8.3f}{chosen}\n"
     if report["trial"]:
         yield "\n"
         yield f"{'held out':<16} {'queries':>7} {'before':>7} {'after':>7}  difference\n"

@@ -14,6 +14,7 @@ from urllib.parse import unquote
 import numpy as np
 
 from notesearch.errors import UsageError
+from notesearch.evaluation.measures import RankingTask
 from notesearch.files import make_private_folder, read_jsonl, read_lines
 from notesearch.records import Skipped
 
@@ -326,35 +327,21 @@ def write_copies(folder: Path, texts: Iterable[tuple[str, str]]) -> list[str]:
     return names
 
 
-@dataclass(frozen=True, slots=True)
-class GeneralSet:
+def general_set() -> RankingTask:
     """Queries and passages in ordinary English, to see whether an encoder still understands it after tuning.
 
     They were written for notesearch, and nothing was ever trained on them.
-
-    Attributes:
-        queries: The queries.
-        passages: The passages, each a document of its own.
-        relevant: For each query the numbers of the passages that answer it.
     """
-
-    queries: tuple[str, ...]
-    passages: tuple[str, ...]
-    relevant: tuple[frozenset[int], ...]
-
-
-def general_set() -> GeneralSet:
-    """Reads the general set that comes with notesearch."""
     folder = Path(__file__).parent
     passages, queries = (
         [record for _, record in read_jsonl(folder / f"general_{kind}.jsonl", ("_id", "text"), _LAYOUTS)]
         for kind in ("passages", "queries")
     )
-    numbers = {passage["_id"]: number for number, passage in enumerate(passages)}
-    return GeneralSet(
+    return RankingTask(
         queries=tuple(query["text"] for query in queries),
         passages=tuple(passage["text"] for passage in passages),
-        relevant=tuple(frozenset(numbers[name] for name in query["relevant"]) for query in queries),
+        documents=tuple(passage["_id"] for passage in passages),
+        relevant=tuple(frozenset(query["relevant"]) for query in queries),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -99,3 +99,41 @@ def first_relevant(documents: Sequence[str], gains: Mapping[str, float]) -> int:
 
 def _discounted(gains: Sequence[float]) -> float:
     return math.fsum(gain / math.log2(rank + 1) for rank, gain in enumerate(gains, start=1))
+
+
+@dataclass(frozen=True, slots=True)
+class RankingTask:
+    """Queries that are to be answered by vectors alone.
+
+    Attributes:
+        queries: The queries.
+        passages: The passages of all documents.
+        documents: Of which document each passage is.
+        relevant: For each query the documents that answer it; not empty.
+    """
+
+    queries: tuple[str, ...]
+    passages: tuple[str, ...]
+    documents: tuple[str, ...]
+    relevant: tuple[frozenset[str], ...]
+
+    def half(self, first: int) -> RankingTask:
+        """The same with every second query, from the first (0) or the second (1) on."""
+        return replace(self, queries=self.queries[first::2], relevant=self.relevant[first::2])
+
+    def with_prompts(self, query: str, passage: str) -> RankingTask:
+        """The same with a prompt before each query, and one before each passage."""
+        queries = tuple(query + text for text in self.queries)
+        return replace(self, queries=queries, passages=tuple(passage + text for text in self.passages))
+
+    def ndcg(self, queries: NDArray[np.float32], passages: NDArray[np.float32]) -> NDArray[np.float64]:
+        """nDCG@10 of each query, float64 `(n,)`; documents rank by their passage that is most similar to it.
+
+        Args:
+            queries: float32 `(n, dim)`, of length 1.
+            passages: float32 `(m, dim)`, of length 1.
+        """
+        ranked = np.asarray(self.documents)[np.argsort(-(queries @ passages.T), axis=1, kind="stable")]
+        found = (list(dict.fromkeys(row)) for row in ranked.tolist())
+        gains = (dict.fromkeys(documents, 1.0) for documents in self.relevant)
+        return np.array([ndcg(*pair, 10) for pair in zip(found, gains, strict=True)])

@@ -22,13 +22,13 @@ from notesearch.encoders.forward import available_cores, cpu_flags
 from notesearch.errors import IndexBusy, ModelError, OtherIndexVersion, StoreError
 from notesearch.files import is_locked
 from notesearch.library.tag import journal_dir
+from notesearch.library.tune import accepted_file, read_accepted
 from notesearch.settings import DEFAULT_MODEL, Settings, cache_dir
 from notesearch.storage import Fingerprint, IndexReader
 from notesearch.storage.check import IndexCheck, full_text_fits
 from notesearch.storage.database import database_file, writer_is_at_work
 from notesearch.storage.folders import Coverage, read_coverage
 from notesearch.tagging.classifier import classifiers_dir, load_classifier
-from notesearch.tuning.accepted import accepted_file, read_accepted
 from notesearch.writeback.journal import opened_journal
 
 # What the libraries raise that damaged files go through.
@@ -108,7 +108,7 @@ def _check_database(settings: Settings) -> Iterator[Check]:
     index_dir = settings.index_dir
     try:
         with IndexCheck(index_dir) as index:
-            broken = index.broken_page()
+            broken = index.damage()
             faults = [] if broken else index.faults()
             vector_file_fault = index.vector_file_fault()
     except OtherIndexVersion:

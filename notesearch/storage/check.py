@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from notesearch.storage.database import database_file, translated_errors
+from notesearch.storage.database import database_file, open_empty, translated_errors
 from notesearch.storage.full_text import searchable_words
 from notesearch.storage.index_reader import IndexReader
 from notesearch.storage.vectors import is_sound, unpack, vector_file
@@ -22,6 +23,9 @@ _PATIENCE_MS = 2_000
 _LENGTH_TOLERANCE = 0.05  # rounding changes the length of a vector, which is 1, by much less
 _TYPES = {"INTEGER": int, "TEXT": str, "BLOB": bytes}
 _TABLES = ("meta", "folders", "notes", "tags", "links", "names", "chunks", "dead_vectors", "skipped")
+# Tables, indexes and views; without what SQLite and FTS5 make on their own, and may word as they like.
+_DESCRIPTIONS = """SELECT name, sql FROM sqlite_schema
+                   WHERE sql NOT NULL AND (name NOT GLOB 'note_words_*' OR name = 'note_words_source')"""
 # What there must be none of, and where to look for it.
 _FAULTS = {
     "notes without chunks": "notes WHERE id NOT IN (SELECT note_id FROM chunks)",
@@ -37,8 +41,12 @@ _FAULTS = {
 class IndexCheck(IndexReader):
     """An index opened to be looked through from end to end."""
 
-    def broken_page(self) -> str:
-        """What SQLite first finds wrong with the file: its pages, indexes, constraints; empty where all is well."""
+    def damage(self) -> str:
+        """What is first found wrong with the file: how its tables are described, its pages; empty where all is well."""
+        with closing(open_empty()) as fresh:
+            missing = {*fresh.execute(_DESCRIPTIONS)} - {*self._query(_DESCRIPTIONS)}
+        if missing:
+            return f"notes.db is damaged: {min(missing)[0]} is not described as it should be"
         found = " ".join(str(self._query("PRAGMA integrity_check(1)")[0][0]).split())
         return "" if found == "ok" else f"notes.db is damaged: {found}"
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from notesearch.encoders import find_model, models
-from notesearch.encoders.fine_tuning import FineTuning
+from notesearch.encoders import models
+from notesearch.finetuning.classification import fit_classifier, fit_contrastive
+from notesearch.finetuning.trainer import TrainableEncoder
 from notesearch.tagging.estimators import Estimator, Features, Heads, Ridge, solve_ridge
 from notesearch.tagging.selection import Progress
 
@@ -26,6 +27,8 @@ _LOGIT_WEIGHTS = (0.01, 0.03, 0.1)
 _REGULARISATION = 1 / 6
 # Two do no better on notes, and take twice as long.
 _TRAINED_LAYERS = 1
+# More cost time and tell little.
+_MOST_TOKENS = 128
 
 
 class Tuning:
@@ -46,17 +49,15 @@ class Tuning:
         self._logits: dict[tuple[bytes, bytes], Scores] = {}
 
     @cached_property
-    def _engine(self) -> FineTuning:
-        source = find_model(self._model).directory
-        texts = [content.text for content in self._features.examples.contents]
+    def _encoder(self) -> TrainableEncoder:
         config = models.prepare(self._model).config
-        return FineTuning(
-            source,
-            config,
-            texts,
-            trained_layers=_TRAINED_LAYERS,
+        return TrainableEncoder(
+            self._model,
+            [config.passage_prompt + content.text for content in self._features.examples.contents],
+            tokens=min(_MOST_TOKENS, config.max_tokens),
+            layers=_TRAINED_LAYERS,
             seed=self._seed,
-            progress=lambda done, total: self._progress("lower layers", done, total),
+            progress=partial(self._progress, "lower layers"),
         )
 
     def classify(self, train: Rows, test: Rows) -> Scores:
@@ -67,32 +68,24 @@ class Tuning:
         key = (train.tobytes(), test.tobytes())
         if key not in self._logits:
             weights, bias = self.fit(train)
-            self._logits[key] = self._engine.embed(test.tolist()) @ weights + bias
+            self._logits[key] = self._encoder.embed(test.tolist()) @ weights + bias
         return self._logits[key]
 
     def fit(self, train: Rows) -> tuple[Scores, Scores]:
         """Trains the encoder with a head; gives the head's weights `(dim, labels)` and bias `(labels,)`."""
-        head = self._engine.fit_classifier(
-            train.tolist(),
-            self._features.targets[train],
-            exclusive=self._features.examples.exclusive,
-            progress=lambda done, total: self._progress("fine-tuned", done, total),
-        )
-        return head.weights, head.bias
+        exclusive, progress = self._features.examples.exclusive, partial(self._progress, "fine-tuned")
+        targets = self._features.targets[train]
+        return fit_classifier(self._encoder, train.tolist(), targets, exclusive=exclusive, progress=progress)
 
     def contrast(self, train: Rows, rows: Rows) -> Scores:
         """Trains the encoder to bring examples of one label together; embeds examples, float32 `(len(rows), dim)`."""
-        self._engine.fit_contrastive(
-            train.tolist(),
-            self._features.targets[train],
-            progress=lambda done, total: self._progress("contrastive", done, total),
-        )
-        vectors: Scores = self._engine.embed(rows.tolist())
-        return vectors
+        progress = partial(self._progress, "contrastive")
+        fit_contrastive(self._encoder, train.tolist(), self._features.targets[train], progress=progress)
+        return self._encoder.embed(rows.tolist())
 
     def save(self, directory: Path) -> None:
         """Writes the encoder as it was trained last, as a model directory."""
-        self._engine.save(directory)
+        self._encoder.save(directory)
 
 
 @dataclass(frozen=True)

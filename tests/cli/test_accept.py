@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from notesearch.tuning.accepted import Accepted, read_accepted
+from notesearch.library.tune import Accepted, read_accepted
 
 
 @pytest.fixture

@@ -7,32 +7,28 @@ from typer.testing import CliRunner
 from notesearch.cli import app
 from notesearch.errors import IndexMissing
 from notesearch.evaluation.comparison import Comparison
+from notesearch.evaluation.tuning_report import Outcome, TuningReport, WeightQuality
+from notesearch.library import tune
 from notesearch.records import Skipped
-from notesearch.tuning import tune
-from notesearch.tuning.report import TuningReport
-from notesearch.tuning.trainer import ShareQuality
-from notesearch.tuning.trial import Outcome, Trial
 
 
 def outcome(name, before, after):
-    return Outcome(name, before, after, Comparison(after - before, 0.004, 0.031, 0.0123, 5, 90, 2), 1234)
+    return Outcome(name, 1234, before, after, Comparison(after - before, 0.004, 0.031, 0.0123, 5, 90, 2))
 
 
 KEPT = TuningReport(
     model="all-MiniLM-L6-v2",
     notes=1871,
     pairs={"title": 1120, "heading": 30, "link": 12, "tag": 7, "file": 3, "accepted": 2},
-    qualities=(ShareQuality(0.0, 0.8, 0.81), ShareQuality(0.25, 0.81, 0.812), ShareQuality(1.0, 0.85, 0.82)),
-    share=1.0,
-    trial=Trial(
-        outcome("search", 0.9, 0.92), outcome("vectors alone", 0.8, 0.85), outcome("general English", 0.8, 0.8)
-    ),
+    qualities=(WeightQuality(0.0, 0.8, 0.81), WeightQuality(0.25, 0.81, 0.812), WeightQuality(1.0, 0.85, 0.82)),
+    weight=1.0,
+    trial=(outcome("search", 0.9, 0.92), outcome("vectors alone", 0.8, 0.85), outcome("general English", 0.8, 0.8)),
     kept=True,
     verdict="Kept: search on notes held out +0.020 nDCG@10 (95 % interval +0.004 to +0.031); general English +0.000.",
     directory=Path("/home/nora/my models/tuned"),
     seconds=181.2,
 )
-NOT_KEPT = TuningReport("m", 70, {"title": 40}, (ShareQuality(0.0, 1.0, 0.8),), 0.0, None, False, "Not kept: why.")
+NOT_KEPT = TuningReport("m", 70, {"title": 40}, (WeightQuality(0.0, 1.0, 0.8),), 0.0, (), False, "Not kept: why.")
 
 
 @pytest.fixture
@@ -61,10 +57,10 @@ def test_a_model_that_is_kept_is_shown_with_what_to_do_next(run):
         "1,871 notes; pairs: 1,120 from titles, 30 from headings, 12 from links, 7 from",
         "rare tags, 3 from your file, 2 from accepted results; 181 s.",
         "",
-        "share of the training    notes  general   nDCG@10, vectors alone",
-        "0%                       0.800    0.810",
-        "25%                      0.810    0.812",
-        "100%                     0.850    0.820 ← chosen",
+        "interpolation weight     notes  general   nDCG@10, vectors alone",
+        "0.00                     0.800    0.810",
+        "0.25                     0.810    0.812",
+        "1.00                     0.850    0.820 ← chosen",
         "",
         "held out         queries  before   after  difference",
         "search             1,234   0.900   0.920  +0.020 [+0.004, +0.031], p = 0.012",
@@ -84,7 +80,7 @@ def test_exits_with_1_where_the_model_is_not_kept(run):
     result, _ = run(NOT_KEPT, "--quiet")
     assert result.exit_code == 1
     assert result.stdout.endswith("\n\nNot kept: why.\n")
-    assert "0%                       1.000    0.800\n" in result.stdout
+    assert "0.00                     1.000    0.800\n" in result.stdout
     assert result.stderr == ""
 
 
@@ -97,7 +93,7 @@ def test_as_json(run):
         "name": "search", "queries": 1234, "before": 0.9, "after": 0.92, "difference": 0.02, "low": 0.004,
         "high": 0.031, "p": 0.0123, "wins": 5, "ties": 90, "losses": 2,
     }  # fmt: skip
-    assert values["shares"][1] == {"share": 0.25, "own": 0.81, "general": 0.812}
+    assert values["interpolation_weights"][1] == {"weight": 0.25, "own": 0.81, "general": 0.812}
 
 
 def test_without_an_index_nothing_can_be_tuned(tmp_path, monkeypatch):

@@ -21,7 +21,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from fake_encoder import FakeModels
-from tuning_stub import StubTrainer, kept_trial
+from tuning_stub import StubTuner, kept_trial
 
 import notesearch.cli
 from notesearch.cli import COMMANDS
@@ -29,7 +29,7 @@ from notesearch.cli import COMMANDS
 # What the commands import as they go along.
 for name in (
     *{f"notesearch.cli.{place.partition('.')[0]}" for group in COMMANDS.values() for place, _ in group.values()},
-    *("notesearch.library.doctor", "notesearch.library.tag", "notesearch.library.train", "notesearch.tuning.tune"),
+    *("notesearch.library.doctor", "notesearch.library.tag", "notesearch.library.train", "notesearch.library.tune"),
     *("notesearch.tagging.report", "notesearch.indexing", "notesearch.storage.writer", "notesearch.cli.tables"),
     *(
         "hnswlib",
@@ -123,8 +123,8 @@ def become_command(request: dict[str, Any], shared: mmap.mmap) -> None:
 def use_fakes() -> None:
     """Puts an encoder in the place of the model's that takes no time and gives the same bits for the same text."""
     FakeModels().put_in_place(setattr)
-    tune: Any = importlib.import_module("notesearch.tuning.tune")
-    tune.Trainer, tune.hold_trial = StubTrainer, kept_trial
+    tune: Any = importlib.import_module("notesearch.library.tune")
+    tune.Tuner, tune.hold_trial = StubTuner, kept_trial
 
 
 def serve() -> None:

@@ -3,35 +3,35 @@
 from pathlib import Path
 from typing import Any
 
-from notesearch.encoders.checkpoint import Checkpoint
 from notesearch.errors import ModelError
 from notesearch.evaluation.comparison import Comparison
-from notesearch.tuning.trainer import ShareQuality
-from notesearch.tuning.trial import Outcome, Trial
+from notesearch.evaluation.tuning_report import Outcome, WeightQuality
+from notesearch.finetuning.trainer import Checkpoint
 
 MODEL_FILES = ("config.json", "model.safetensors", "tokenizer.json")
 _STEPS = 3
 
 
-class StubTrainer:
-    """Has the interface of `Trainer`. Its weights are the number of steps that they were trained for."""
+class StubTuner:
+    """Has the interface of `Tuner`. Its weights are the number of steps that they were trained for."""
 
-    def __init__(self, *args: object, **options: object) -> None:
+    def __init__(self, *args: object) -> None:
         self._done = 0
 
     def fit(self, checkpoint: Checkpoint) -> None:
         import torch
 
-        found = checkpoint.read()
-        self._done = int(found[1]["steps"].item()) if found else 0
-        while self._done < _STEPS:
-            self._done += 1
-            checkpoint.write(self._done, {"steps": torch.tensor(self._done), "moments": torch.zeros(1000)})
+        weights = torch.nn.Parameter(torch.zeros(1000))
+        optimizer = torch.optim.AdamW([weights])
+        for step in range(checkpoint.restore(optimizer), _STEPS):
+            weights.data.fill_(step + 1)
+            checkpoint.write(step + 1, optimizer)
+        self._done = int(weights[0].item())
 
-    def qualities(self) -> list[ShareQuality]:
-        return [ShareQuality(0.0, 0.5, 0.5), ShareQuality(1.0, 0.6, 0.5)]
+    def qualities(self) -> list[WeightQuality]:
+        return [WeightQuality(0.0, 0.5, 0.5), WeightQuality(1.0, 0.6, 0.5)]
 
-    def save(self, share: float, directory: Path) -> None:
+    def save(self, weight: float, directory: Path) -> None:
         from safetensors import SafetensorError
         from safetensors.numpy import save_file
 
@@ -51,14 +51,13 @@ def _weights(steps: int) -> dict[str, Any]:
 
 
 def is_whole_model(directory: Path) -> bool:
-    """Says whether this is a model as `StubTrainer` saves one that was trained to the end."""
+    """Says whether this is a model as `StubTuner` saves one that was trained to the end."""
     from safetensors.numpy import load_file
 
     there = all((directory / name).is_file() for name in MODEL_FILES)
     return there and bool((load_file(directory / "model.safetensors")["steps"] == _STEPS).all())
 
 
-def kept_trial(*args: object) -> Trial:
+def kept_trial(*args: object) -> tuple[Outcome, ...]:
     """Has the interface of `hold_trial`: the tuned model is better beyond doubt."""
-    gain = Outcome("search", 0.5, 0.6, Comparison(0.1, 0.05, 0.15, 0.001, 9, 1, 0), 20)
-    return Trial(search=gain, dense=gain, general=gain)
+    return (Outcome("search", 20, 0.5, 0.6, Comparison(0.1, 0.05, 0.15, 0.001, 9, 1, 0)),) * 3

@@ -28,7 +28,7 @@ def written(index_dir: Path, writer: IndexWriter) -> Path:
 def test_a_sound_index_has_no_faults_and_is_left_as_it_is(written: Path) -> None:
     before = (written / "notes.db").read_bytes()
     with IndexCheck(written) as check:
-        assert (check.broken_page(), check.faults(), check.vector_file_fault()) == ("", [], "")
+        assert (check.damage(), check.faults(), check.vector_file_fault()) == ("", [], "")
     assert full_text_fits(written)
     assert (written / "notes.db").read_bytes() == before
 
@@ -46,7 +46,7 @@ def test_pages_that_do_not_hold_together_are_told(written: Path) -> None:
     data[root * page_bytes - 100 : root * page_bytes] = bytes(100)  # cells stand at the end of a page
     (written / "notes.db").write_bytes(data)
     with IndexCheck(written) as check:
-        assert check.broken_page()
+        assert check.damage()
 
 
 def test_a_flipped_bit_in_a_vector_file_is_noticed_though_its_time_is_as_before(written: Path) -> None:

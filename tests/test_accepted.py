@@ -3,7 +3,7 @@ import stat
 import pytest
 
 from notesearch.errors import StoreError
-from notesearch.tuning.accepted import Accepted, accepted_file, add_accepted, read_accepted
+from notesearch.library.tune import Accepted, accepted_file, add_accepted, read_accepted
 
 FIRST = Accepted("nothing lasts", "/v/impermanence.md", 12)
 SECOND = Accepted("Übung \u2028 \ud800", "/v/b.md")
