@@ -39,7 +39,7 @@ COMMANDS = {
     },
     "Evaluate and tune": {
         "eval": ("eval.evaluate", "Score the search, stage by stage."),
-        "tune": ("tune_command.tune", "Tune the model to your notes."),
+        "tune": ("tune.tune", "Tune the model to your notes."),
         "accept": ("accept.accept", "Remember which notes answered a query."),
         "concepts": ("concepts.app", "Show and propose links between ideas."),
     },

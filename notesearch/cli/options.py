@@ -22,7 +22,7 @@ from notesearch.records import Skipped
 if TYPE_CHECKING:
     from notesearch.settings import Settings
 
-MOST_SEED = 2**32 - 1
+_MOST_SEED = 2**32 - 1
 
 
 def option(metavar: str, help: str, *names: str, **more: Any) -> Any:
@@ -89,9 +89,7 @@ ConceptsFile = Annotated[
     option("FILE", "Links between ideas. Default: concepts.toml in the user's configuration directory.", "--concepts"),
 ]
 Limit = Annotated[int, option("N", "The most hits.", "--limit", "-n", min=1, max=10_000)]
-Seed = Annotated[int, option("N", "Seed of the random numbers.", min=0, max=MOST_SEED)]
-Quiet = Annotated[bool, flag("Say nothing but errors on stderr.", "--quiet", "-q")]
-Verbose = Annotated[bool, flag("Say more on stderr; show tracebacks of errors.", "--verbose", "-v")]
+Seed = Annotated[int, option("N", "Seed of the random numbers.", min=0, max=_MOST_SEED)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +110,8 @@ class IndexOptions:
 class MessageOptions:
     """How much a command says on stderr."""
 
-    quiet: Quiet = False
-    verbose: Verbose = False
+    quiet: Annotated[bool, flag("Say nothing but errors on stderr.", "--quiet", "-q")] = False
+    verbose: Annotated[bool, flag("Say more on stderr; show tracebacks of errors.", "--verbose", "-v")] = False
 
     def tell(self, message: str) -> None:
         """Says something that is not an error."""

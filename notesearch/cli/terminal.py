@@ -126,9 +126,9 @@ def width(without_terminal: int = 80) -> int:
     return shutil.get_terminal_size((without_terminal, 24)).columns
 
 
-def paint(text: str, style: str, *, colour: bool = True) -> str:
+def paint(text: str, style: str) -> str:
     """Colours a text: `bold`, `dim`, `tag`, `path`, or a match that is `strong`, `fair` or `weak`."""
-    return f"\x1b[{_CODES[style]}m{text}\x1b[0m" if colour and text else text
+    return f"\x1b[{_CODES[style]}m{text}\x1b[0m" if text else ""
 
 
 def columns_of(text: str) -> int:

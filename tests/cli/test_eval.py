@@ -119,16 +119,6 @@ def test_a_kept_index_follows_a_corpus_that_shrinks(run, fake_encoder, beir, tmp
     assert without_times(done) == without_times(run("eval", beir, "--json"))
 
 
-def test_a_kept_index_of_another_collection_is_refused(run, indexed, beir, tmp_path):
-    write(indexed / "queries.jsonl", {"_id": "1", "text": "salt", "relevant": ["cap.md"]})
-    assert run("eval", indexed, "--work-dir", tmp_path / "kept").code == 0
-    done = run("eval", beir, "--work-dir", tmp_path / "kept")
-    assert (done.code, done.out) == (2, "")
-    first, second = done.err.splitlines()
-    assert "other notes" in first
-    assert "--work-dir" in second
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -170,14 +160,6 @@ def test_without_judgements_the_notes_ask_for_themselves(run, fake_encoder, writ
     of_index = json.loads(run("eval", "--stage", "lexical", "--json", "--max-queries", "4").out)
     assert of_index["queries"] == 4
     assert run("eval", folder, "--stage", "lexical", "--quiet").err == ""
-
-
-def test_the_index_whose_notes_are_judged_can_be_named(run, fake_encoder, write_notes, tmp_path):
-    folder = write_notes({f"{word}.md": f"# The {word} walk\n\nOne two three four {word} six." for word in TITLES})
-    assert run("index", folder, "--quiet", "--index-dir", tmp_path / "named").code == 0
-    assert run("eval", "--stage", "lexical").code == 2
-    done = run("eval", "--stage", "lexical", "--json", "--index-dir", tmp_path / "named")
-    assert (done.code, json.loads(done.out)["queries"]) == (0, 10)
 
 
 def test_a_query_that_cannot_be_asked_is_told_before_the_work(run, fake_encoder, write_notes):

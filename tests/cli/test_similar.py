@@ -64,16 +64,6 @@ def test_unlinked(folder, run):
     assert "raft.md" not in run("similar", folder / "cap.md", "--unlinked", "--files").out
 
 
-def test_filters(folder, run):
-    for options in (["--tag", "databases"], ["--path", "*raft*"], ["--path", folder / "raft.md"]):
-        assert run("similar", folder / "cap.md", "--files", *options).out == f"{folder / 'raft.md'}\n"
-    for options in (["--not-tag", "databases"], ["--until", "2020"]):
-        assert "raft.md" not in run("similar", folder / "cap.md", "--files", *options).out
-    assert run("similar", folder / "raft.md", "--files", "--since", "2024", "--until", "2024").out == (
-        f"{folder / 'cap.md'}\n"
-    )
-
-
 def test_nothing_found(folder, run):
     outcome = run("similar", folder / "cap.md", "--tag", "none")
     assert (outcome.code, outcome.out, outcome.err) == (1, "", "Nothing found.\n")

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tagging_fixtures import Vault, bytes_below, note_about, tagged, text_about, write_labels
+from tagging_fixtures import Vault, bytes_below, text_about, write_labels
 
 from notesearch.errors import StoreError
-from notesearch.library.tag import suggest_tags
 from notesearch.settings import Settings
 from notesearch.tagging.classifier import load_classifier
 
@@ -51,13 +50,6 @@ def test_what_suggests_is_said(run, vault) -> None:
     guess = run("tag", "--labels", "databases: table index query, cooking", "--min-score", 0)
     assert guess.err == "These are guesses, by what the tags' names mean.\n"
     assert (guess.code, run("tag", "--quiet").err) == (0, "")
-
-
-def test_names_alone_are_enough(run, empty_vault) -> None:
-    (note,) = empty_vault.write({"a.md": text_about("cooking", 0)})
-    done = run("tag", note, "--labels", "databases, food: soup salt flour butter", "--min-score", 0.3, "--jsonl")
-    assert done.code == 0 and "guesses" in done.err
-    assert [tag["tag"] for tag in entries(done.out)["a.md"]["tags"] if tag["suggested"]] == ["food"]
 
 
 def test_options_that_bound(run, trained) -> None:
@@ -173,18 +165,6 @@ def test_changes_are_written_or_shown(run, trained) -> None:
     assert trained.holds() == before
 
 
-def test_a_damaged_classifier(run, trained) -> None:
-    (trained.classifiers / "default/heads.safetensors").write_bytes(b"half")
-    done = run("tag")
-    assert (done.code, done.out) == (2, "") and "damaged" in done.err and "train-classifier" in done.err
-
-
-def test_tagged_notes_that_no_index_knows_are_no_examples(run, empty_vault) -> None:
-    empty_vault.write({"a.md": tagged("cooking", 1), "b.md": note_about("cooking", 2)})
-    done = run("tag", empty_vault.folder)
-    assert done.code == 2 and "there are no tags to choose from" in done.err
-
-
 HOSTILE = "[red]\x1b[31m\x07\u202e"
 
 
@@ -262,41 +242,6 @@ def test_a_dry_run_shows_a_diff_and_changes_nothing(run, trained) -> None:
     assert "+tags: [databases]\n" in done.out
     assert trained.holds() == before
     assert set(bytes_below(trained.settings.index_dir)) == index
-
-
-def test_a_dry_run_names_files_that_cannot_be_written(run, inbox) -> None:
-    before = inbox.holds()
-    for quiet in ((), ("--quiet",)):
-        done = run("tag", inbox.folder / "inbox", "--dry-run", *quiet)
-        assert done.code == 2
-        assert done.err == f"refused  {inbox.folder}/inbox/fixed.md: read-only file\n"
-        assert done.out.count("\n+++ b") == 2 and "fixed.md" not in done.out
-    assert inbox.holds() == before
-
-
-@pytest.mark.parametrize("option", ["--apply", "--dry-run"])
-def test_a_note_that_changes_while_suggestions_are_made_is_left_alone(run, trained, monkeypatch, option) -> None:
-    note = trained.folder / "inbox/new.md"
-
-    def suggest_and_change(*arguments, **options):
-        found = suggest_tags(*arguments, **options)
-        note.write_text("my own words")
-        return found
-
-    monkeypatch.setattr("notesearch.library.tag.suggest_tags", suggest_and_change)
-    done = run("tag", option)
-    assert done.code == 2 and f"refused  {note}: changed since it was read\n" in done.err
-    assert note.read_text() == "my own words"
-
-
-def test_what_was_changed_after_tagging_is_not_undone(run, trained) -> None:
-    run("tag", "--apply")
-    with (trained.folder / "inbox/new.md").open("a") as file:
-        file.write("more")
-    before = trained.holds()
-    done = run("tag", "--undo")
-    assert done.code == 2 and "changed since the tags were written" in done.err
-    assert trained.holds() == before
 
 
 # Asking

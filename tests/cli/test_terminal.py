@@ -54,9 +54,8 @@ def test_colours_are_for_terminals_that_want_them(monkeypatch):
 
 
 def test_paint_wraps_a_text_in_a_style_and_ends_it():
-    assert paint("word", "strong", colour=True) == "\x1b[1;33mword\x1b[0m"
-    assert paint("word", "strong", colour=False) == "word"
-    assert paint("", "strong", colour=True) == ""
+    assert paint("word", "strong") == "\x1b[1;33mword\x1b[0m"
+    assert paint("", "strong") == ""
 
 
 def test_the_width_is_that_of_the_window(monkeypatch):
@@ -79,7 +78,7 @@ def test_a_pipe_gets_exactly_what_is_written(monkeypatch):
 def test_a_terminal_gets_lines_columns_and_our_own_colours_and_nothing_else_that_it_would_obey(pieces):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "stdout", Terminal())
-        write([*pieces, paint("match", "strong", colour=True), "\n"])
+        write([*pieces, paint("match", "strong"), "\n"])
         shown = sys.stdout.getvalue()
     assert shown.endswith("\x1b[1;33mmatch\x1b[0m\n")
     bare = re.sub("\x1b\\[(?:0|1|2|1;33|33|2;33|36|32)m|[\t\n]", "", shown)

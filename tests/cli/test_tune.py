@@ -2,10 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from notesearch.cli import app
-from notesearch.errors import IndexMissing
 from notesearch.evaluation.comparison import Comparison
 from notesearch.evaluation.tuning_report import Outcome, TuningReport, WeightQuality
 from notesearch.library import tune
@@ -32,61 +29,59 @@ NOT_KEPT = TuningReport("m", 70, {"title": 40}, (WeightQuality(0.0, 1.0, 0.8),),
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+def tuned(run, tmp_path, monkeypatch):
+    """Runs the command with the report of a tuning that took no time."""
     monkeypatch.setenv("COLUMNS", "80")
     seen = []
 
-    def invoke(report, *arguments):
+    def call(report, *arguments):
         def stand_in(settings, options, progress):
             seen.append((settings, options))
             return report, [Skipped("/v/gone.md", "file disappeared")]
 
         monkeypatch.setattr(tune, "tune", stand_in)
-        result = CliRunner().invoke(app, ["tune", "--index-dir", str(tmp_path / "index"), *arguments])
-        return result, *seen[-1:]
+        return run("tune", "--index-dir", tmp_path / "index", *arguments), *seen[-1:]
 
-    return invoke
+    return call
 
 
-def test_a_model_that_is_kept_is_shown_with_what_to_do_next(run):
-    result, (settings, options) = run(KEPT, "--seed", "3", "--pairs", "p.jsonl", "--output", "here", "--model", "m")
-    assert result.exit_code == 0
-    assert max(map(len, result.stdout.splitlines())) <= 80
-    assert result.stdout.splitlines() == [
+def test_a_model_that_is_kept_is_shown_with_what_to_do_next(tuned):
+    done, (settings, options) = tuned(KEPT, "--seed", "3", "--pairs", "p.jsonl", "--output", "here", "--model", "m")
+    assert done.code == 0
+    assert max(map(len, done.out.splitlines())) <= 80
+    assert done.out.splitlines() == [
         "1,871 notes; pairs: 1,120 from titles, 30 from headings, 12 from links, 7 from",
         "rare tags, 3 from your file, 2 from accepted results; 181 s.",
         "",
-        "interpolation weight     notes  general   nDCG@10, vectors alone",
-        "0.00                     0.800    0.810",
-        "0.25                     0.810    0.812",
-        "1.00                     0.850    0.820 ← chosen",
+        "nDCG@10, vectors alone:",
+        "interpolation weight notes general",
+        "0.00                 0.800   0.810",
+        "0.25                 0.810   0.812",
+        "1.00                 0.850   0.820 ← chosen",
         "",
-        "held out         queries  before   after  difference",
-        "search             1,234   0.900   0.920  +0.020 [+0.004, +0.031], p = 0.012",
-        "vectors alone      1,234   0.800   0.850  +0.050 [+0.004, +0.031], p = 0.012",
-        "general English    1,234   0.800   0.800  +0.000 [+0.004, +0.031], p = 0.012",
+        "held out        queries before after difference",
+        "search            1,234  0.900 0.920 +0.020 [+0.004, +0.031], p = 0.012",
+        "vectors alone     1,234  0.800 0.850 +0.050 [+0.004, +0.031], p = 0.012",
+        "general English   1,234  0.800 0.800 +0.000 [+0.004, +0.031], p = 0.012",
         "",
         "Kept: search on notes held out +0.020 nDCG@10 (95 % interval +0.004 to +0.031);",
         "general English +0.000.",
     ]
-    assert "notesearch index --rebuild --model '/home/nora/my models/tuned'" in result.stderr
-    assert "skipped  /v/gone.md: file disappeared" in result.stderr
+    assert "notesearch index --rebuild --model '/home/nora/my models/tuned'" in done.err
+    assert "skipped  /v/gone.md: file disappeared" in done.err
     assert (settings.model, options.seed, options.pairs_file) == ("m", 3, Path("p.jsonl"))
     assert options.output == Path.cwd() / "here"
 
 
-def test_exits_with_1_where_the_model_is_not_kept(run):
-    result, _ = run(NOT_KEPT, "--quiet")
-    assert result.exit_code == 1
-    assert result.stdout.endswith("\n\nNot kept: why.\n")
-    assert "0.00                     1.000    0.800\n" in result.stdout
-    assert result.stderr == ""
+def test_it_exits_with_1_where_the_model_is_not_kept(tuned):
+    done, _ = tuned(NOT_KEPT, "--quiet")
+    assert (done.code, done.err) == (1, "")
+    assert done.out.endswith("\n0.00                 1.000   0.800\n\nNot kept: why.\n")
 
 
-def test_as_json(run):
-    result, _ = run(KEPT, "--json")
-    values = json.loads(result.stdout)
+def test_as_json(tuned):
+    done, _ = tuned(KEPT, "--json")
+    values = json.loads(done.out)
     assert values["kept"] is True
     assert values["directory"] == "/home/nora/my models/tuned"
     assert values["trial"][0] == {
@@ -96,8 +91,7 @@ def test_as_json(run):
     assert values["interpolation_weights"][1] == {"weight": 0.25, "own": 0.81, "general": 0.812}
 
 
-def test_without_an_index_nothing_can_be_tuned(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    result = CliRunner().invoke(app, ["tune", "--index-dir", str(tmp_path / "index")])
-    assert isinstance(result.exception, IndexMissing)
+def test_without_an_index_nothing_can_be_tuned(run, tmp_path):
+    done = run("tune", "--index-dir", tmp_path / "index")
+    assert (done.code, done.out) == (2, "") and "notesearch index" in done.err
     assert not (tmp_path / "index").exists()
