@@ -211,6 +211,7 @@ def test_what_is_not_notesearchs_keeps_its_permissions(settings):
         ("database", "UPDATE notes SET title = CAST(x'ff41' AS TEXT) WHERE id = 3"),
         ("database", "UPDATE meta SET value = '[]' WHERE key = 'fingerprint'"),
         ("database", "DELETE FROM meta WHERE key = 'fingerprint'"),
+        ("database", "UPDATE meta SET value = '[]' WHERE key = 'synced'"),
         ("database", "PRAGMA user_version = 0"),
         ("database", "PRAGMA user_version = 99"),
         ("database", "DROP TABLE chunks"),

@@ -47,6 +47,8 @@ class IndexCheck(IndexReader):
             missing = {*fresh.execute(_DESCRIPTIONS)} - {*self._query(_DESCRIPTIONS)}
         if missing:
             return f"notes.db is damaged: {min(missing)[0]} is not described as it should be"
+        if self._query("PRAGMA freelist_count") > self._query("PRAGMA page_count"):  # integrity_check passes this over
+            return "notes.db is damaged: it counts more empty pages than it has pages"
         found = " ".join(str(self._query("PRAGMA integrity_check(1)")[0][0]).split())
         return "" if found == "ok" else f"notes.db is damaged: {found}"
 
@@ -54,8 +56,9 @@ class IndexCheck(IndexReader):
         """What does not fit together in the tables, or is not of its type.
 
         Raises:
-            IndexDamaged: A text is not UTF-8, or a vector has another length than the others.
+            IndexDamaged: A text is not UTF-8, a vector has another length than the others, or a record cannot be read.
         """
+        self.synced()  # raises where it cannot be read
         counts = {fault: self._query(f"SELECT count(*) FROM {rows}")[0][0] for fault, rows in _FAULTS.items()}
         for table in _TABLES:
             kinds = [_TYPES[row[2]] for row in self._query(f"PRAGMA table_info({table})")]
