@@ -17,12 +17,12 @@ from notesearch.errors import IndexBusy, IndexMissing, StoreError
 from notesearch.files import working_folder
 from notesearch.library.checks import Check
 from notesearch.library.doctor import examine, repair
-from notesearch.library.index import sync_index
+from notesearch.library.index import forget_folder, sync_index
 from notesearch.library.tune import Accepted, add_accepted
 from notesearch.records import Chunking
 from notesearch.settings import Settings, cache_dir
 from notesearch.storage.database import acquire_lock
-from notesearch.storage.folders import read_coverage
+from notesearch.storage.folders import Coverage, read_coverage, write_coverage
 from notesearch.storage.full_text import searchable_words
 from notesearch.writeback.journal import Entry, JournalWriter
 from notesearch.writeback.plan import FileEdit
@@ -341,14 +341,29 @@ def test_where_making_it_anew_fails_the_old_one_stays(settings, fake_models):
     assert found(settings, "database")
 
 
-def test_a_list_of_folders_that_does_not_fit_is_a_warning_and_written_again(settings, folder):
+def test_a_list_of_folders_that_lacks_one_is_a_warning_and_written_again(settings):
     path = settings.index_dir / "folders.json"
     whole = path.read_text()
-    for content in ("", whole.replace(str(folder), "/elsewhere")):
-        path.write_text(content)
-        assert (only(settings).check, only(settings).state) == ("folder list", "warning")
-        repaired(settings)
-        assert path.read_text() == whole
+    path.write_text("half a li")
+    assert (only(settings).check, only(settings).state) == ("folder list", "warning")
+    repaired(settings)
+    assert path.read_text() == whole
+
+
+def test_a_folder_that_was_listed_when_a_run_was_killed_can_be_indexed_or_forgotten(settings, folder, tmp_path):
+    write_coverage(settings.index_dir, Coverage((folder, tmp_path / "new")))
+    assert f"notesearch index --forget {tmp_path}/new" in only(settings).hint
+    assert forget_folder(settings, tmp_path / "new") == 0
+    assert examine(settings).all_well
+    assert read_coverage(settings.index_dir).folders == (folder,)
+
+
+def test_damage_of_a_folder_in_the_database_does_not_get_into_the_list(settings, folder):
+    before = contents(settings.index_dir)
+    change(settings, f"UPDATE folders SET path = '{folder}s'", "UPDATE notes SET size = 'much'")
+    repaired(settings)
+    assert contents(settings.index_dir) == before
+    assert read_coverage(settings.index_dir).folders == (folder,)
 
 
 def test_folders_that_the_settings_name_and_the_index_does_not_cover_are_told(settings, folder, tmp_path):

@@ -143,8 +143,12 @@ def coverage_of(index_dir: Path) -> Coverage:
 def _check_folders(settings: Settings) -> Iterator[Check]:
     """Whether the folders that the index covers are listed beside it, can be read, and are those that are wanted."""
     covered = coverage_of(settings.index_dir)
-    if set(read_coverage(settings.index_dir).folders) != set(covered.folders):
-        yield Check("folder list", "warning", "folders.json does not list the folders of the index", _REPAIR)
+    listed = read_coverage(settings.index_dir).folders
+    if not set(covered.folders) <= set(listed):
+        yield Check("folder list", "warning", "folders.json does not list all folders of the index", _REPAIR)
+    for folder in _outside(listed, covered.folders):
+        hint = f"Index it: notesearch index {folder}, or take it out: notesearch index --forget {folder}"
+        yield Check("folders", "warning", f"folders.json lists {folder}, but the index does not cover it", hint)
     missing = [folder for folder in covered.folders if not is_readable(folder)]
     for folder in missing:
         hint = f"Is its disk mounted? If it is gone for good: notesearch index --forget {folder}"

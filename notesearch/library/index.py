@@ -101,16 +101,20 @@ def forget_folder(
         IndexBusy: Another process is writing to the index, and did not finish in time.
         StoreError: The index cannot be written.
     """
+    from notesearch.storage.folders import read_coverage
     from notesearch.storage.writer import IndexWriter
 
     IndexReader(settings.index_dir).close()  # raises where there is no index, rather than make one
     with IndexWriter(settings.index_dir, wait_s=wait_s, waiting=waiting) as writer:
         covered = {path: folder_id for folder_id, path in writer.folders()}
+        if folder not in covered and folder in read_coverage(settings.index_dir).folders:
+            writer.keep_coverage(without=folder)  # a run was killed before it was indexed
+            return 0
         if folder not in covered:
             known = ", ".join(map(str, covered)) or "none"
             raise UsageError(f"{folder} is not a folder of this index", f"Its folders: {known}")
         before = writer.counts()[0]
         with writer.transaction():
             writer.remove_folder(covered[folder])
-        writer.keep_coverage()
+        writer.keep_coverage(without=folder)
         return before - writer.counts()[0]

@@ -53,6 +53,8 @@ class IndexWriter:
         anew: Whether the index is to be made anew: then a damaged one is no obstacle, and passes for an empty one.
     """
 
+    _damaged = _anew = False
+
     def __init__(
         self,
         index_dir: Path,
@@ -63,7 +65,7 @@ class IndexWriter:
     ) -> None:
         self.index_dir = index_dir
         self._database = database_file(index_dir)
-        self._damaged = False
+        self._anew = anew
         make_index_dir(index_dir)
         self._lock = acquire_lock(index_dir, wait_s, waiting)
         try:
@@ -151,12 +153,14 @@ class IndexWriter:
         if not self._damaged:
             with translated_errors(self._database):
                 other._connection.backup(self._connection)
+            self._anew = False
             return
         # Whoever reads the damaged one goes on reading it: a copy into it would have to make sense of what is there.
         other._close_database()
         self._connection.close()
         replace_database(self._database, other._database)
         self._connection, self._damaged = open_for_writing(self._database), False
+        self._anew = False
 
     def folders(self) -> list[tuple[int, Path]]:
         """Ids and paths of the folders that the index covers."""
@@ -166,10 +170,7 @@ class IndexWriter:
         """Adds a folder; the folders below it become part of it."""
         folder_id = self._execute("INSERT INTO folders (path) VALUES (?)", [str(path)]).lastrowid
         assert folder_id is not None
-        kept = read_coverage(self.index_dir)
-        write_coverage(
-            self.index_dir, Coverage(tuple(sorted({*kept.folders, path})), kept.fingerprint or self.fingerprint())
-        )
+        self.keep_coverage()  # before it is committed here
         for other_id, other in self.folders():
             if other != path and other.is_relative_to(path):
                 self._execute("UPDATE notes SET folder_id = ? WHERE folder_id = ?", [folder_id, other_id])
@@ -191,15 +192,21 @@ class IndexWriter:
         self._execute("DELETE FROM folders WHERE id = ?", [folder_id])
 
     def coverage(self) -> Coverage:
-        """What the index covers and was made with; of a new index and of a damaged one, what `folders.json` says."""
-        fingerprint = self.fingerprint()
-        if fingerprint is None:
-            return read_coverage(self.index_dir)
+        """What the index covers and was made with; of one that is new or made anew, what `folders.json` says."""
+        fingerprint, listed = self.fingerprint(), read_coverage(self.index_dir)
+        if fingerprint is None or (self._anew and listed.folders):
+            return Coverage(listed.folders, listed.fingerprint or fingerprint)
         return Coverage(tuple(path for _, path in self.folders()), fingerprint)
 
-    def keep_coverage(self) -> None:
-        """Has `folders.json` say what the index covers now, and no more; runs outside a transaction."""
-        write_coverage(self.index_dir, self.coverage())
+    def keep_coverage(self, *, without: Path | None = None) -> None:
+        """Adds to `folders.json` what the index covers.
+
+        A damaged database must not shorten the list: only `without` and folders inside others are taken out.
+        """
+        listed = read_coverage(self.index_dir)
+        folders = {*listed.folders, *(path for _, path in self.folders())} - {without}
+        outermost = tuple(sorted(folder for folder in folders if not folders & {*folder.parents}))
+        write_coverage(self.index_dir, Coverage(outermost, self.fingerprint() or listed.fingerprint))
 
     def set_synced(self, folders: Iterable[Path], when: datetime) -> None:
         """Records when folders were brought in step, UTC; forgets it of folders that the index no longer covers."""

@@ -27,7 +27,7 @@ def test_a_folder_is_listed_before_the_database_learns_of_it(writer: IndexWriter
         raise KeyboardInterrupt
     assert writer.coverage() == Coverage((FOLDER,), FINGERPRINT)
     assert read_coverage(index_dir) == Coverage((OTHER, FOLDER), FINGERPRINT)
-    writer.keep_coverage()
+    writer.keep_coverage(without=OTHER)
     assert read_coverage(index_dir) == writer.coverage()
 
 
@@ -36,8 +36,26 @@ def test_a_folder_stays_listed_until_the_database_has_forgotten_it(writer: Index
     with writer.transaction():
         writer.remove_folder(1)
         assert read_coverage(index_dir).folders == (FOLDER,)
-    writer.keep_coverage()
+    writer.keep_coverage(without=FOLDER)
     assert read_coverage(index_dir) == Coverage((), FINGERPRINT)
+
+
+def test_a_database_that_knows_too_little_does_not_shorten_the_list(writer: IndexWriter, index_dir: Path) -> None:
+    add(writer, FOLDER)
+    with writer.transaction():
+        writer.remove_folder(1)
+        writer.add_folder(OTHER)
+    writer.keep_coverage()
+    writer.close()
+    assert read_coverage(index_dir).folders == (OTHER, FOLDER)
+    with IndexWriter(index_dir, anew=True) as again:
+        assert again.coverage().folders == (OTHER, FOLDER)
+
+
+def test_a_folder_inside_another_is_listed_with_it(writer: IndexWriter, index_dir: Path) -> None:
+    for folder in (FOLDER / "inner", FOLDER):
+        add(writer, folder)
+    assert read_coverage(index_dir).folders == (FOLDER,)
 
 
 def test_the_list_is_private_and_a_half_written_one_is_none(index_dir: Path) -> None:
