@@ -54,6 +54,10 @@ def test_search_imports_nothing_that_it_does_not_need(sample):
         "notesearch.retrieval.concepts",
     }
     assert imported & needless == set()
+    assert (
+        imported & {f"notesearch.cli.{other}" for other in ("index", "rerank", "similar", "tag", "tables", "editors")}
+        == set()
+    )
 
 
 def test_lexical_search_imports_no_model_runtime(sample):
