@@ -186,6 +186,13 @@ class Repair(_FewNotes):
         database.write_bytes(database.read_bytes()[:20_000] + b"\xff" * 20_000)
         database.chmod(0o644)
 
+    def check_ending(self, outcome: Outcome, fault: Fault) -> None:
+        """What could not be repaired is a finding: it is printed with what is wrong still, and the status is 1."""
+        if outcome.code != 1:
+            super().check_ending(outcome, fault)
+        assert outcome.code != 1 or (outcome.fired and "wrong " in outcome.output), outcome
+        assert "Traceback" not in outcome.errors, outcome
+
 
 class _TagScenario(Scenario):
     """`tag`: each note has its old or its new bytes."""
