@@ -1,7 +1,7 @@
 """How well the default search answers the graded queries of the sample notes: floors, not aims.
 
-They hold for any processor. Of the 13 queries without a word in common, int8 products without VNNI give .49 where float32
-gives .52 and int8 with VNNI .56.
+They hold for any processor. Of the 13 queries without a word in common, int8 products without VNNI give .49 where
+float32 gives .52 and int8 with VNNI .56.
 """
 
 import os
