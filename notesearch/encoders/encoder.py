@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
@@ -28,8 +28,6 @@ _PIECE_CHARS = 100_000
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from notesearch.encoders.multi_vector import MultiVectorModel
 
     Vectors = NDArray[np.float32]
     TokenIds = NDArray[np.int64]
@@ -118,6 +116,25 @@ class EncodedPassages:
     codes: list[bytes]
 
 
+class TokenEncoder(Protocol):
+    """What late interaction needs of a model of its own: `MultiVectorModel` has it."""
+
+    code_bits: int
+    late_scale: ScoreScale
+
+    def encode_query(self, query: str) -> tuple[tuple[CodedWord, ...], Vectors]:
+        """What each token vector of a query stands for, and the vectors, float32 `(n, code_bits)`."""
+        ...
+
+    def encode_passages(self, passages: Sequence[str]) -> list[bytes]:
+        """The token codes of each passage."""
+        ...
+
+    def words_of_codes(self, passage: str) -> list[CodedWord]:
+        """What the codes of a passage stand for, code by code."""
+        ...
+
+
 class Encoder:
     """A bi-encoder, whose token vectors serve late interaction, unless there is a multi-vector model for that.
 
@@ -135,7 +152,7 @@ class Encoder:
         forward: Forward,
         scale: ScoreScale = ScoreScale(unrelated=0.0, related=1.0),
         late_scale: ScoreScale = ScoreScale(unrelated=0.0, related=1.0),
-        multi_vector: MultiVectorModel | None = None,
+        multi_vector: TokenEncoder | None = None,
     ) -> None:
         self.config = config
         self.scale = scale
