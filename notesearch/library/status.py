@@ -236,7 +236,7 @@ def _answer_of_file(settings: Settings, path: Path, folder: Path, skipped: dict[
     if hidden := next((part for part in parts if part.startswith(".")), None):
         return Answer(str(path), "hidden", f"hidden files and folders are left out ({hidden})", "Rename it.")
     if not path.name.lower().endswith(READ_SUFFIXES):
-        readable = ", ".join([*NOTE_SUFFIXES, *filter(has_reader, DOCUMENT_SUFFIXES)])
+        readable = ", ".join([*NOTE_SUFFIXES, *(kind for kind in DOCUMENT_SUFFIXES if has_reader(f"file{kind}"))])
         return Answer(str(path), "no note", f"only {readable} are read", "Give it such a suffix.")
     if is_document(path) and not has_reader(path):
         what = f"what reads {kind_of(path)} is not installed"
