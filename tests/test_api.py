@@ -1,6 +1,6 @@
 import json
 import sys
-from dataclasses import FrozenInstanceError, asdict, replace
+from dataclasses import FrozenInstanceError, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from notesearch.encoders import models
 from notesearch.errors import FolderUnreadable, IndexMismatch, IndexMissing, StoreError, UsageError
 from notesearch.indexing import chunking_for
 from notesearch.library.index import forget_folder, sync_index
+from notesearch.records import as_json
 from notesearch.settings import Settings
 
 NOTES = {
@@ -70,7 +71,7 @@ def test_hits_are_those_of_the_command_line(index_dir, monkeypatch, capsys, mode
     printed = json.loads(capsys.readouterr().out)
     assert len(hits) == 2
     assert [exact_but_for_rounding(hit) for hit in printed] == [
-        exact_but_for_rounding(json.loads(json.dumps(asdict(hit)))) for hit in hits
+        exact_but_for_rounding(json.loads(json.dumps(as_json(hit, decimals=9)))) for hit in hits
     ]
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from notesearch.cli import app
+from notesearch.cli import COMMANDS
 
 SAMPLE_NOTES = Path(__file__).parents[2] / "sample_notes"
 GUARD = Path(__file__).parent / "guard"
@@ -134,7 +134,7 @@ def all_commands(home: Home) -> Sequence[Sequence[object]]:
         ["search", "quorum", "--explain"],
         ["rerank", "which soup is quick", note, home.notes / "cooking" / "dashi.md"],
         ["tag", note],
-        ["tag", "--labels", "food, computers", note],
+        ["tag", "--labels", "food, computers", "--min-score", "0", note],
         ["train-classifier", "--quick"],
         ["tag", note],
         ["tag", note, "--min-score", "0.1", "--dry-run"],
@@ -156,8 +156,7 @@ def all_commands(home: Home) -> Sequence[Sequence[object]]:
 
 def command_names() -> set[str]:
     """The names of all commands."""
-    named = [*app.registered_commands, *app.registered_groups]
-    return {str(command.name) for command in named}
+    return {name for group in COMMANDS.values() for name in group}
 
 
 def home_after_every_command(base: Path) -> tuple[Home, dict[str, tuple[bytes, int, int, int]]]:
