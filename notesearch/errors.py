@@ -101,4 +101,4 @@ class IndexDamaged(StoreError):
     """The database file is not sound."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(message, "Find out what can be saved, and mend it: notesearch doctor --repair")
+        super().__init__(message, "Make it anew from the notes: notesearch doctor --repair")
