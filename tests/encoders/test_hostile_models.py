@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_multi_vector import save as save_colbert
+from .test_multi_vector import save as save_colbert
 
 from notesearch.encoders.cross_encoder import open_cross_encoder
 from notesearch.encoders.models import prepare
