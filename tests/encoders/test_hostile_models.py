@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from .test_multi_vector import save as save_colbert
 
 from notesearch.encoders.cross_encoder import open_cross_encoder
 from notesearch.encoders.models import prepare
 from notesearch.encoders.multi_vector import open_multi_vector_model
 from notesearch.errors import ModelError
+
+from .test_multi_vector import save as save_colbert
 
 Attack = Callable[[Path], object]
 DEEP = "[" * 200_000

@@ -1,4 +1,4 @@
-"""What `doctor` asks of SQLite; tests/test_doctor.py has a damage of each kind."""
+"""What `doctor` asks of SQLite; tests/library/test_doctor.py has a damage of each kind."""
 
 import os
 import sqlite3
