@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import io
 import sys
+import warnings
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import import_module
@@ -140,6 +141,8 @@ def main() -> None:
     """Runs the command line: the one place where errors become messages and exit codes."""
     keep_private()
     fill_closed_streams()
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # what Python warns of is for programmers, and would make cron send mail
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Not every stream can take every character; and a lone surrogate's \\ud800 is what JSON writes for it.
         sys.stdout.reconfigure(errors="backslashreplace")

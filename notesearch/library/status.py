@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import shlex
 import stat
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -23,7 +23,8 @@ from notesearch.file_kinds import (
     kind_of,
 )
 from notesearch.notes import NoteFile, find_notes, most_bytes
-from notesearch.notes.walk import IGNORE_FILES, holds_parts_of_page
+from notesearch.notes.ignore import IgnoreRules
+from notesearch.notes.walk import holds_parts_of_page
 from notesearch.records import Skipped
 from notesearch.settings import Settings
 from notesearch.storage import Fingerprint
@@ -260,27 +261,11 @@ def _answer_of_file(settings: Settings, path: Path, folder: Path, skipped: dict[
 
 def _excluding_line(path: Path, folder: Path) -> str:
     """The file, line and pattern that keep out a file, or a folder above it; empty where none does."""
-    inside = [parent for parent in reversed(path.parents) if parent != folder and parent.is_relative_to(folder)]
-    for below in (*inside, path):
-        line, excludes = next(_matching_lines(below, below != path, folder), ("", False))
-        if excludes:
-            return line
+    rules = IgnoreRules.above(folder, None) or None
+    below = [place for place in (*reversed(path.parents), path) if place.is_relative_to(folder)]
+    for parent, place in pairwise(below):
+        rules, _ = IgnoreRules.read(str(parent), rules)
+        rule = rules.deciding(str(place), place.is_dir() and not place.is_symlink())
+        if rule and rule.excludes:
+            return rule.source
     return ""
-
-
-def _matching_lines(path: Path, is_folder: bool, folder: Path) -> Iterator[tuple[str, bool]]:
-    """The lines of ignore files that mention a path and whether they exclude it, the one that decides first."""
-    from pathspec import GitIgnoreSpec
-
-    for parent in (above for above in path.parents if above.is_relative_to(folder)):
-        relative = f"{path.relative_to(parent)}{'/' if is_folder else ''}"
-        for file in (parent / name for name in reversed(IGNORE_FILES)):
-            try:
-                lines = file.read_text(encoding="utf-8-sig", errors="surrogateescape").splitlines()
-            except OSError:
-                continue
-            for number, line in reversed(list(enumerate(lines, start=1))):
-                with suppress(ValueError):  # no pattern
-                    decision = GitIgnoreSpec.from_lines([line]).check_file(relative).include
-                    if decision is not None:
-                        yield f"{file}:{number}: {line.strip()}", decision

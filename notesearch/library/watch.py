@@ -11,7 +11,7 @@ from queue import SimpleQueue
 
 from notesearch.errors import NotesearchError
 from notesearch.file_kinds import READ_SUFFIXES
-from notesearch.notes.walk import IGNORE_FILES, IgnoreRules
+from notesearch.notes.ignore import BRING_RULES, IGNORE_FILES, REPOSITORY_RULES, IgnoreRules
 from notesearch.storage.database import database_file
 
 # A burst of changes is over when so long nothing has changed, and is cut off after that: an editor may write several
@@ -130,18 +130,18 @@ class Relevance:
         if path == root:
             return Path(root)
         folder, name = os.path.split(path)
-        if f"{os.sep}." in folder[len(root.rstrip(os.sep)) :]:
-            return None
-        if name in IGNORE_FILES:
+        if name in IGNORE_FILES or path.endswith(f"/{REPOSITORY_RULES}"):
             self.forget_rules()
             return Path(root)
+        if f"{os.sep}." in folder[len(root.rstrip(os.sep)) :]:
+            return None
         # What is gone may have been a folder.
         is_folder = os.path.isdir(path)  # noqa: PTH112 - for each of thousands of changes
         may_matter = name.lower().endswith(READ_SUFFIXES) or is_folder or not os.path.lexists(path)
         if name.startswith(".") or not may_matter:
             return None
         rules = self._rules_in(folder, root)
-        if rules is False or (isinstance(rules, IgnoreRules) and rules.excludes(path, is_folder)):
+        if rules is False or _excluded(rules, path, is_folder):
             return None
         return Path(root)
 
@@ -162,11 +162,15 @@ class Relevance:
 
 def _rules_below(above: IgnoreRules | bool | None, folder: str) -> IgnoreRules | bool | None:
     """The rules in force in a folder, from those of the folder above it."""
-    if above is False or (isinstance(above, IgnoreRules) and above.excludes(folder, True)):
+    if above is False or _excluded(above, folder, True):
         return False
-    if any(os.path.isfile(os.path.join(folder, name)) for name in IGNORE_FILES):  # noqa: PTH113, PTH118
+    if any(os.path.lexists(os.path.join(folder, name)) for name in BRING_RULES):  # noqa: PTH118
         return IgnoreRules.read(folder, above if isinstance(above, IgnoreRules) else None)[0]
     return above
+
+
+def _excluded(rules: IgnoreRules | bool | None, path: str, is_folder: bool) -> bool:
+    return isinstance(rules, IgnoreRules) and rules.excludes(path, is_folder and not os.path.islink(path))  # noqa: PTH114
 
 
 def _is_below(path: str, folder: str) -> bool:

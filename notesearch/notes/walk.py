@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import stat
 from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Literal
 
 from notesearch.errors import FolderUnreadable
 from notesearch.file_kinds import MOST_DOCUMENT_BYTES, NOTE_SUFFIXES, READ_SUFFIXES, has_reader, is_document, kind_of
+from notesearch.notes.ignore import BRING_RULES, IgnoreRules
 from notesearch.records import Skipped
-
-if TYPE_CHECKING:
-    from pathspec import GitIgnoreSpec
-
 
 # What browsers put beside a web page that they save: `Page.html`, and its pictures and frames in `Page_files`.
 _PARTS_OF_PAGE = "_files"
@@ -58,7 +54,7 @@ def find_notes(
         root: The folder.
         max_bytes: Size above which a note is skipped; see `most_bytes`.
         follow_symlinks: Also follow symlinks that lead out of the folder.
-        within: A folder above, whose ignore files, and those on the way, hold here too.
+        within: A folder above that was indexed before; if its ignore files leave this one out, there are no notes.
         left_out: A folder below that holds no notes, whatever it holds.
 
     Returns:
@@ -81,22 +77,13 @@ def find_notes(
         raise FolderUnreadable(f"may not read {shown}", "Check the folder's permissions.") from error
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         raise FolderUnreadable(f"cannot read {shown}: {error}", "Check the path.") from error
-    rules = _rules_above(Path(folder), within) if within else None
+    rules = IgnoreRules.above(Path(folder), within)
     return Walk(folder, rules, max_bytes, follow_symlinks, left_out)
 
 
 def most_bytes(path: str | Path, max_bytes: int) -> int:
     """The size above which a file is not read: documents may be larger than text, since little of them is text."""
     return max(max_bytes, MOST_DOCUMENT_BYTES) if is_document(path) else max_bytes
-
-
-def _rules_above(folder: Path, top: Path) -> IgnoreRules | None:
-    """The rules of the ignore files from `top` down to the parent of a folder; what is wrong in them is told there."""
-    rules: IgnoreRules | None = None
-    for parent in reversed(folder.parents):
-        if parent.is_relative_to(top) and any((parent / name).is_file() for name in IGNORE_FILES):
-            rules, _ = IgnoreRules.read(str(parent), rules)
-    return rules
 
 
 class Walk(Iterator[NoteFile | Skipped]):
@@ -109,14 +96,19 @@ class Walk(Iterator[NoteFile | Skipped]):
     # Paths are plain strings here, since this runs for each file on every `index`.
 
     def __init__(
-        self, root: str, rules: IgnoreRules | None, max_bytes: int, follow_symlinks: bool, left_out: Path | None
+        self,
+        root: str,
+        rules: IgnoreRules | Literal[False] | None,
+        max_bytes: int,
+        follow_symlinks: bool,
+        left_out: Path | None,
     ) -> None:
         self.not_read: Counter[str] = Counter()
         self._real_root = os.path.realpath(root)
         self._max_bytes = max_bytes
         self._follow_symlinks = follow_symlinks
         self._left_out = os.fspath(left_out) if left_out else None
-        self._folders: list[tuple[str, IgnoreRules | None]] = [(root, rules)]
+        self._folders: list[tuple[str, IgnoreRules | None]] = [] if rules is False else [(root, rules)]
         self._links: deque[tuple[str, IgnoreRules | None]] = deque()
         self._seen: set[tuple[int, int]] = set()
         self._found = self._run()
@@ -140,7 +132,7 @@ class Walk(Iterator[NoteFile | Skipped]):
             yield from _unreachable(folder, error)
             return
         self._seen.add((status.st_dev, status.st_ino))
-        if any(entry.name in IGNORE_FILES for entry in entries):
+        if any(entry.name in BRING_RULES for entry in entries):
             rules, problems = IgnoreRules.read(folder, rules)
             yield from problems
         suffixes = NOTE_SUFFIXES if holds_parts_of_page(folder) else READ_SUFFIXES
@@ -205,8 +197,7 @@ class Walk(Iterator[NoteFile | Skipped]):
             loops = is_folder and _is_within(os.path.realpath(os.path.dirname(path)), target)  # noqa: PTH120
             yield Skipped(path, "symlink loop" if loops else "symlink to something already found", by_rule=True)
         elif is_folder:
-            if rules is None or not rules.excludes(path, True):
-                self._folders.append((path, rules))
+            self._folders.append((path, rules))
         else:
             yield from self._visit_file(path, status)
 
@@ -235,60 +226,3 @@ def _unreachable(path: str, error: OSError) -> Iterator[Skipped]:
 def _shown(path: str) -> str:
     """A path as text that can be stored and printed."""
     return os.fsencode(path).decode("utf-8", "replace")
-
-
-# Which files and folders their owner wants left out: `.gitignore` and `.notesearchignore`.
-
-# The later file of a folder overrules the earlier one.
-IGNORE_FILES = (".gitignore", ".notesearchignore")
-
-
-class IgnoreRules:
-    """The ignore files of one folder, on top of those of the folders above it."""
-
-    def __init__(self, folder: str, spec: GitIgnoreSpec, above: IgnoreRules | None) -> None:
-        self._prefix_length = len(folder.rstrip(os.sep)) + 1
-        self._spec = spec
-        self._above = above
-
-    @classmethod
-    def read(cls, folder: str, above: IgnoreRules | None) -> tuple[IgnoreRules, list[Skipped]]:
-        """Read the ignore files of a folder.
-
-        Args:
-            folder: A folder that has at least one.
-            above: The rules in force in the folder above.
-
-        Returns:
-            The rules in force in the folder, and what could not be read.
-        """
-        from pathspec import GitIgnoreSpec
-
-        lines: list[str] = []
-        problems: list[Skipped] = []
-        for name in IGNORE_FILES:
-            path = Path(folder, name)
-            try:
-                found = path.read_bytes().decode("utf-8-sig", "surrogateescape").splitlines() if path.is_file() else []
-            except OSError as error:
-                problems.append(Skipped(str(path), (error.strerror or "cannot be read").lower()))
-                continue
-            for line in found:
-                try:
-                    GitIgnoreSpec.from_lines([line])
-                except (ValueError, re.error):
-                    problems.append(Skipped(str(path), f"not a valid pattern: {line}", by_rule=True))
-                else:
-                    lines.append(line)
-        return cls(folder, GitIgnoreSpec.from_lines(lines), above), problems
-
-    def excludes(self, path: str, is_folder: bool) -> bool:
-        """Whether a file or folder below is to be left out; the closest ignore file that mentions it decides."""
-        rules: IgnoreRules | None = self
-        while rules is not None:
-            relative = path[rules._prefix_length :].replace(os.sep, "/")
-            decision = rules._spec.check_file(relative + "/" if is_folder else relative).include
-            if decision is not None:
-                return decision
-            rules = rules._above
-        return False

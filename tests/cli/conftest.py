@@ -42,6 +42,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], ter
 
     def call(*arguments: object) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["notesearch", *map(str, arguments)])
+        monkeypatch.setattr(sys, "warnoptions", ["default"])  # warnings count in tests
         for name in terminals:
             monkeypatch.setenv("TERM", "xterm-256color")
             monkeypatch.setattr(getattr(sys, name), "isatty", lambda: True)

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import warnings
 
 import pytest
 import typer.main
@@ -103,3 +104,25 @@ def test_a_defect_is_not_hidden(run, monkeypatch):
     monkeypatch.setattr("notesearch.library.search.open_index", fail)
     with pytest.raises(ZeroDivisionError):
         run("search", "salt")
+
+
+@pytest.mark.parametrize(("options", "shown"), [([], False), (["-W", "default"], True)])
+def test_what_python_warns_of_is_shown_only_on_request(options, shown):
+    program = "import re, notesearch.cli as cli; cli.app = lambda **_: re.compile('[[a]'); cli.main()"
+    done = subprocess.run([sys.executable, *options, "-c", program], capture_output=True, encoding="utf-8", check=True)
+    assert ("FutureWarning" in done.stderr) == shown
+
+
+@pytest.mark.parametrize("pattern", ["[[a]*", "[a--b]", "[!a&&b]", "[a||b~~c]", "(?i)a", "\\d", "a{1", "["])
+def test_no_pattern_of_a_user_makes_python_warn(run, fake_encoder, write_notes, pattern):
+    folder = write_notes({"x.md": "Soup", ".gitignore": f"{pattern}\n", pattern: "no note"})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run("index", folder)
+        for words in (
+            ["search", "soup", "--path", pattern],
+            ["search", f'"{pattern}"'],
+            ["search", "soup", "--tag", pattern],
+        ):
+            assert run(*words, "--mode", "lexical").code in (0, 1)
+        assert run("status", "--why", folder / "x.md").code in (0, 1)
