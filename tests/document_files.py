@@ -13,6 +13,7 @@ def make_pdf(
     outline: Sequence[tuple[str, int]] = (),
     title_size: int = 12,
     contents: Mapping[int, bytes] = {},
+    encoding: str = "/WinAnsiEncoding",
 ) -> bytes:
     """A PDF.
 
@@ -22,6 +23,7 @@ def make_pdf(
         outline: Titles and the numbers of their pages, from 0.
         title_size: Of the letters of the first line of the first page; others have 12.
         contents: What pages show instead of their lines, by their numbers from 0: streams with their dictionaries.
+        encoding: Of the font: a name, or a dictionary.
     """
     objects: dict[int, bytes] = {}
     first_page = 10
@@ -30,7 +32,7 @@ def make_pdf(
     last = entries + len(outline) - 1
     objects[1] = b"<< /Type /Catalog /Pages 2 0 R" + (b" /Outlines 6 0 R" if outline else b"") + b" >>"
     objects[2] = f"<< /Type /Pages /Kids [{kids}] /Count {len(pages)} >>".encode()
-    objects[3] = b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>"
+    objects[3] = f"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding {encoding} >>".encode()
     objects[4] = b"<< " + b" ".join(f"/{key} ({value})".encode("cp1252") for key, value in info.items()) + b" >>"
     if outline:
         objects[6] = f"<< /First {entries} 0 R /Last {last} 0 R /Count {len(outline)} >>".encode()

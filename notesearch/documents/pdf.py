@@ -9,11 +9,16 @@ from io import BytesIO
 from itertools import islice
 from typing import Any, NamedTuple
 
-from pypdf import PdfReader
+from pypdf import PdfReader, _cmap
+from pypdf._codecs import adobe_glyphs
 from pypdf.errors import DependencyError, PyPdfError
 
 from notesearch.documents.document import DAMAGE, MOST_CHARS, Document, clean, escape_start, make_document, real_title
+from notesearch.documents.glyph_names import GlyphNames
 from notesearch.errors import NoteUnreadable
+
+# pypdf knows Adobe's list of names, and not the rules for those that are composed.
+_cmap.adobe_glyphs = GlyphNames(adobe_glyphs)  # type: ignore[attr-defined]
 
 _DAMAGE = (PyPdfError, *DAMAGE)
 _MOST_PAGES = 20_000
@@ -36,9 +41,11 @@ _DIGITS = re.compile(r"\d+|\b[ivxlc]+\b")
 _NOT_A_LETTER = re.compile(r"[\W_]+")
 _ITEM = re.compile(r"[•‣▪●◦·*–—-]\s|\(?\d{1,2}[.)]\s|\(?[a-z][.)]\s")
 _SENTENCE_END = re.compile(r"[.!?:。！？][\"'”’)\]]*$")
-_HYPHEN_AT_END = re.compile(r"(\w+)[-\u2010]$")
-_WORD_AT_START = re.compile(r"[a-zà-öø-ÿ]\w*")
-_HYPHENATED = re.compile(r"\w+[-\u2010]\w+")
+_HYPHEN_AT_END = re.compile(r"(\w+(?:[-\u2010]\w+)*)[-\u2010]$")
+_WORD_AT_START = re.compile(r"\w+")
+# A hyphen that shows only where it divides a word at the end of a line; the rest of the word moves up.
+_SOFT_HYPHEN_AT_END = re.compile(r"\u00ad[ \t]*\n[ \t]*(\S+)[ \t]*\n?")
+_WORDS = re.compile(r"\w+(?:[-\u2010]\w+)*")
 # What leads from a title to its page in a table of contents.
 _LEADERS = re.compile(r"(?:[ ]?[.·…_]){4,}[ ]?")
 
@@ -80,7 +87,7 @@ def read_pdf(data: bytes, seconds: float) -> Document:
     chars = damaged = 0
     while len(pages) < min(count, _MOST_PAGES) and chars <= MOST_CHARS and time.process_time() <= until:
         try:
-            text = clean(reader.pages[len(pages)].extract_text())
+            text = clean(_SOFT_HYPHEN_AT_END.sub(r"\1\n", reader.pages[len(pages)].extract_text()))
         except _DAMAGE:
             damaged += 1
             text = ""
@@ -145,18 +152,18 @@ def _to_markdown(pages: Sequence[Sequence[str]], outline: Mapping[int, Sequence[
         The text, and where each page begins in it.
     """
     running = _running_lines(pages)
-    hyphenated = {word for lines in pages for line in lines for word in _HYPHENATED.findall(line)}
+    words = _words_within_lines(pages)
     blocks: list[str] = []
     page_starts, length = [], 0
     for number, lines in enumerate(pages):
         page_starts.append(length)
-        for block in _page_blocks(_without_edges(lines, running), outline.get(number, ()), hyphenated):
+        for block in _page_blocks(_without_edges(lines, running), outline.get(number, ()), words):
             blocks.append(block)
             length += len(block) + 2
     return "\n\n".join(blocks), page_starts
 
 
-def _page_blocks(lines: Sequence[str], headings: Sequence[_Heading], hyphenated: set[str]) -> Iterator[str]:
+def _page_blocks(lines: Sequence[str], headings: Sequence[_Heading], words: set[str]) -> Iterator[str]:
     """The headings and paragraphs of a page."""
     lengths = sorted(len(line) for line in lines if line.strip())
     width = lengths[len(lengths) * 3 // 4] if lengths else 0
@@ -164,32 +171,52 @@ def _page_blocks(lines: Sequence[str], headings: Sequence[_Heading], hyphenated:
     for part in [*_with_headings(lines, headings), ""]:
         line = "" if isinstance(part, _Heading) else " ".join(part.split())
         if paragraph and (not line or _ITEM.match(line)):
-            yield _paragraph(paragraph, hyphenated)
+            yield _paragraph(paragraph, words)
             paragraph = []
         if isinstance(part, _Heading):
             yield f"{'#' * part.level} {part.title}"
         elif line:
             paragraph.append(line)
             if len(part) < _SHORT_PART * width and _SENTENCE_END.search(line):
-                yield _paragraph(paragraph, hyphenated)
+                yield _paragraph(paragraph, words)
                 paragraph = []
 
 
-def _paragraph(lines: Sequence[str], hyphenated: set[str]) -> str:
-    """Lines as a paragraph."""
+def _paragraph(lines: Sequence[str], words: set[str]) -> str:
+    """Lines as a paragraph; see `_words_within_lines`."""
     parts: list[str] = []
     for line in lines:
         before = _HYPHEN_AT_END.search(parts[-1]) if parts else None
         after = _WORD_AT_START.match(line)
         if before and after:
-            # "well-" and "known" are joined without the hyphen, unless the text has "well-known" elsewhere.
-            if f"{before[1]}-{after[0]}" not in hyphenated:
+            if _divides_word(before[1].replace("\u2010", "-"), after[0], words):
                 parts[-1] = parts[-1][:-1]
         elif parts:
             # Each line of a table of contents stays one.
             parts.append("\n" if _LEADERS.search(line) else " ")
         parts.append(line)
     return escape_start(_LEADERS.sub(" … ", "".join(parts)).strip())
+
+
+def _divides_word(before: str, after: str, words: set[str]) -> bool:
+    """Whether a hyphen at the end of a line is there only because the line ends, as far as the text's words tell."""
+    first, rest = before.casefold(), after.casefold()
+    if first + rest in words:
+        return True
+    is_compound = f"{first}-{rest}" in words or "-" in before or (first in words and rest in words and len(first) > 2)
+    return not is_compound and (after[0].islower() or (before.isupper() and after.isupper()))
+
+
+def _words_within_lines(pages: Sequence[Sequence[str]]) -> set[str]:
+    """All words, without the parts of those that a hyphen at the end of a line divides."""
+    words: set[str] = set()
+    for lines in pages:
+        is_divided = False
+        for line in lines:
+            found = _WORDS.findall(line.replace("\u2010", "-").casefold())
+            was_divided, is_divided = is_divided, bool(_HYPHEN_AT_END.search(line.rstrip()))
+            words.update(found[was_divided : len(found) - is_divided])
+    return words
 
 
 def _with_headings(lines: Sequence[str], headings: Sequence[_Heading]) -> Iterator[str | _Heading]:

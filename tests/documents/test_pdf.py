@@ -37,6 +37,45 @@ def test_lines_become_paragraphs(read: Read) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("lines", "text"),
+    [
+        (["The appa\xad", "ratus", "is set up."], "The apparatus is set up."),
+        (["The appa\xad", "ratus is set up."], "The apparatus is set up."),
+        (["The W\xe4rme\xadpumpe is set up."], "The Wärmepumpe is set up."),
+        (["Set up the appa-", "ratus."], "Set up the apparatus."),
+        (["A list of differ-", "ences; to differ."], "A list of differences; to differ."),
+        (["A well of known depth is a well-", "known one."], "A well of known depth is a well-known one."),
+        (["To fore and cast a fore-", "cast, a forecast."], "To fore and cast a forecast, a forecast."),
+        (["A state-of-the-", "art one."], "A state-of-the-art one."),
+        (["An Anglo-", "Saxon and COVID-", "19."], "An Anglo-Saxon and COVID-19."),
+        (["ON THE APPA-", "RATUS"], "ON THE APPARATUS"),
+    ],
+)
+def test_words_that_the_end_of_a_line_divides_are_whole(read: Read, lines: list[str], text: str) -> None:
+    assert texts(read("a.pdf", make_pdf([lines]))) == [text]
+
+
+@pytest.mark.parametrize(
+    ("names", "text"),
+    [
+        ("f_i r e", "fire"),
+        ("T_h e", "The"),
+        ("a.sc b.alt.sc c", "abc"),
+        ("one.oldstyle zerooldstyle T_h.swash", "10Th"),
+        ("Asmall Bsmall Adieresissmall", "abä"),
+        ("uni0041 uni00420043 u1F600 u0044", "ABC😀D"),
+        ("a g123 b c45 .notdef uniD800 u110000 c", "abc"),
+        ("f_f_i Lcommaaccent_uni20AC0308_foo.alternate", "ffiĻ€̈"),
+    ],
+)
+def test_names_of_glyphs_are_read_by_adobes_rules(read: Read, names: str, text: str) -> None:
+    glyphs = names.split()
+    encoding = f"<< /Type /Encoding /Differences [65 {' '.join(f'/{name}' for name in glyphs)}] >>"
+    shown = "".join(chr(65 + place) for place in range(len(glyphs)))
+    assert texts(read("a.pdf", make_pdf([["0123 " + shown]], encoding=encoding))) == ["0123 " + text]
+
+
 def test_running_headers_and_page_numbers_are_dropped(read: Read) -> None:
     words = "alpha beta gamma delta epsilon zeta".split()
     pages = [["Annual Report 2023", f"All about {word}.", f"page {n} of 6"] for n, word in enumerate(words, 1)]
