@@ -22,6 +22,7 @@ import numpy as np
 from measuring import NOTESEARCH, run_command
 
 from notesearch.encoders.models import prepare
+from notesearch.files import Stamp
 from notesearch.library.similar import find_duplicates
 from notesearch.notes import chunk_note, find_notes, parse_note, read_note
 from notesearch.notes.walk import NoteFile
@@ -159,7 +160,7 @@ def _write_index(index_dir: Path, texts: dict[str, str]) -> None:
                         EncodedChunk(chunk, digest, vector, b"")
                         for chunk, vector in zip(chunks, pack(vectors), strict=True)
                     ]
-                    writer.write_notes([EncodedNote(folder, note, len(text), 1, digest, tuple(encoded))])
+                    writer.write_notes([EncodedNote(folder, note, Stamp(len(text)), digest, tuple(encoded))])
 
 
 def _report(index: Path, threshold: float, passages: bool, expected: dict[str, tuple[str, ...]]) -> None:

@@ -18,6 +18,7 @@ import numpy as np
 from measuring import NOTESEARCH, compare, print_comparison
 
 from notesearch.encoders.models import prepare
+from notesearch.files import Stamp
 from notesearch.records import Chunk, Chunking, Note
 from notesearch.settings import DEFAULT_MODEL
 from notesearch.storage import Fingerprint
@@ -97,7 +98,7 @@ def _note(
         )
     path = index_dir / "notes" / f"{number}.md"
     note = Note(path, choose.choice(paragraphs)[:40], "heading", "", (), (), (), datetime(2025, 1, 1))
-    return EncodedNote(folder, note, position, number, number.to_bytes(16), tuple(encoded))
+    return EncodedNote(folder, note, Stamp(position, number), number.to_bytes(16), tuple(encoded))
 
 
 if __name__ == "__main__":

@@ -10,9 +10,46 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 from notesearch.errors import UsageError
+
+# A file may be written again within one tick of its file system's clock, of 2 s on FAT, and have the times it had.
+_TICK_NS = 2_000_000_000
+_LARGEST_INTEGER = 2**63 - 1  # of SQLite
+
+
+class Stamp(NamedTuple):
+    """Tells whether a file is as it was, without reading it: by what git compares too.
+
+    Where two stamps are equal, the content is. Where they are not, only reading the file tells: a `chmod` changes the
+    one and not the other, and some file systems number their files anew with every mount.
+
+    Attributes:
+        size: Bytes.
+        mtime_ns: Time of the last change of the content, nanoseconds since the epoch; programs may set it at will.
+        ctime_ns: Time of the last change of anything about the file; only the system sets it.
+        inode: The file's number in its file system; negative where the file may change and keep its times.
+    """
+
+    size: int = 0
+    mtime_ns: int = 0
+    ctime_ns: int = 0
+    inode: int = 0
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> Self:
+        """The stamp of a file, within what SQLite can store."""
+        numbers = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino & _LARGEST_INTEGER)
+        return cls(*(max(-_LARGEST_INTEGER, min(number, _LARGEST_INTEGER)) for number in numbers))
+
+    def settled(self, read_ns: int) -> Self:
+        """The stamp to keep of a file that is read: one that no stamp is equal to where the file has just changed.
+
+        Args:
+            read_ns: When the reading began.
+        """
+        return self if read_ns - max(self.mtime_ns, self.ctime_ns) > _TICK_NS else self._replace(inode=-1)
 
 
 def make_private_folder(folder: Path) -> None:

@@ -35,6 +35,9 @@ def index(
     follow_symlinks: Annotated[
         bool | None, flag("Follow symbolic links that leave a folder.", "--follow-symlinks")
     ] = None,
+    check: Annotated[
+        bool, flag("Read every note, also where size and times say that it is as it was.", "--check")
+    ] = False,
     rebuild: Annotated[
         bool, flag("Index everything again; searches find the old index meanwhile.", "--rebuild")
     ] = False,
@@ -64,6 +67,7 @@ def index(
     """
     from notesearch.library.collections import folders_no_longer_named, sync_collection
     from notesearch.library.index import forget_folder, sync_index
+    from notesearch.library.status import unfinished
 
     settings = index.settings(
         model=model,
@@ -92,9 +96,14 @@ def index(
             count = forget_folder(settings, path.resolve(), wait_s=wait_s, waiting=waiting)
             messages.tell(f"Forgot {path}: {counted(count, 'note')}. The files themselves are untouched.")
         return
-    with messages.progress("Indexing notes") as progress:
-        sync = partial(sync_index, folders=paths) if paths or index.collection is None else sync_collection
-        report = sync(settings, rebuild=rebuild, wait_s=wait_s, waiting=waiting, progress=progress)
+    sync = partial(sync_index, folders=paths) if paths or index.collection is None else sync_collection
+    try:
+        with messages.progress("Indexing notes") as progress:
+            report = sync(settings, check=check, rebuild=rebuild, wait_s=wait_s, waiting=waiting, progress=progress)
+    except (KeyboardInterrupt, SystemExit):  # Ctrl-C, SIGTERM
+        kept = unfinished(settings)
+        warn(f"notesearch: interrupted, {f'{kept} kept' if kept else 'what is done is kept'}; run it again")
+        raise
     if as_json:
         write_json(_as_json(report))
     unread = [entry for entry in report.skipped if not entry.by_rule]

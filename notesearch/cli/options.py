@@ -21,6 +21,7 @@ from notesearch.records import Skipped
 
 if TYPE_CHECKING:
     from notesearch.settings import Settings
+    from notesearch.storage import Unfinished
 
 _MOST_SEED = 2**32 - 1
 
@@ -121,6 +122,11 @@ class MessageOptions:
     def tell_of_skipped(self, skipped: Sequence[Skipped], problems: Sequence[Skipped] = ()) -> None:
         """Names what was skipped, even if told to be quiet; and what was taken in spite of something wrong."""
         warn_of_skipped(skipped, problems, everything=self.verbose)
+
+    def tell_of_unfinished(self, unfinished: Iterable[Unfinished]) -> None:
+        """Says how much of the notes is looked at while the first run of `index` is not finished."""
+        for each in unfinished:
+            self.tell(f"searched {each}: the first index is not finished; notesearch index goes on")
 
     def progress(self, what: str) -> AbstractContextManager[Callable[[int, int], None] | None]:
         """A progress bar, where anyone would see it: see `progress_bar`."""

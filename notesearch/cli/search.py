@@ -89,6 +89,7 @@ def search(
             yield query_id, hits
 
     with _opened(index_dir, collection, cross_encoder, concepts or not no_concepts) as index:
+        messages.tell_of_unfinished(index.unfinished())
         if open_best:
             list(results())
         else:

@@ -41,7 +41,7 @@ def status(
 ) -> None:
     """Show what the index holds, and how old that is.
 
-    Also what has changed since, and what was skipped. Files are looked at, not read. With --quiet, nothing is printed
+    Also what has changed since, and what was skipped. With --quiet, nothing is printed
     but what is stale; with --verbose, all skipped files are named.
 
     Example: notesearch status --quiet --fail-if-stale 24h
@@ -88,6 +88,7 @@ def _lines(found: Status, *, everything: bool) -> list[str]:
         ("index", f"{found.index_dir}{' (being written now)' if found.writing else ''}"),
         ("model", found.fingerprint.model + (f", and {token_model} for words" if token_model else "")),
         ("holds", f"{counted(found.notes, 'note')}, {counted(found.chunks, 'chunk')}"),
+        *([("first run", f"not finished, {found.unfinished}: notesearch index goes on")] if found.unfinished else []),
         ("size", _sizes(found)),
         *(("folder", _about_folder(folder)) for folder in found.folders),
         *([] if found.folders else [("folder", "none: notesearch index FOLDER")]),
@@ -151,6 +152,7 @@ def _as_json(found: Status) -> dict[str, Any]:
         ],
         "skipped": [{"path": entry.path, "reason": entry.reason} for entry in found.skipped],
         "writing": found.writing,
+        "unfinished": found.unfinished._asdict() if found.unfinished else None,
     }
 
 

@@ -7,19 +7,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from notesearch.encoders import Encoder, PreparedModel, models
-from notesearch.files import hash_of
-from notesearch.notes import NO_TEXT, NoteFile, chunk_note, reader_version
+from notesearch.files import Stamp, hash_of
+from notesearch.notes import NO_TEXT, chunk_note, reader_version
 from notesearch.records import Chunk, Chunking, Note
-from notesearch.storage.rows import EncodedChunk, EncodedNote
+from notesearch.storage.rows import EncodedChunk, EncodedNote, KeptNote
 from notesearch.storage.vectors import pack
 from notesearch.storage.writer import IndexWriter
 from notesearch.words import passage_text
 
-# Chunks encoded and written together: a killed run loses at most this much work.
+# What is encoded and written together. A run that is killed loses at most the work of two seconds, or of one note.
 BATCH_CHUNKS = 256
-# A file may be written again within one tick of its file system's clock, of 2 s on FAT, and have the time it had.
-_TICK_NS = 2_000_000_000
-_NO_TIME = -1
+_BATCH_S = 1.5
+# Until the first batch tells.
+_SECONDS_A_CHUNK = 0.05
 
 Progress = Callable[[int, int], None]
 """Told what is done so far, and how much there is to do."""
@@ -31,15 +31,15 @@ class ReadNote:
 
     Attributes:
         folder_id: The covered folder that it is in.
-        file: Its file.
         replaced: Id of the note in whose place it comes, if there is one.
+        stamp: Of the file, settled.
         content_hash: Of the file's content, as `hash_of` makes it.
         note: The note.
     """
 
     folder_id: int
-    file: NoteFile
     replaced: int | None
+    stamp: Stamp
     content_hash: bytes
     note: Note
 
@@ -78,6 +78,9 @@ class BatchWriter:
         self._threads = threads
         self._encoder: Encoder | None = None
         self._batch: list[_CutNote] = []
+        self._kept: list[KeptNote] = []
+        self._seconds_a_chunk = _SECONDS_A_CHUNK
+        self._begun = time.monotonic()
         self.encoded = 0
 
     def add(self, read: ReadNote, expected_chunks: int) -> None:
@@ -91,14 +94,32 @@ class BatchWriter:
         chunks = chunk_note(read.note, self._encoder.token_starts, self._chunking) or (NO_TEXT,)
         passages = tuple(passage_text(read.note.title, chunk.heading, chunk.text) for chunk in chunks)
         self._batch.append(_CutNote(read, chunks, passages, tuple(hash_of(passage.encode()) for passage in passages)))
-        if sum(len(cut.chunks) for cut in self._batch) >= BATCH_CHUNKS:
+        self._finish_if_due()
+
+    def keep(self, note: KeptNote) -> None:
+        """Takes a note whose content is what the index has."""
+        self._kept.append(note)
+        self._finish_if_due()
+
+    def _finish_if_due(self) -> None:
+        waiting = sum(len(cut.chunks) for cut in self._batch)
+        seconds = time.monotonic() - self._begun + waiting * self._seconds_a_chunk
+        if waiting >= BATCH_CHUNKS or seconds >= _BATCH_S:
             self.finish()
 
     def finish(self) -> None:
         """Encodes what the index has no vector for yet, and writes the notes in one transaction."""
         batch, self._batch = self._batch, []
-        if self._encoder is None or not batch:
-            return
+        kept, self._kept = self._kept, []
+        passages = self._encoded_passages(batch) if batch else {}
+        if batch or kept:
+            with self._writer.transaction():
+                self._writer.keep_notes(kept)
+                self._writer.write_notes(_encoded(cut, passages) for cut in batch)
+        self._begun = time.monotonic()
+
+    def _encoded_passages(self, batch: Sequence[_CutNote]) -> dict[bytes, tuple[bytes, bytes]]:
+        """Vectors and token codes of the passages of a batch, by their hashes."""
         known_passages = self._writer.known_passages(hash for cut in batch for hash in cut.hashes)
         unknown = {
             hash: passage
@@ -106,20 +127,16 @@ class BatchWriter:
             for hash, passage in zip(cut.hashes, cut.passages, strict=True)
             if hash not in known_passages
         }
-        if unknown:
+        if unknown and self._encoder:
+            started = time.monotonic()
             encoded = self._encoder.encode_passages(list(unknown.values()))
+            self._seconds_a_chunk = (time.monotonic() - started) / len(unknown)
             known_passages |= zip(unknown, zip(pack(encoded.vectors), encoded.codes, strict=True), strict=True)
             self.encoded += len(unknown)
-        with self._writer.transaction():
-            self._writer.write_notes(_encoded(cut, known_passages) for cut in batch)
+        return known_passages
 
     def _open_encoder(self, passages: int) -> Encoder:
         return models.open_encoder(self._model, self._token_model, passages=passages, threads=self._threads)
-
-
-def settled(mtime_ns: int) -> int:
-    """A file's time, unless it is so recent that it does not tell whether the file changes once more."""
-    return mtime_ns if time.time_ns() - mtime_ns > _TICK_NS else _NO_TIME
 
 
 def _encoded(cut: _CutNote, passages: dict[bytes, tuple[bytes, bytes]]) -> EncodedNote:
@@ -128,10 +145,9 @@ def _encoded(cut: _CutNote, passages: dict[bytes, tuple[bytes, bytes]]) -> Encod
     return EncodedNote(
         folder_id=read.folder_id,
         note=read.note,
-        size=read.file.size,
-        mtime_ns=settled(read.file.mtime_ns),
+        stamp=read.stamp,
         content_hash=read.content_hash,
-        reader=reader_version(read.file.path),
+        reader=reader_version(read.note.path),
         chunks=tuple(EncodedChunk(chunk, hash, *passages[hash]) for chunk, hash in chunks),
         replaced=read.replaced,
     )

@@ -13,14 +13,14 @@ from pathlib import Path
 from notesearch.encoders import PreparedModel
 from notesearch.errors import FolderUnreadable, NoteUnreadable, UsageError
 from notesearch.file_kinds import has_reader, is_document
-from notesearch.files import hash_of
-from notesearch.indexing.batches import BATCH_CHUNKS, BatchWriter, Progress, ReadNote, settled
+from notesearch.files import Stamp, hash_of
+from notesearch.indexing.batches import BATCH_CHUNKS, BatchWriter, Progress, ReadNote
 from notesearch.indexing.fingerprints import fingerprint_of, require_same_vectors
 from notesearch.notes import NoteFile, Walk, find_notes, note_from_bytes, read_bytes, reader_version
 from notesearch.records import Chunking, IndexReport, Skipped
 from notesearch.storage import Fingerprint
 from notesearch.storage.rebuild import forget_rebuilt, rebuilding
-from notesearch.storage.rows import KnownNote, SkippedFile
+from notesearch.storage.rows import KeptNote, KnownNote, SkippedFile
 from notesearch.storage.writer import IndexWriter
 
 # What a passage holds beside its chunk: title, headings, special tokens.
@@ -69,6 +69,7 @@ class Synchronizer:
         token_model: A ColBERT model for the token codes; empty for the bi-encoder's own token vectors.
         max_bytes: Larger files are skipped.
         follow_symlinks: Whether links that leave a folder are followed.
+        check: Whether to read every file, and not those only whose stamps have changed.
         threads: The most cores to take; `None` for all.
         progress: Told about the progress, if given.
     """
@@ -82,6 +83,7 @@ class Synchronizer:
         max_bytes: int,
         token_model: str = "",
         follow_symlinks: bool = False,
+        check: bool = False,
         threads: int | None = None,
         progress: Progress | None = None,
     ) -> None:
@@ -93,6 +95,7 @@ class Synchronizer:
         self._token_model = token_model
         self._max_bytes = max_bytes
         self._follow_symlinks = follow_symlinks
+        self._check = check
         self._threads = threads
         self._progress = progress or (lambda done, total: None)
         self._tally = _Tally()
@@ -150,8 +153,13 @@ class Synchronizer:
         begun = datetime.now(UTC)
         changed: list[_ChangedFile] = []
         gone: dict[str, KnownNote] = {}
+        is_first = self._is_first([root for root, _ in walks])
+        if is_first:
+            self._expect(0)
         for root, walk in walks:
             changed += self._scan(root, walk, gone, named=named)
+        if is_first:
+            self._expect(self._writer.counts()[0] - len(gone) + sum(entry.known is None for entry in changed))
         batches = BatchWriter(self._writer, self._model, self._chunking, self._token_model, self._threads)
         self._write_changed(changed, gone, batches)
         self._remove(list(gone.values()))
@@ -161,6 +169,15 @@ class Synchronizer:
         self._writer.give_back_space()
         with self._writer.transaction():
             self._writer.set_synced([root for root, _ in walks if root not in self._unreached], begun)
+
+    def _is_first(self, roots: Sequence[Path]) -> bool:
+        """Whether one of these folders was never brought in step."""
+        synced = self._writer.synced_folders()
+        return any(not {root, *root.parents} & synced for root in roots)
+
+    def _expect(self, notes: int) -> None:
+        with self._writer.transaction():
+            self._writer.expect_notes(notes)
 
     def _begin(self, fingerprint: Fingerprint) -> None:
         """Begins an empty index; it covers the folders of one that is gone, if there was one."""
@@ -234,11 +251,11 @@ class Synchronizer:
                 skipped.append(SkippedFile(entry))
                 continue
             note = known.pop(str(entry.path), None)
-            stamp = (entry.size, entry.mtime_ns, reader_version(entry.path))
+            seen = (entry.stamp, reader_version(entry.path))
             tried = unreadable.get(str(entry.path))
-            if note and note.stamp == stamp:
+            if note and (note.stamp, note.reader) == seen and not self._check:
                 self._tally.unchanged += 1
-            elif tried and tried.stamp == stamp:
+            elif tried and (tried.stamp, tried.reader) == seen and not self._check:
                 skipped.append(tried)
             else:
                 changed.append(_ChangedFile(folder_id, entry, note))
@@ -258,30 +275,36 @@ class Synchronizer:
         expected_chunks = int(sum(_expected_chunks(entry.file) for entry in changed))
         moved = _paths_by_content(gone)
         for done, entry in enumerate(changed, start=1):
-            if read := self._read(entry, gone, moved):
+            read = self._read(entry, gone, moved)
+            if isinstance(read, ReadNote):
                 batches.add(read, expected_chunks)
+            elif read:
+                batches.keep(read)
             self._progress(done, len(changed))
         batches.finish()
 
     def _read(
         self, changed: _ChangedFile, gone: dict[str, KnownNote], moved: dict[bytes, list[str]]
-    ) -> ReadNote | None:
-        """Reads a file; `None` where there is nothing to write. A note that has moved is taken out of `gone`."""
+    ) -> ReadNote | KeptNote | None:
+        """Reads a file; `None` where it cannot be read. A note that has moved is taken out of `gone`."""
         file, known = changed.file, changed.known
+        stamp = file.stamp.settled(time.time_ns())
         try:
             data = read_bytes(file)
             content_hash = hash_of(data)
+            is_as_it_was = known and (known.content_hash, known.reader) == (content_hash, reader_version(file.path))
+            if known and is_as_it_was and known.stamp.mtime_ns == stamp.mtime_ns:
+                self._tally.unchanged += 1
+                return KeptNote(known.id, stamp, None)
             note = note_from_bytes(file, data)
         except NoteUnreadable as error:
             if known and not error.for_now:
                 gone[str(file.path)] = known
-            self._skip(changed, Skipped(str(file.path), error.message, error.for_now, error.by_rule))
+            self._skip(changed, stamp, Skipped(str(file.path), error.message, error.for_now, error.by_rule))
             return None
-        if known and (known.content_hash, known.reader) == (content_hash, reader_version(file.path)):
+        if known and is_as_it_was:
             self._tally.unchanged += 1
-            with self._writer.transaction():
-                self._writer.note_stays(known.id, file.size, settled(file.mtime_ns), note.date)
-            return None
+            return KeptNote(known.id, stamp, note.date)  # its date may be that of the file
         if known is not None:
             self._tally.updated += 1
         elif former_paths := moved.get(content_hash):
@@ -290,15 +313,14 @@ class Synchronizer:
         else:
             self._tally.added += 1
         self._tally.problems += [Skipped(str(file.path), problem) for problem in note.problems]
-        return ReadNote(changed.folder_id, file, known.id if known else None, content_hash, note)
+        return ReadNote(changed.folder_id, known.id if known else None, stamp, content_hash, note)
 
-    def _skip(self, changed: _ChangedFile, skipped: Skipped) -> None:
+    def _skip(self, changed: _ChangedFile, stamp: Stamp, skipped: Skipped) -> None:
         """Records that a file cannot be read; one that will be no better is read again only once it changes."""
-        file = changed.file
         self._tally.skipped.append(skipped)
-        stamp = () if skipped.for_now else (file.size, settled(file.mtime_ns), reader_version(file.path))
+        seen = () if skipped.for_now else (stamp, reader_version(changed.file.path))
         with self._writer.transaction():
-            self._writer.add_skipped(changed.folder_id, [SkippedFile(skipped, *stamp)])
+            self._writer.add_skipped(changed.folder_id, [SkippedFile(skipped, *seen)])
 
     def _remove(self, gone: Sequence[KnownNote]) -> None:
         if gone:
@@ -308,7 +330,7 @@ class Synchronizer:
 
 
 def _expected_chunks(file: NoteFile) -> float:
-    return file.size / (_DOCUMENT_BYTES_A_CHUNK if is_document(file.path) else _BYTES_A_CHUNK)
+    return file.stamp.size / (_DOCUMENT_BYTES_A_CHUNK if is_document(file.path) else _BYTES_A_CHUNK)
 
 
 def _waits_for_reader(path: str) -> bool:

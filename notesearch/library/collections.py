@@ -15,7 +15,7 @@ from notesearch.library.index import sync_index
 from notesearch.library.search import Index
 from notesearch.records import Filters, Hit, IndexReport
 from notesearch.settings import Settings, load_settings
-from notesearch.storage import IndexReader
+from notesearch.storage import IndexReader, Unfinished
 from notesearch.storage.union_reader import UnionReader
 
 if TYPE_CHECKING:
@@ -71,6 +71,10 @@ class Collections:
             if self._order[hit.collection] < self._order[known.collection]:
                 first[hit.path] = replace(known, collection=hit.collection)
         return [replace(hit, rank=rank) for rank, hit in enumerate(list(first.values())[:limit], start=1)]
+
+    def unfinished(self) -> tuple[Unfinished, ...]:
+        """See `Index.unfinished`; of each collection."""
+        return tuple(each for index in self._indexes for each in index.unfinished())
 
     def concepts_of(self, query: str) -> tuple[ConceptLink, ...]:
         """See `Index.concepts_of`."""

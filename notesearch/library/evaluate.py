@@ -13,7 +13,7 @@ from notesearch.errors import UsageError
 from notesearch.evaluation.collections import Collection, read_collection, read_run_for, write_corpus_as_notes
 from notesearch.evaluation.known_items import choose_items, find_learnt, make_own_collection, read_notes
 from notesearch.evaluation.report import Evaluation, StageScores, score_run, sum_up
-from notesearch.files import working_folder
+from notesearch.files import Stamp, working_folder
 from notesearch.library.index import sync_index
 from notesearch.library.search import Index
 from notesearch.notes import NoteFile, find_notes
@@ -163,7 +163,7 @@ def files_of_index(index_dir: Path) -> Iterator[NoteFile | Skipped]:
     for path in paths:
         try:
             status = Path(path).stat()
-            yield NoteFile(Path(path), status.st_size, status.st_mtime_ns)
+            yield NoteFile(Path(path), Stamp.of(status))
         except OSError as error:
             yield Skipped(path, (error.strerror or "cannot be read").lower(), for_now=True)
 

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from notesearch.encoders import absolute_name, models
 from notesearch.errors import UsageError
 from notesearch.records import Chunking, IndexReport
 from notesearch.settings import DEFAULT_MODEL, Settings
 from notesearch.storage import Fingerprint, IndexReader
-
-if TYPE_CHECKING:
-    pass
 
 
 def _token_model(settings: Settings, fingerprint: Fingerprint | None) -> str:
@@ -28,6 +24,7 @@ def sync_index(
     folders: Sequence[Path],
     *,
     chunking: Chunking | None = None,
+    check: bool = False,
     rebuild: bool = False,
     wait_s: float = 0.0,
     waiting: Callable[[], None] | None = None,
@@ -39,6 +36,7 @@ def sync_index(
         settings: Which index, and how to make it.
         folders: Folders of notes; with none, those that the index covers already.
         chunking: How notes are cut; by default in chunks that the model can read.
+        check: Whether to read every note, also where size and times say that it is as it was.
         rebuild: Whether to index everything again; searches find what is there until that is done.
         wait_s: How long to wait for another process that is writing to the index.
         waiting: Called once where there is one to wait for.
@@ -76,6 +74,7 @@ def sync_index(
             max_bytes=settings.max_file_bytes,
             token_model=_token_model(settings, fingerprint),
             follow_symlinks=settings.follow_symlinks,
+            check=check,
             threads=settings.threads,
             progress=progress,
         )

@@ -15,7 +15,7 @@ from notesearch.records import Chunking, Hit, Mode, Place, Rerank, RerankMethod,
 from notesearch.retrieval import Searcher
 from notesearch.retrieval.query import make_filters
 from notesearch.settings import DEFAULT_MODEL, Settings, load_settings
-from notesearch.storage import IndexReader, Reader
+from notesearch.storage import IndexReader, Reader, Unfinished
 
 if TYPE_CHECKING:
     from notesearch.encoders.cross_encoder import CrossEncoder
@@ -105,6 +105,14 @@ class Index:
         return self._searcher.search(
             query, limit=limit, mode=mode, filters=filters, rerank=rerank, cross_encoder=cross_encoder
         )
+
+    def unfinished(self) -> tuple[Unfinished, ...]:
+        """How much of the notes is searched while the first run of `index` is not finished; empty where it is.
+
+        Raises:
+            StoreError: The index cannot be read.
+        """
+        return self._reader.unfinished()
 
     def concepts_of(self, query: str) -> tuple[ConceptLink, ...]:
         """The owner's links between ideas that a query brings into the search, the heaviest first.

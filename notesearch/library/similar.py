@@ -14,7 +14,7 @@ import numpy as np
 
 from notesearch.encoders import models
 from notesearch.errors import IndexDamaged, NoteUnreadable, UsageError
-from notesearch.files import hash_of
+from notesearch.files import Stamp, hash_of
 from notesearch.notes import NO_TEXT, NoteFile, chunk_note, most_bytes, note_from_bytes, read_bytes
 from notesearch.records import Chunking
 from notesearch.retrieval.duplicates import Duplicates, find_duplicate_notes, find_duplicate_passages
@@ -88,7 +88,7 @@ def find_similar(
     filters = make_filters(*own, since, until)
     with IndexReader(settings.index_dir) as reader:
         if note is None:
-            unsaved = NoteFile(Path.cwd() / _UNSAVED, 0, time.time_ns())
+            unsaved = NoteFile(Path.cwd() / _UNSAVED, Stamp(mtime_ns=time.time_ns()))
             source = _encoded_source(reader, _parsed(unsaved, data))
         else:
             source = _source(reader, Path(note), settings.max_file_bytes)
@@ -102,10 +102,10 @@ def _source(reader: IndexReader, written: Path, max_bytes: int) -> SourceNote:
     # Folders are stored without symlinks on the way to them.
     for path in dict.fromkeys([given, given.parent.resolve() / given.name, given.resolve()]):
         known = reader.note_at(str(path))
-        if known and known[1] == hash_of(data):
-            return stored_source(reader, known[0])
+        if known and known.content_hash == hash_of(data):
+            return stored_source(reader, known.id)
         if known:
-            return _encoded_source(reader, _parsed(replace(file, path=path), data), known[0])
+            return _encoded_source(reader, _parsed(replace(file, path=path), data), known.id)
     return _encoded_source(reader, _parsed(replace(file, path=given.resolve()), data))
 
 
@@ -127,7 +127,7 @@ def _read_file(path: Path, max_bytes: int) -> tuple[NoteFile, bytes]:
         raise NoteUnreadable(f"{path} is a folder", "Name a note in it.")
     if status.st_size > (limit := most_bytes(path, max_bytes)):
         raise NoteUnreadable(f"{path} is larger than {limit:,} bytes", "Raise max_file_bytes in the settings.")
-    file = NoteFile(path, status.st_size, status.st_mtime_ns)
+    file = NoteFile(path, Stamp.of(status))
     try:
         return file, read_bytes(file)
     except NoteUnreadable as error:

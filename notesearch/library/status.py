@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
-from notesearch.errors import FolderUnreadable, UsageError
+from notesearch.errors import FolderUnreadable, NoteUnreadable, StoreError, UsageError
 from notesearch.file_kinds import (
     DOCUMENT_SUFFIXES,
     HOW_TO_READ,
@@ -22,12 +22,13 @@ from notesearch.file_kinds import (
     is_document,
     kind_of,
 )
-from notesearch.notes import NoteFile, find_notes, most_bytes
+from notesearch.files import Stamp
+from notesearch.notes import NoteFile, find_notes, is_unchanged, most_bytes
 from notesearch.notes.ignore import IgnoreRules
 from notesearch.notes.walk import holds_parts_of_page
 from notesearch.records import Skipped
 from notesearch.settings import Settings
-from notesearch.storage import Fingerprint
+from notesearch.storage import Fingerprint, Unfinished
 from notesearch.storage.database import writer_is_at_work
 from notesearch.storage.survey import IndexSurvey, NoteSurvey, StoredFile
 
@@ -72,6 +73,7 @@ class Status:
         part_bytes: Bytes by part: `text`, `words`, `embeddings`, `token_codes`, `vector_file` and `rest`.
         skipped: What could not be indexed, and why.
         writing: Whether a process is writing to it now.
+        unfinished: How far its first run is, where that is not finished.
     """
 
     index_dir: Path
@@ -82,6 +84,7 @@ class Status:
     part_bytes: dict[str, int]
     skipped: tuple[Skipped, ...]
     writing: bool
+    unfinished: Unfinished | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,7 @@ class Answer:
 
 
 def take_stock(settings: Settings) -> Status:
-    """Says what an index holds, and what of that is out of date: files are looked at, not read.
+    """Says what an index holds, and what of that is out of date; a file is read only where its stamp has changed.
 
     Raises:
         IndexMissing: Nothing has been indexed.
@@ -122,7 +125,15 @@ def take_stock(settings: Settings) -> Status:
             part_bytes=index.part_bytes(),
             skipped=tuple(Skipped(path, reason) for path, reason in skipped),
             writing=writer_is_at_work(settings.index_dir),
+            unfinished=next(iter(index.unfinished()), None),
         )
+
+
+def unfinished(settings: Settings) -> Unfinished | None:
+    """Says how far the first run of an index is; `None` where it is finished, or there is no index to be read."""
+    with suppress(StoreError), IndexSurvey(settings.index_dir) as index:
+        return next(iter(index.unfinished()), None)
+    return None
 
 
 def find_stale(settings: Settings, age: timedelta) -> list[FolderStatus]:
@@ -166,7 +177,7 @@ def _with_changes(
     for entry in walk:
         if isinstance(entry, NoteFile):
             file = known.pop(str(entry.path), None)
-            changed += file is not None and file.has_changed(entry.size, entry.mtime_ns)
+            changed += file is not None and _has_changed(entry, file)
             new += file is None and str(entry.path) not in left_out
         elif entry.for_now:
             unreadable.append(entry.path)
@@ -227,9 +238,16 @@ def _answer_of_note(path: Path, note: NoteSurvey) -> Answer:
         status = path.stat()
     except OSError:
         return Answer(str(path), "gone", "it is in the index, but the file cannot be found any more", _AGAIN, note)
-    if note.file.has_changed(status.st_size, status.st_mtime_ns):
+    if _has_changed(NoteFile(path, Stamp.of(status)), note.file):
         return Answer(str(path), "changed", "it is in the index as it was before its last change", _AGAIN, note)
     return Answer(str(path), "indexed", "it is in the index as it is", "", note)
+
+
+def _has_changed(file: NoteFile, known: StoredFile) -> bool:
+    try:
+        return not is_unchanged(file, known.stamp, known.content_hash)
+    except NoteUnreadable:
+        return True
 
 
 def _answer_of_file(settings: Settings, path: Path, folder: Path, skipped: dict[str, str]) -> Answer:

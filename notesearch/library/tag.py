@@ -10,6 +10,7 @@ from pathlib import Path
 
 from notesearch.encoders import models
 from notesearch.errors import IndexMissing, NoteNotWritable, NoteUnreadable, UsageError
+from notesearch.files import Stamp, hash_of
 from notesearch.indexing import chunking_for
 from notesearch.notes import NoteFile, find_notes, read_bytes
 from notesearch.records import Skipped, Suggestions
@@ -40,13 +41,13 @@ class TagRun:
         basis: Of the suggestions: `classifier`, `neighbours` (the nearest tagged notes) or `names` (guesses).
         suggestions: Of each note, by path.
         skipped: Notes that could not be read, and why.
-        stamps: Size and modification time (ns) of each note's file when it was read.
+        hashes: BLAKE2b-128 of each note's file as it was read.
     """
 
     basis: str
     suggestions: tuple[Suggestions, ...]
     skipped: tuple[Skipped, ...]
-    stamps: dict[str, tuple[int, int]] = field(default_factory=dict)
+    hashes: dict[str, bytes] = field(default_factory=dict)
 
 
 def suggest_tags(
@@ -87,8 +88,8 @@ def suggest_tags(
             found = [content for content in found if not content.tags]
         vectors = contents.embed(found, progress) if found else None
         suggestions = suggest(tagger, found, vectors, min_score=min_score, top=top) if vectors is not None else []
-    stamps = {content.path: content.stamp for content in found if content.stamp}
-    return TagRun(basis, tuple(suggestions), tuple(skipped), stamps)
+    hashes = {content.path: content.content_hash for content in found if content.content_hash}
+    return TagRun(basis, tuple(suggestions), tuple(skipped), hashes)
 
 
 def encoder_for(settings: Settings, model: str | None, reader: IndexReader | None) -> EncoderSpec:
@@ -219,14 +220,11 @@ def undo_tags(settings: Settings) -> WriteReport:
 def _tagged_notes(run: TagRun, tags: dict[str, tuple[str, ...]]) -> Iterator[TaggedNote | Skipped]:
     for path, own in tags.items():
         try:
-            status = Path(path).stat()
-            if (status.st_size, status.st_mtime_ns) != run.stamps[path]:
+            data = read_bytes(NoteFile(Path(path), Stamp()))
+            if hash_of(data) != run.hashes[path]:
                 yield Skipped(path, "changed since it was read")
                 continue
-            data = read_bytes(NoteFile(Path(path), status.st_size, status.st_mtime_ns))
         except NoteUnreadable as error:
             yield Skipped(path, error.message)
-        except OSError as error:
-            yield Skipped(path, (error.strerror or "cannot be read").lower())
         else:
             yield TaggedNote(Path(path), data, own)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from notesearch.encoders import Encoder
 from notesearch.errors import NoteUnreadable, StoreError, UsageError
+from notesearch.files import Stamp
 from notesearch.library.search import Index, concepts_in, open_encoder_of
 from notesearch.settings import Settings
 from notesearch.storage import Fingerprint, IndexReader, Reader
@@ -32,7 +33,7 @@ class WarmIndex:
         self._reader: WarmReader | None = None
         self._index: Index | None = None
         self._encoder: tuple[Fingerprint, Encoder] | None = None
-        self._concepts_stamp: tuple[int, int] | None = None
+        self._concepts_stamp: Stamp | None = None
 
     @contextmanager
     def reading(self) -> Iterator[tuple[Index, IndexReader]]:
@@ -81,9 +82,7 @@ class WarmIndex:
         return self._encoder[1]
 
 
-def _stamp(path: Path | None) -> tuple[int, int] | None:
-    try:
-        status = path.stat() if path else None
-    except OSError:
-        return None
-    return (status.st_mtime_ns, status.st_size) if status else None
+def _stamp(path: Path | None) -> Stamp | None:
+    with suppress(OSError):
+        return Stamp.of(path.stat()) if path else None
+    return None

@@ -11,6 +11,7 @@ from typing import Any
 
 from notesearch.errors import NoteUnreadable, UsageError
 from notesearch.file_kinds import is_document
+from notesearch.files import Stamp
 from notesearch.library.similar import stored_source
 from notesearch.library.warm import WarmIndex
 from notesearch.mcp.answers import Answer, answer_with_hits, answer_with_similar, answer_with_status, answer_with_tags
@@ -92,7 +93,7 @@ def known_note(reader: IndexReader, named: str) -> tuple[str, int]:
     real = Path(os.path.realpath(path))
     if not any(real.is_relative_to(os.path.realpath(folder)) for folder in folders):
         raise UsageError(f"{path} is a link out of the indexed folders", "It can be found, but not be read from here.")
-    return path, known[0]
+    return path, known.id
 
 
 def _candidates(folders: Sequence[str], named: str) -> list[str]:
@@ -112,7 +113,7 @@ def _text_of(path: str, max_bytes: int) -> str:
         raise NoteUnreadable(f"cannot read {path}: {reason}", "It may have been moved; search again.") from error
     if status.st_size > (limit := most_bytes(path, max_bytes)):
         raise NoteUnreadable(f"{path} is larger than {limit:,} bytes", "It has grown since it was indexed.")
-    file = NoteFile(Path(path), status.st_size, status.st_mtime_ns)
+    file = NoteFile(Path(path), Stamp.of(status))
     try:
         data = read_bytes(file)
         return note_from_bytes(file, data).text if is_document(path) else decode(data)[0]

@@ -4,6 +4,7 @@ from notesearch.notes.chunks import NO_TEXT, chunk_note
 from notesearch.notes.links import LinkResolver
 from notesearch.notes.metadata import FrontMatter, parse_front_matter, unique_tags
 from notesearch.notes.read import (
+    is_unchanged,
     lines_are_of_file,
     note_from_bytes,
     parse_note,
@@ -22,6 +23,7 @@ __all__ = [
     "Walk",
     "chunk_note",
     "find_notes",
+    "is_unchanged",
     "lines_are_of_file",
     "most_bytes",
     "note_from_bytes",

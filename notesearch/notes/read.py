@@ -12,6 +12,7 @@ from typing import Any
 
 from notesearch.errors import NoteUnreadable
 from notesearch.file_kinds import DOCUMENTS_VERSION, HOW_TO_READ, has_reader, is_document, kind_of
+from notesearch.files import Stamp, hash_of
 from notesearch.notes.markdown import MARKDOWN, TEXT
 from notesearch.notes.metadata import date_of, parse_front_matter, title_of, unique_tags, written_tags
 from notesearch.notes.org import ORG
@@ -146,6 +147,15 @@ def read_bytes(file: NoteFile) -> bytes:
         raise NoteUnreadable((error.strerror or "cannot be read").lower(), for_now=True) from error
 
 
+def is_unchanged(file: NoteFile, stamp: Stamp, content_hash: bytes) -> bool:
+    """Whether a file is as it was when it had this stamp and this content: it is read only where its stamp differs.
+
+    Raises:
+        NoteUnreadable: See `read_bytes`.
+    """
+    return file.stamp == stamp or (file.stamp.size == stamp.size and hash_of(read_bytes(file)) == content_hash)
+
+
 def note_from_bytes(file: NoteFile, data: bytes) -> Note:
     """Make a note of the content of a file.
 
@@ -153,7 +163,7 @@ def note_from_bytes(file: NoteFile, data: bytes) -> Note:
         NoteUnreadable: The content is binary, or a document that cannot be read; the message is a short reason.
     """
     try:
-        modified = datetime.fromtimestamp(file.mtime_ns / 1e9)
+        modified = datetime.fromtimestamp(file.stamp.mtime_ns / 1e9)
     except (ValueError, OverflowError, OSError):  # a file system can hold times that a calendar cannot
         modified = datetime.fromtimestamp(0)
     if is_document(file.path):

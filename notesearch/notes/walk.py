@@ -13,6 +13,7 @@ from typing import Literal
 
 from notesearch.errors import FolderUnreadable
 from notesearch.file_kinds import MOST_DOCUMENT_BYTES, NOTE_SUFFIXES, READ_SUFFIXES, has_reader, is_document, kind_of
+from notesearch.files import Stamp
 from notesearch.notes.ignore import BRING_RULES, IgnoreRules
 from notesearch.records import Skipped
 
@@ -26,13 +27,11 @@ class NoteFile:
 
     Attributes:
         path: Absolute path.
-        size: Bytes.
-        mtime_ns: Time of the last change, nanoseconds since the epoch.
+        stamp: What tells whether it changes.
     """
 
     path: Path
-    size: int
-    mtime_ns: int
+    stamp: Stamp
 
 
 def find_notes(
@@ -173,7 +172,7 @@ class Walk(Iterator[NoteFile | Skipped]):
         elif not os.access(path, os.R_OK):
             yield Skipped(path, "permission denied", for_now=True)
         else:
-            yield NoteFile(Path(path), status.st_size, status.st_mtime_ns)
+            yield NoteFile(Path(path), Stamp.of(status))
 
     def _visit_link(self, path: str, rules: IgnoreRules | None) -> Iterator[NoteFile | Skipped]:
         is_note = path.lower().endswith(READ_SUFFIXES)

@@ -12,7 +12,8 @@ import numpy as np
 
 from notesearch.encoders import EncodedQuery, Encoder
 from notesearch.errors import NoteUnreadable
-from notesearch.notes import NO_TEXT, NoteFile, chunk_note, lines_are_of_file, most_bytes, read_note
+from notesearch.files import Stamp
+from notesearch.notes import NO_TEXT, NoteFile, chunk_note, is_unchanged, lines_are_of_file, most_bytes, read_note
 from notesearch.notes.structure import LineTable
 from notesearch.records import Chunking, Hit, Place, RerankMethod, Skipped
 from notesearch.retrieval.fusion import Candidate
@@ -147,18 +148,18 @@ class Reranker:
         """The note as the index knows it, if it does, and if its file is still the same."""
         if self._reader is None:
             return None
+        known = self._reader.note_at(str(path))
         try:
-            status = path.stat()
-        except OSError:
+            file = NoteFile(path, Stamp.of(path.stat()))
+            if known is None or not is_unchanged(file, known.stamp, known.content_hash):
+                return None
+        except (OSError, NoteUnreadable):
             return None
-        note_id = self._reader.unchanged_note(str(path), status.st_size, status.st_mtime_ns)
-        if note_id is None:
-            return None
-        chunks = tuple(self._reader.chunks_of_notes([note_id]))
+        chunks = tuple(self._reader.chunks_of_notes([known.id]))
         ids = [chunk.id for chunk in chunks]
         self._codes |= self._reader.token_codes(ids)
         self._vectors |= self._reader.vectors_of_chunks(ids)
-        return self._reader.notes([note_id])[note_id], chunks
+        return self._reader.notes([known.id])[known.id], chunks
 
     def _read_file(self, path: Path) -> tuple[StoredNote, tuple[StoredChunk, ...]]:
         """Reads a note and cuts it as `index` would.
@@ -174,7 +175,7 @@ class Reranker:
             raise NoteUnreadable("a folder; name the files in it")
         if status.st_size > (limit := most_bytes(path, self._max_bytes)):
             raise NoteUnreadable(f"larger than {limit:,} bytes")
-        note = read_note(NoteFile(path, status.st_size, status.st_mtime_ns))
+        note = read_note(NoteFile(path, Stamp.of(status)))
         chunks = chunk_note(note, self._encoder.token_starts, self._chunking) or (NO_TEXT,)
         return StoredNote.of(note, 0), tuple(StoredChunk.of(chunk, next(self._new_ids), 0) for chunk in chunks)
 

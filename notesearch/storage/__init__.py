@@ -2,6 +2,15 @@
 
 from notesearch.storage.full_text import WordQuery, searchable_words
 from notesearch.storage.index_reader import IndexReader
-from notesearch.storage.reader import Fingerprint, Reader, StoredChunk, StoredNote
+from notesearch.storage.reader import Fingerprint, Reader, StoredChunk, StoredNote, Unfinished
 
-__all__ = ["Fingerprint", "IndexReader", "Reader", "StoredChunk", "StoredNote", "WordQuery", "searchable_words"]
+__all__ = [
+    "Fingerprint",
+    "IndexReader",
+    "Reader",
+    "StoredChunk",
+    "StoredNote",
+    "Unfinished",
+    "WordQuery",
+    "searchable_words",
+]

@@ -16,7 +16,8 @@ from notesearch.errors import IndexDamaged, IndexMissing
 from notesearch.records import Filters, LinkKind
 from notesearch.storage.database import HOW_TO_INDEX, blame_damage, database_file, open_for_reading, translated_errors
 from notesearch.storage.full_text import RANK, TOKENIZER, WordQuery, searchable_words
-from notesearch.storage.reader import Fingerprint, StoredChunk, StoredNote
+from notesearch.storage.reader import Fingerprint, StoredChunk, StoredNote, Unfinished
+from notesearch.storage.rows import KNOWN_COLUMNS, KnownNote
 from notesearch.storage.vectors import VectorFileRecord, map_vectors, unpack, vector_file
 
 if TYPE_CHECKING:
@@ -160,16 +161,10 @@ class IndexReader:
         """See `Reader`."""
         return dict(self._query_many("SELECT chunk_id, codes FROM token_codes WHERE chunk_id IN ({})", chunk_ids))
 
-    def unchanged_note(self, path: str, size: int, mtime_ns: int) -> int | None:
-        """Id of the note at a path, if its file still has the size and time that it was indexed with."""
-        sql = "SELECT id FROM notes WHERE path = ? AND size = ? AND mtime_ns = ?"
-        rows = self._query(sql, [path, size, mtime_ns])
-        return int(rows[0][0]) if rows else None
-
-    def note_at(self, path: str) -> tuple[int, bytes] | None:
-        """Id of the note at a path, and the BLAKE2b-128 of its file as it was indexed."""
-        rows = self._query("SELECT id, content_hash FROM notes WHERE path = ?", [path])
-        return (int(rows[0][0]), bytes(rows[0][1])) if rows else None
+    def note_at(self, path: str) -> KnownNote | None:
+        """What tells whether the note at a path has changed since; `None` where there is none."""
+        rows = self._query(f"SELECT {KNOWN_COLUMNS} FROM notes WHERE path = ?", [path])
+        return KnownNote.of_row(rows[0]) if rows else None
 
     def note_ids(self, *, tagged: bool | None = None) -> list[int]:
         """Ids of the notes that have tags, of those that have none, or of all, by path."""
@@ -213,6 +208,12 @@ class IndexReader:
         with self._errors():
             return read_synced(self._connection)
 
+    def unfinished(self) -> tuple[Unfinished, ...]:
+        """See `Reader`."""
+        with self._errors():
+            expected = _read_record(self._connection, "first_run", _first_run)
+        return () if expected is None else (Unfinished(self.count_notes(), expected),)
+
     def _vector_file_record(self) -> VectorFileRecord | None:
         with self._errors():
             return read_vector_file_record(self._connection)
@@ -248,7 +249,7 @@ def read_fingerprint(connection: sqlite3.Connection) -> Fingerprint | None:
 
 def read_vector_file_record(connection: sqlite3.Connection) -> VectorFileRecord | None:
     """Reads what SQLite knows of the vector file; `None` where there is none."""
-    return _read_record(connection, "vector_file", VectorFileRecord)
+    return _read_record(connection, "vector_file", VectorFileRecord.of_json)
 
 
 def read_synced(connection: sqlite3.Connection) -> dict[str, datetime]:
@@ -258,6 +259,10 @@ def read_synced(connection: sqlite3.Connection) -> dict[str, datetime]:
 
 def _times(**written: str) -> dict[str, datetime]:
     return {path: datetime.fromisoformat(when) for path, when in written.items()}
+
+
+def _first_run(notes: int) -> int:
+    return int(notes)
 
 
 def _read_record(connection: sqlite3.Connection, key: str, kind: Callable[..., Record]) -> Record | None:

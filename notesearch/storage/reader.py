@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 
 from notesearch.records import Chunk, Filters, Note
 from notesearch.storage.full_text import WordQuery
@@ -82,6 +82,23 @@ class StoredNote:
         return cls(id, str(note.path), note.title, note.date.isoformat(timespec="seconds"), note.tags)
 
 
+class Unfinished(NamedTuple):
+    """A first run of `index` that was begun, and is not finished.
+
+    Attributes:
+        notes: How many notes the index holds.
+        expected: How many it will hold; 0 where that is not known yet.
+    """
+
+    notes: int
+    expected: int
+
+    def __str__(self) -> str:
+        """How much that is, in words."""
+        of = f" of {self.expected:,}" if self.expected else ""
+        return f"{self.notes:,}{of} notes"
+
+
 class Reader(Protocol):
     """An index opened for searching. It sees one state of the index, whatever is written meanwhile.
 
@@ -106,6 +123,10 @@ class Reader(Protocol):
 
     def count_notes(self) -> int:
         """Notes in the index."""
+        ...
+
+    def unfinished(self) -> tuple[Unfinished, ...]:
+        """How far first runs are that are not finished."""
         ...
 
     def stems(self, words: Iterable[str]) -> dict[str, tuple[str, ...]]:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
+from notesearch.files import Stamp
 from notesearch.records import Chunk, Note, Skipped
 
 Rows = defaultdict[str, list[dict[str, Any]]]
 """The rows of a batch, by table."""
+
+_NO_STAMP = Stamp(size=-1)
+KNOWN_COLUMNS = "id, content_hash, reader, size, mtime_ns, ctime_ns, inode"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,22 +24,36 @@ class KnownNote:
 
     Attributes:
         id: Of the note.
-        size: Of its file, in bytes.
-        mtime_ns: Of its file.
+        stamp: Of its file.
         content_hash: Of its file.
         reader: The version of the code that read it.
     """
 
     id: int
-    size: int
-    mtime_ns: int
+    stamp: Stamp
     content_hash: bytes
     reader: int
 
-    @property
-    def stamp(self) -> tuple[int, int, int]:
-        """What is compared with the file as it is now."""
-        return self.size, self.mtime_ns, self.reader
+    @classmethod
+    def of_row(cls, row: Sequence[Any]) -> Self:
+        """Makes one of a row of `KNOWN_COLUMNS`."""
+        id, content_hash, reader, *stamp = row
+        return cls(int(id), Stamp(*stamp), bytes(content_hash), int(reader))
+
+
+@dataclass(frozen=True, slots=True)
+class KeptNote:
+    """A note whose file has another stamp, and the content it had.
+
+    Attributes:
+        id: Of the note.
+        stamp: Of its file now.
+        date: The note's date now; `None` where it is what it was.
+    """
+
+    id: int
+    stamp: Stamp
+    date: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +62,13 @@ class SkippedFile:
 
     Attributes:
         skipped: The file, and why.
-        size: Of the file, in bytes; -1 where it is to be tried again in any case.
-        mtime_ns: Of the file.
+        stamp: Of the file; that of none where it is to be tried again in any case.
         reader: The version of the code that could not read it.
     """
 
     skipped: Skipped
-    size: int = -1
-    mtime_ns: int = -1
+    stamp: Stamp = _NO_STAMP
     reader: int = 0
-
-    @property
-    def stamp(self) -> tuple[int, int, int]:
-        """What is compared with the file as it is now."""
-        return self.size, self.mtime_ns, self.reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +95,7 @@ class EncodedNote:
     Attributes:
         folder_id: The folder of the index that it is in.
         note: The note.
-        size: Of its file, in bytes.
-        mtime_ns: Of its file.
+        stamp: Of its file.
         content_hash: Of its file.
         chunks: In order.
         reader: The version of the code that read it.
@@ -93,8 +104,7 @@ class EncodedNote:
 
     folder_id: int
     note: Note
-    size: int
-    mtime_ns: int
+    stamp: Stamp
     content_hash: bytes
     chunks: tuple[EncodedChunk, ...]
     reader: int = 0
@@ -111,8 +121,7 @@ def add_note_rows(rows: Rows, note_id: int, encoded: EncodedNote) -> None:
             "path": str(note.path),
             "title": note.title,
             "date": stored_date(note.date),
-            "size": encoded.size,
-            "mtime_ns": encoded.mtime_ns,
+            **encoded.stamp._asdict(),
             "content_hash": encoded.content_hash,
             "problems": "\n".join(note.problems),
             "reader": encoded.reader,

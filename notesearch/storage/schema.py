@@ -16,7 +16,7 @@ from notesearch.storage.full_text import TOKENIZER
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 # A database with tables, but none of these, belongs to another program.
 OWN_TABLES = {"embeddings", "token_codes", "note_words"}
 
@@ -29,8 +29,10 @@ _TABLES = (
     path TEXT NOT NULL UNIQUE,
     title TEXT NOT NULL,
     date TEXT NOT NULL,             -- ISO 8601, local time
-    size INTEGER NOT NULL,          -- bytes; with mtime_ns the cheap test for a change
+    size INTEGER NOT NULL,          -- with the three that follow: see files.Stamp
     mtime_ns INTEGER NOT NULL,
+    ctime_ns INTEGER NOT NULL,
+    inode INTEGER NOT NULL,
     content_hash BLOB NOT NULL,     -- BLAKE2b-128 of the file
     problems TEXT NOT NULL,         -- lines
     reader INTEGER NOT NULL         -- version of the code that read the file; a newer one reads it again
@@ -91,10 +93,12 @@ _TABLES = (
     folder_id INTEGER NOT NULL REFERENCES folders (id),
     path TEXT NOT NULL,
     reason TEXT NOT NULL,
-    by_rule INTEGER NOT NULL DEFAULT 0,     -- whether it was left out on purpose
-    size INTEGER NOT NULL DEFAULT -1,       -- of a file that is not tried again as it is; -1 for everything else
-    mtime_ns INTEGER NOT NULL DEFAULT -1,
-    reader INTEGER NOT NULL DEFAULT 0
+    by_rule INTEGER NOT NULL,       -- whether it was left out on purpose
+    size INTEGER NOT NULL,          -- of a file that is not tried again as it is; -1 for everything else
+    mtime_ns INTEGER NOT NULL,
+    ctime_ns INTEGER NOT NULL,
+    inode INTEGER NOT NULL,
+    reader INTEGER NOT NULL
 )""",
     # Words are looked up by note: BM25 over whole notes ranks better than over chunks. The text is stored once, in
     # the chunks. words() is `storage.full_text.searchable_words`, registered on every connection that writes.

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from notesearch.errors import IndexDamaged
+from notesearch.files import Stamp
 from notesearch.storage.database import database_file
 from notesearch.storage.index_reader import IndexReader
 from notesearch.storage.vectors import vector_file
@@ -19,6 +20,7 @@ _PARTS = {
     "embeddings": "SELECT total(length(vector)) FROM embeddings",
     "token_codes": "SELECT total(length(codes)) FROM token_codes",
 }
+_FILE_COLUMNS, _FILE_TYPES = "path, content_hash, size, mtime_ns, ctime_ns, inode", (str, bytes, int, int, int, int)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,17 +29,13 @@ class StoredFile:
 
     Attributes:
         path: Absolute path.
-        size: Bytes.
-        mtime_ns: Time of its last change; negative where the next `index` is to read it in any case.
+        stamp: As it was indexed.
+        content_hash: BLAKE2b-128 of it as it was indexed.
     """
 
     path: str
-    size: int
-    mtime_ns: int
-
-    def has_changed(self, size: int, mtime_ns: int) -> bool:
-        """Whether the file is another one than it was when it was indexed, as far as size and time tell."""
-        return size != self.size or (self.mtime_ns >= 0 and mtime_ns != self.mtime_ns)
+    stamp: Stamp
+    content_hash: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +80,8 @@ class IndexSurvey(IndexReader):
 
     def files(self) -> list[StoredFile]:
         """The files of all notes."""
-        return [StoredFile(*row) for row in self._typed("SELECT path, size, mtime_ns FROM notes", (str, int, int))]
+        rows = self._typed(f"SELECT {_FILE_COLUMNS} FROM notes", _FILE_TYPES)
+        return [StoredFile(path, Stamp(*stamp), content_hash) for path, content_hash, *stamp in rows]
 
     def skipped(self) -> list[tuple[str, str]]:
         """Paths of what could not be indexed, and why."""
@@ -90,13 +89,13 @@ class IndexSurvey(IndexReader):
 
     def note(self, path: str) -> NoteSurvey | None:
         """The note at a path; `None` where the index holds none."""
-        sql = """SELECT title, problems, path, size, mtime_ns, id,
-                        (SELECT count(*) FROM chunks WHERE note_id = notes.id) FROM notes WHERE path = ?"""
-        rows = self._typed(sql, (str, str, str, int, int, int, int), [path])
+        sql = f"""SELECT title, problems, id, (SELECT count(*) FROM chunks WHERE note_id = notes.id), {_FILE_COLUMNS}
+                  FROM notes WHERE path = ?"""
+        rows = self._typed(sql, (str, str, int, int, *_FILE_TYPES), [path])
         if not rows:
             return None
-        title, problems, path, size, mtime_ns, note_id, chunks = rows[0]
-        file, tags = StoredFile(path, size, mtime_ns), self.notes([note_id])[note_id].tags
+        title, problems, note_id, chunks, path, content_hash, *stamp = rows[0]
+        file, tags = StoredFile(path, Stamp(*stamp), content_hash), self.notes([note_id])[note_id].tags
         return NoteSurvey(file, title, tags, chunks, tuple(problems.splitlines()))
 
     def _typed(self, sql: str, types: Sequence[type], parameters: Sequence[Any] = ()) -> list[Any]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from notesearch.records import Filters
 from notesearch.storage.full_text import WordQuery, idf
-from notesearch.storage.reader import Reader, StoredChunk, StoredNote
+from notesearch.storage.reader import Reader, StoredChunk, StoredNote, Unfinished
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -68,6 +68,10 @@ class UnionReader:
     def count_notes(self) -> int:
         """See `Reader`."""
         return sum(reader.count_notes() for reader in self._counted)
+
+    def unfinished(self) -> tuple[Unfinished, ...]:
+        """See `Reader`."""
+        return tuple(each for reader in self._readers for each in reader.unfinished())
 
     def stems(self, words: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """See `Reader`; all indexes have one tokenizer."""

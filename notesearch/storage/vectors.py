@@ -18,12 +18,12 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from notesearch.errors import StoreError
-from notesearch.files import replacing
+from notesearch.files import Stamp, replacing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -66,18 +66,21 @@ class VectorFileRecord:
     """What SQLite knows of the vector file it goes with.
 
     Attributes:
-        size_bytes: Of the file.
         crc32: Of the file's bytes.
-        mtime_ns: The file's modification time; while size and time hold, the checksum is not computed again.
+        stamp: Of the file; while it holds, the checksum is not computed again.
         last_chunk_id: The file holds every chunk up to this id that was alive when it was written.
         count: Vectors in it.
     """
 
-    size_bytes: int
     crc32: int
-    mtime_ns: int
+    stamp: Stamp
     last_chunk_id: int
     count: int
+
+    @classmethod
+    def of_json(cls, stamp: Sequence[int], **others: int) -> Self:
+        """Makes a record of what JSON makes of it."""
+        return cls(stamp=Stamp(*stamp), **others)
 
 
 def vector_file(index_dir: Path) -> Path:
@@ -127,7 +130,7 @@ def is_sound(path: Path, record: VectorFileRecord) -> bool:
     """Says by its checksum whether the file is the one that SQLite's record describes."""
     try:
         with path.open("rb") as file:
-            return os.fstat(file.fileno()).st_size == record.size_bytes and _crc32(file) == record.crc32
+            return os.fstat(file.fileno()).st_size == record.stamp.size and _crc32(file) == record.crc32
     except OSError:
         return False
 
@@ -141,7 +144,7 @@ def map_vectors(
         path: The file.
         record: What SQLite knows of it.
         dim: Length of a vector.
-        verify: Whether to compute the checksum in any case. Else that is done only where the modification time differs
+        verify: Whether to compute the checksum in any case. Else that is done only where the file's stamp differs
             (a restored backup): it would cost a single search as much as the scan.
 
     Returns:
@@ -151,8 +154,7 @@ def map_vectors(
     try:
         # Opened once: what was checked is what is mapped, also where another file takes its place meanwhile.
         with path.open("rb") as file:
-            status = os.fstat(file.fileno())
-            if not _is_recorded(file, status, record, verify=verify):
+            if not _is_recorded(file, os.fstat(file.fileno()), record, verify=verify):
                 return None
             data = np.memmap(file, dtype=np.uint8, mode="r")
     except OSError:
@@ -207,9 +209,9 @@ def load_graph(path: Path, record: VectorFileRecord, dim: int, dead: NDArray[np.
 
 
 def _is_recorded(file: IO[bytes], status: os.stat_result, record: VectorFileRecord, *, verify: bool) -> bool:
-    if status.st_size != record.size_bytes or status.st_size < _HEADER_BYTES:
+    if status.st_size != record.stamp.size or status.st_size < _HEADER_BYTES:
         return False
-    is_as_recorded = status.st_mtime_ns == record.mtime_ns and not verify
+    is_as_recorded = Stamp.of(status) == record.stamp and not verify
     return is_as_recorded or _crc32(file) == record.crc32
 
 
@@ -225,12 +227,11 @@ def _save(graph: Any, path: Path, last_chunk_id: int) -> VectorFileRecord:
             f"cannot write {path}: {error}", "Is the disk full? Search works without this file."
         ) from error
     with path.open("rb") as file:
-        status = os.fstat(file.fileno())
+        stamp = Stamp.of(os.fstat(file.fileno()))
         crc32 = _crc32(file)
     return VectorFileRecord(
-        size_bytes=status.st_size,
         crc32=crc32,
-        mtime_ns=status.st_mtime_ns,
+        stamp=stamp,
         last_chunk_id=last_chunk_id,
         count=graph.get_current_count(),
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from notesearch.files import Stamp
 from notesearch.records import Filters
 from notesearch.storage.database import database_file
 from notesearch.storage.full_text import WordQuery
@@ -177,13 +178,12 @@ class WarmReader(IndexReader):
         return int(self._query("PRAGMA data_version")[0][0])
 
 
-def _file_of(index_dir: Path) -> tuple[int, ...]:
+def _file_of(index_dir: Path) -> Stamp | None:
     """Tells a database file from another one in its place; and, since SQLite cannot where it may not write, changes.
 
-    Empty where there is none.
+    `None` where there is none.
     """
     try:
-        status = os.stat(database_file(index_dir))  # noqa: PTH116 - for each search
+        return Stamp.of(os.stat(database_file(index_dir)))  # noqa: PTH116 - for each search
     except OSError:
-        return ()
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+        return None

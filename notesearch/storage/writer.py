@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from notesearch.errors import IndexBusy, StoreError
+from notesearch.files import Stamp
 from notesearch.records import Skipped
 from notesearch.storage.database import (
     acquire_lock,
@@ -33,7 +34,17 @@ from notesearch.storage.database import (
 from notesearch.storage.folders import Coverage, read_coverage, write_coverage
 from notesearch.storage.index_reader import read_fingerprint, read_synced, read_vector_file_record, read_vectors
 from notesearch.storage.reader import Fingerprint
-from notesearch.storage.rows import EncodedNote, KnownNote, Rows, SkippedFile, add_chunk_row, add_note_rows, stored_date
+from notesearch.storage.rows import (
+    KNOWN_COLUMNS,
+    EncodedNote,
+    KeptNote,
+    KnownNote,
+    Rows,
+    SkippedFile,
+    add_chunk_row,
+    add_note_rows,
+    stored_date,
+)
 from notesearch.storage.vectors import build_vector_file, extend_vector_file, is_sound, vector_file
 
 # The vector file is extended when SQLite holds this part more than it, and built from nothing when this part is dead.
@@ -209,25 +220,37 @@ class IndexWriter:
         write_coverage(self.index_dir, Coverage(outermost, self.fingerprint() or listed.fingerprint))
 
     def set_synced(self, folders: Iterable[Path], when: datetime) -> None:
-        """Records when folders were brought in step, UTC; forgets it of folders that the index no longer covers."""
+        """Records when folders were brought in step, UTC; forgets it of folders that the index no longer covers.
+
+        A first run that was begun is finished then.
+        """
         covered = {str(path) for _, path in self.folders()}
         synced = read_synced(self._connection) | dict.fromkeys(map(str, folders), when)
         times = {path: at.astimezone(UTC).isoformat() for path, at in synced.items()}
         self._write_meta("synced", {path: at for path, at in times.items() if path in covered})
+        self._write_meta("first_run", None)
+
+    def synced_folders(self) -> set[Path]:
+        """The folders that were ever brought in step."""
+        with translated_errors(self._database):
+            return {Path(path) for path in read_synced(self._connection)}
+
+    def expect_notes(self, notes: int) -> None:
+        """Records that the first run over a folder has begun, and how many notes there will be; 0 for not known yet."""
+        self._write_meta("first_run", {"notes": notes})
 
     def known_notes(self, folder_id: int) -> dict[str, KnownNote]:
         """Maps the paths of a folder's notes to what tells whether they have changed."""
-        columns = "path, id, size, mtime_ns, content_hash, reader"
-        rows = self._query(f"SELECT {columns} FROM notes WHERE folder_id = ?", [folder_id])
-        return {row[0]: KnownNote(*row[1:]) for row in rows}
+        rows = self._query(f"SELECT path, {KNOWN_COLUMNS} FROM notes WHERE folder_id = ?", [folder_id])
+        return {path: KnownNote.of_row(row) for path, *row in rows}
 
     def unreadable_files(self, folder_id: int) -> dict[str, SkippedFile]:
         """Maps the paths of a folder's files that are not worth another try to what tells whether they have changed."""
-        columns = "path, reason, by_rule, size, mtime_ns, reader"
+        columns = "path, reason, by_rule, reader, size, mtime_ns, ctime_ns, inode"
         rows = self._query(f"SELECT {columns} FROM skipped WHERE folder_id = ? AND size >= 0", [folder_id])
         return {
-            path: SkippedFile(Skipped(path, reason, by_rule=bool(by_rule)), *stamp)
-            for path, reason, by_rule, *stamp in rows
+            path: SkippedFile(Skipped(path, reason, by_rule=bool(by_rule)), Stamp(*stamp), reader)
+            for path, reason, by_rule, reader, *stamp in rows
         }
 
     def known_passages(self, passage_hashes: Iterable[bytes]) -> dict[bytes, tuple[bytes, bytes]]:
@@ -238,11 +261,11 @@ class IndexWriter:
         found = {passage_hash: self._query(sql, [passage_hash]) for passage_hash in set(passage_hashes)}
         return {passage_hash: rows[0] for passage_hash, rows in found.items() if rows}
 
-    def note_stays(self, note_id: int, size: int, mtime_ns: int, date: datetime) -> None:
-        """Records that a note's file was written again with the same content; its date may come from the file's."""
-        self._execute(
-            "UPDATE notes SET size = ?, mtime_ns = ?, date = ? WHERE id = ?",
-            [size, mtime_ns, stored_date(date), note_id],
+    def keep_notes(self, notes: Iterable[KeptNote]) -> None:
+        """Records that the files of notes have other stamps, and the content they had."""
+        self._execute_many(
+            "UPDATE notes SET date = coalesce(?, date), size = ?, mtime_ns = ?, ctime_ns = ?, inode = ? WHERE id = ?",
+            [(note.date and stored_date(note.date), *note.stamp, note.id) for note in notes],
         )
 
     def write_notes(self, notes: Iterable[EncodedNote]) -> None:
@@ -300,8 +323,11 @@ class IndexWriter:
     def add_skipped(self, folder_id: int, files: Iterable[SkippedFile]) -> None:
         """Records what a folder holds that could not be indexed."""
         self._execute_many(
-            "INSERT INTO skipped VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [(folder_id, file.skipped.path, file.skipped.reason, file.skipped.by_rule, *file.stamp) for file in files],
+            "INSERT INTO skipped VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (folder_id, file.skipped.path, file.skipped.reason, file.skipped.by_rule, *file.stamp, file.reader)
+                for file in files
+            ],
         )
 
     def counts(self) -> tuple[int, int]:
@@ -346,10 +372,10 @@ class IndexWriter:
             ids, vectors = read_vectors(self._connection, record.last_chunk_id, fingerprint.dim)
             if len(ids) > _STALE_PART * record.count:
                 record = extend_vector_file(path, record, ids, vectors, threads)
-            elif record.mtime_ns == (mtime_ns := path.stat().st_mtime_ns):
+            elif record.stamp == (stamp := Stamp.of(path.stat())):
                 return
             else:  # a restored backup, sound by its checksum, which need not be computed again
-                record = replace(record, mtime_ns=mtime_ns)
+                record = replace(record, stamp=stamp)
         with self.transaction():
             self._write_meta("vector_file", asdict(record))
 

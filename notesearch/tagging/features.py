@@ -16,7 +16,18 @@ import numpy as np
 
 from notesearch.encoders import Encoder, models
 from notesearch.errors import NoteUnreadable
-from notesearch.notes import NO_TEXT, NoteFile, chunk_note, most_bytes, parse_note, read_note, without_tags
+from notesearch.files import Stamp, hash_of
+from notesearch.notes import (
+    NO_TEXT,
+    NoteFile,
+    chunk_note,
+    is_unchanged,
+    most_bytes,
+    note_from_bytes,
+    parse_note,
+    read_bytes,
+    without_tags,
+)
 from notesearch.notes.chunks import PASSAGES_VERSION
 from notesearch.records import Chunk, Chunking, Note
 from notesearch.storage import IndexReader, StoredChunk
@@ -55,7 +66,7 @@ class Content:
         text: Title and text, without the tags in it.
         passages: Those of its passages that are encoded, spread over the note.
         vectors: Their embeddings, float32 `(len(passages), dim)`, where the index has them.
-        stamp: Size and modification time (ns) of the file when it was read, where it was.
+        content_hash: BLAKE2b-128 of the file as it was read; empty where there is no file.
     """
 
     path: str
@@ -65,7 +76,7 @@ class Content:
     text: str
     passages: tuple[str, ...]
     vectors: Vectors | None = None
-    stamp: tuple[int, int] | None = None
+    content_hash: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,13 +155,14 @@ class ContentReader:
             raise NoteUnreadable((error.strerror or "cannot be read").lower()) from error
         except ValueError as error:  # a NUL, or what no file system can encode
             raise NoteUnreadable("no such file") from error
-        note_id = self._reader.unchanged_note(str(path), status.st_size, status.st_mtime_ns) if self._reader else None
-        if note_id is not None:
-            return replace(self.indexed([note_id])[0], stamp=(status.st_size, status.st_mtime_ns))
+        file = NoteFile(path, Stamp.of(status))
+        known = self._reader.note_at(str(path)) if self._reader else None
+        if known and is_unchanged(file, known.stamp, known.content_hash):
+            return replace(self.indexed([known.id])[0], content_hash=known.content_hash)
         if status.st_size > (limit := most_bytes(path, self._max_bytes)):
             raise NoteUnreadable(f"larger than {limit:,} bytes")
-        note = read_note(NoteFile(path, status.st_size, status.st_mtime_ns))
-        return replace(self._cut(note), stamp=(status.st_size, status.st_mtime_ns))
+        data = read_bytes(file)
+        return replace(self._cut(note_from_bytes(file, data)), content_hash=hash_of(data))
 
     def text(self, text: str) -> Content:
         """Reads a text that is in no file as a note in Markdown."""

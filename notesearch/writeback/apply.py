@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from notesearch.errors import NoteNotWritable, NoteUnreadable, StoreError, UsageError
+from notesearch.files import Stamp
 from notesearch.notes import NoteFile, read_bytes
 from notesearch.notes.read import decode
 from notesearch.notes.structure import LineTable
@@ -164,7 +165,7 @@ def _undo(entry: Entry) -> _Outcome:
     path, shown = Path(entry.path), _shown(entry.path)
     remove_leftover(path, entry.temporary_name)
     try:
-        data = read_bytes(NoteFile(path, 0, 0))
+        data = read_bytes(NoteFile(path, Stamp()))
     except NoteUnreadable as error:
         return Skipped(shown, error.message)
     found = _hash(data)

@@ -28,6 +28,46 @@ def test_a_run_is_told_on_stderr(run, fake_encoder, write_notes):
     assert run("index").err.startswith("1 note updated, 1 note removed. 2 notes, 2 chunks, ")
 
 
+def test_an_interrupted_run_keeps_what_is_done_and_says_so(run, fake_encoder, write_notes, monkeypatch):
+    folder = write_notes({f"{number}.md": f"# Note {number}\n\nBread {number}." for number in range(7)})
+    encode, calls = type(fake_encoder).encode_passages, []
+
+    def interrupt(encoder, passages):
+        calls.append(passages)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return encode(encoder, passages)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("notesearch.indexing.batches.BATCH_CHUNKS", 2)
+        patch.setattr(type(fake_encoder), "encode_passages", interrupt)
+        done = run("index", folder)
+    assert (done.code, done.err.splitlines()[0]) == (130, "notesearch: interrupted, 4 of 7 notes kept; run it again")
+    assert "first run not finished, 4 of 7 notes" in " ".join(run("status").out.split())
+    searched = run("search", "bread", "--files")
+    assert (searched.code, len(searched.out.splitlines())) == (0, 4)
+    assert searched.err == "searched 4 of 7 notes: the first index is not finished; notesearch index goes on\n"
+    assert run("index").err.startswith("3 notes added. 7 notes")
+    searched = run("search", "bread", "--files")
+    assert (len(searched.out.splitlines()), searched.err) == (7, "")
+
+
+def test_a_batch_is_written_after_two_seconds_at_most(run, fake_encoder, write_notes, monkeypatch):
+    """A clock that says that each chunk takes 0.4 s: no batch has more than three of them, after the first."""
+    folder = write_notes({f"{number}.md": f"# Note {number}\n\nBread {number}." for number in range(100)})
+    now, sizes, encode = [0.0], [], type(fake_encoder).encode_passages
+
+    def slowly(encoder, passages):
+        now[0] += 0.4 * len(passages)
+        sizes.append(len(passages))
+        return encode(encoder, passages)
+
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    monkeypatch.setattr(type(fake_encoder), "encode_passages", slowly)
+    assert run("index", folder).code == 0
+    assert sum(sizes) == 100 and max(sizes[1:]) <= 4
+
+
 def test_json_has_the_keys_of_the_contract(run, fake_encoder, write_notes):
     folder = write_notes(NOTES | {"picture.md": "\0\1\2binary\0"})
     done = run("index", folder, "--json")

@@ -174,7 +174,7 @@ def test_an_index_of_an_older_release_is_brought_up_to_date_first(run, indexed, 
         for table, columns in {"notes": ["reader"], "chunks": ["page", "end_page"]}.items():
             for column in columns:
                 connection.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
-        for column in ("size", "mtime_ns", "reader", "by_rule"):
+        for column in ("size", "mtime_ns", "ctime_ns", "inode", "reader", "by_rule"):
             connection.execute(f"ALTER TABLE skipped DROP COLUMN {column}")
         connection.execute("DROP TABLE names")
         connection.execute("PRAGMA user_version = 2")

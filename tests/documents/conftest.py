@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from notesearch.files import Stamp
 from notesearch.notes import NoteFile, note_from_bytes
 from notesearch.records import Note
 
@@ -16,7 +17,7 @@ def read() -> Read:
 
     def call(name: str, data: bytes) -> Note:
         mtime_ns = int(datetime(2024, 1, 2).timestamp() * 1e9)
-        return note_from_bytes(NoteFile(Path("/notes") / name, len(data), mtime_ns), data)
+        return note_from_bytes(NoteFile(Path("/notes") / name, Stamp(len(data), mtime_ns)), data)
 
     return call
 

@@ -21,6 +21,7 @@ from notesearch.evaluation.known_items import (
     read_notes,
     without_items,
 )
+from notesearch.files import Stamp
 from notesearch.notes import NoteFile, find_notes, note_from_bytes, parse_note
 from notesearch.records import Skipped
 
@@ -334,7 +335,7 @@ def test_notes_that_cannot_be_read_are_named(tmp_path):
 def test_copies_of_documents_are_text(read, tmp_path):
     notes, _ = read(vault())
     body = "Seven eight nine ten eleven twelve."
-    page = NoteFile(tmp_path / "page.html", 0, 0)
+    page = NoteFile(tmp_path / "page.html", Stamp())
     document = note_from_bytes(page, f"<title>A page</title><h2>Of trees that stand</h2><p>{body}".encode())
     collection = own_collection([*notes, document], [str(number) for number in range(14)], tmp_path / "copies")
     (copy,) = [copy for copy, name in collection.document_ids.items() if name == "13"]

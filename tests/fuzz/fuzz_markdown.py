@@ -6,6 +6,7 @@ from pathlib import Path
 
 from notesearch.errors import NoteUnreadable
 from notesearch.evaluation.known_items import find_known_items, without_items
+from notesearch.files import Stamp
 from notesearch.notes import NoteFile, chunk_note, note_from_bytes, parse_front_matter, without_tags
 from notesearch.records import Chunk, Chunking, Note
 from notesearch.words import passage_text
@@ -20,7 +21,7 @@ def check(data: bytes) -> None:
     choice, content = (data[0], data[1:]) if data else (0, b"")
     suffix = SUFFIXES[choice % len(SUFFIXES)]
     try:
-        note = note_from_bytes(NoteFile(Path(f"/notes/name{suffix}"), len(content), 0), content)
+        note = note_from_bytes(NoteFile(Path(f"/notes/name{suffix}"), Stamp(len(content))), content)
     except NoteUnreadable as error:
         assert error.message == "binary file"
         return

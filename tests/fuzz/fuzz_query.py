@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from notesearch.errors import UsageError
+from notesearch.files import Stamp
 from notesearch.records import Chunk, Filters, Note
 from notesearch.retrieval.lexical import chunks_with_phrases, is_mentioned, match_lexical
 from notesearch.retrieval.query import parse_query
@@ -61,4 +62,4 @@ def _encoded(folder_id: int, number: int, text: str) -> EncodedNote:
     chunk = EncodedChunk(Chunk(0, len(text), 1, 1, "", text), bytes([number]) * 16, vector, b"")
     path = Path(f"/notes/{number}.md")
     note = Note(path, f"Title {number}", "heading", text, (), (f"tag{number}",), (), datetime(2024, 5, 17))
-    return EncodedNote(folder_id, note, len(text), 1, bytes([number]) * 16, (chunk,))
+    return EncodedNote(folder_id, note, Stamp(len(text)), bytes([number]) * 16, (chunk,))

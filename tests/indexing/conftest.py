@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from notesearch import files
 from notesearch.encoders import PreparedModel
 from notesearch.records import IndexReport
 
@@ -11,8 +12,9 @@ from .vault import Vault, run_index
 
 
 @pytest.fixture
-def vault(tmp_path: Path) -> Vault:
-    """An empty folder for notes."""
+def vault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Vault:
+    """An empty folder for notes; what is written into it passes for settled at once."""
+    monkeypatch.setattr(files, "_TICK_NS", 0)
     return Vault(tmp_path / "vault")
 
 

@@ -6,11 +6,12 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from notesearch import open_index
+from notesearch import files, open_index
 from notesearch.encoders import PreparedModel, models
 from notesearch.errors import FolderUnreadable, IndexMismatch, IndexMissing, StoreError, UsageError
 from notesearch.indexing import Synchronizer, batches, sync
@@ -199,17 +200,86 @@ class TestChanges:
         assert {str(vault.root / name) for name in names} <= set(paths_of(index_dir))
 
 
+@pytest.fixture
+def poor_stamps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of files, only size and time are known, as on FAT."""
+    monkeypatch.setattr(files.Stamp, "of", lambda status: files.Stamp(status.st_size, status.st_mtime_ns))
+
+
+class TestChangesThatKeepSizeAndTime:
+    @staticmethod
+    def edit(path: Path, text: str) -> None:
+        before = path.stat()
+        path.write_text(text)
+        assert path.stat().st_size == before.st_size
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    def test_an_edit(self, vault: Vault, index: Index) -> None:
+        path = vault.write("a.md", "# Tea\n\nGreen tea")
+        index(vault.root)
+        self.edit(path, "# Tea\n\nWhite tea")
+        assert changes(index(vault.root)) == {"updated": 1, "encoded": 1}
+
+    def test_two_notes_that_swap_names(self, vault: Vault, index: Index, index_dir: Path) -> None:
+        paths = [vault.write("a.md", "# A\n\ngreen"), vault.write("b.md", "# B\n\nblack")]
+        for path in paths:
+            os.utime(path, (1_700_000_000, 1_700_000_000))
+        index(vault.root)
+        paths[0].rename(vault.root / "other")
+        paths[1].rename(paths[0])
+        (vault.root / "other").rename(paths[1])
+        assert changes(index(vault.root)) == {"updated": 2}
+        assert [row[2] for row in contents(index_dir)["notes"]] == ["B", "A"]
+
+    def test_files_with_other_inodes_are_read_once_and_are_no_change(
+        self, vault: Vault, index: Index, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = vault.write("a.md", "# Tea")
+        index(vault.root)
+        shutil.copy2(path, vault.root / "copy")
+        (vault.root / "copy").rename(path)
+        with monkeypatch.context() as patch:
+            patch.setattr(models, "open_encoder", None)
+            patch.setattr(sync, "note_from_bytes", None)  # a document is not converted
+            assert changes(index(vault.root)) == {"unchanged": 1}
+            patch.setattr(sync, "read_bytes", None)
+            assert changes(index(vault.root)) == {"unchanged": 1}
+
+    def test_what_no_stamp_tells_a_check_of_all_notes_does(
+        self, vault: Vault, index: Index, poor_stamps: None, fake_encoder: Any
+    ) -> None:
+        path = vault.write("a.md", "# Tea\n\nGreen tea")
+        vault.write("b.md", "# Bread")
+        index(vault.root)
+        self.edit(path, "# Tea\n\nWhite tea")
+        assert changes(index(vault.root)) == {"unchanged": 2}
+        assert changes(index(vault.root, check=True)) == {"updated": 1, "unchanged": 1, "encoded": 1}
+
+    def test_numbers_that_no_database_holds(self, vault: Vault, index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+        path, of = vault.write("a.md", "# Tea"), files.Stamp.of
+        numbers = {"st_size": 5, "st_mtime_ns": 10**20, "st_ctime_ns": -(10**20), "st_ino": 2**64 - 2}
+        monkeypatch.setattr(files.Stamp, "of", lambda status: of(SimpleNamespace(**numbers)))
+        monkeypatch.setattr("time.time_ns", lambda: 10**21)
+        assert changes(index(path.parent)) == {"added": 1, "encoded": 1}
+        monkeypatch.setattr(sync, "read_bytes", None)
+        assert changes(index(path.parent)) == {"unchanged": 1}
+
+
 class TestRecentFiles:
-    """A file may be written once more within one tick of the clock, and have the size and the time that it had."""
+    """A file may be written once more within one tick of the clock, and have the size and the times that it had."""
+
+    @pytest.fixture(autouse=True)
+    def tick(self, vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(files, "_TICK_NS", 2_000_000_000)
 
     def test_an_edit_that_keeps_size_and_time_is_noticed(
-        self, vault: Vault, index: Index, index_dir: Path, fresh: Callable[..., Any]
+        self, vault: Vault, index: Index, index_dir: Path, fresh: Callable[..., Any], poor_stamps: None
     ) -> None:
         path = vault.write("a.md", "# Tea\n\nGreen tea")
         now_ns = time.time_ns()
         os.utime(path, ns=(now_ns, now_ns))
         index(vault.root)
-        path.write_text("# Tea\n\nBlack te")
+        path.write_text("# Tea\n\nWhite tea")
         os.utime(path, ns=(now_ns, now_ns))
         assert changes(index(vault.root)) == {"updated": 1, "encoded": 1}
         assert contents(index_dir)["chunks"] == fresh(vault.root)["chunks"]

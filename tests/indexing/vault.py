@@ -48,13 +48,14 @@ def run_index(
     index_dir: Path,
     model: PreparedModel,
     *folders: Path,
+    check: bool = False,
     rebuild: bool = False,
     chunking: Chunking = CHUNKING,
     max_bytes: int = 100_000,
 ) -> IndexReport:
     """One run of `index`."""
     with IndexWriter(index_dir) as writer:
-        synchronizer = Synchronizer(writer, model, chunking=chunking, max_bytes=max_bytes)
+        synchronizer = Synchronizer(writer, model, chunking=chunking, max_bytes=max_bytes, check=check)
         return synchronizer.run(folders, rebuild=rebuild)
 
 

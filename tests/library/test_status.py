@@ -71,6 +71,8 @@ def test_bytes_by_part(settings):
 
 def test_files_that_have_changed_are_new_or_gone_are_counted(settings, folder):
     write(folder / "cap.md", NOTES["cap.md"], LONG_AGO + 1)
+    assert drift(settings) == (0, 0, 0)
+    write(folder / "cap.md", NOTES["cap.md"][::-1], LONG_AGO)
     assert drift(settings) == (1, 0, 0)
     write(folder / "tulips.md", "Tulips")
     write(folder / "more" / "roses.md", "Roses")

@@ -226,19 +226,19 @@ def suggestions(trained: Vault) -> tuple[Vault, TagRun, Path]:
     return trained, trained.suggest(first, second), first
 
 
-def later(path: Path) -> None:
-    """The same size, at another time."""
-    data, stamp = path.read_bytes(), path.stat().st_mtime_ns + 1_000_000
+def other_content(path: Path) -> None:
+    """Another content of the same size and time."""
+    data, status = path.read_bytes(), path.stat()
     path.write_bytes(data[::-1])
-    os.utime(path, ns=(stamp, stamp))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 @pytest.mark.parametrize(
     ("happens", "reason"),
     [
         (lambda path: path.write_text("something else"), "changed since it was read"),
-        (later, "changed since it was read"),
-        (Path.unlink, "no such file or directory"),
+        (other_content, "changed since it was read"),
+        (Path.unlink, "file disappeared"),
         (lambda path: path.chmod(0o444), "read-only file"),
         (lambda path: os.link(path, path.with_name("hard-link.md")), "file with hard links"),
     ],

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notesearch.errors import NoteUnreadable
+from notesearch.files import Stamp
 from notesearch.notes import NoteFile, parse_note, read_note
 from notesearch.records import Link, Note
 
@@ -18,7 +19,7 @@ def parse(text: str, name: str = "name.md") -> Note:
 
 
 def read(path: Path) -> Note:
-    return read_note(NoteFile(path, 0, int(MODIFIED.timestamp()) * 10**9))
+    return read_note(NoteFile(path, Stamp(mtime_ns=int(MODIFIED.timestamp()) * 10**9)))
 
 
 def test_a_whole_note() -> None:
@@ -212,7 +213,7 @@ def test_a_guessed_encoding_is_a_problem_of_the_note(tmp_path: Path) -> None:
 def test_a_time_that_no_calendar_has(tmp_path: Path) -> None:
     path = tmp_path / "a.md"
     path.write_text("x")
-    assert read_note(NoteFile(path, 1, 10**30)).date == datetime.fromtimestamp(0)
+    assert read_note(NoteFile(path, Stamp(mtime_ns=10**30))).date == datetime.fromtimestamp(0)
 
 
 def reason(path: Path) -> str:

@@ -32,10 +32,14 @@ def test_notes_are_found_by_suffix_in_order_of_names(tmp_path: Path) -> None:
     assert walk(tmp_path) == (["a.TXT", "b.md", "c.markdown", "d.org", "e.rst", "Sub/b.md", "sub/a.md"], {})
 
 
-def test_a_note_file_has_its_size_and_time(tmp_path: Path) -> None:
+def test_a_note_file_has_its_stamp(tmp_path: Path) -> None:
     write(tmp_path, "a.md", content="12345")
     os.utime(tmp_path / "a.md", ns=(1, 1_700_000_000_000_000_007))
-    assert list(find_notes(tmp_path, max_bytes=10)) == [NoteFile(tmp_path / "a.md", 5, 1_700_000_000_000_000_007)]
+    (found,) = find_notes(tmp_path, max_bytes=10)
+    assert isinstance(found, NoteFile)
+    status = (tmp_path / "a.md").stat()
+    assert (found.path, found.stamp[:2]) == (tmp_path / "a.md", (5, 1_700_000_000_000_000_007))
+    assert found.stamp[2:] == (status.st_ctime_ns, status.st_ino)
 
 
 def test_hidden_files_and_folders_are_left_out(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from notesearch.files import Stamp
 from notesearch.records import Chunk, Filters, Link, Note
 from notesearch.storage import Fingerprint, IndexReader, WordQuery
 from notesearch.storage.database import database_file, open_for_writing
@@ -54,7 +55,7 @@ def encoded_note(
         (vector,) = pack(vector_of(text)[np.newaxis])
         chunks.append(EncodedChunk(chunk, _hash(f"{title}\n{text}"), vector, codes_of(text)))
     note = Note(path, title, "heading", whole, (), tuple(tags), tuple(links), date)
-    return EncodedNote(1, note, len(whole), 1, _hash(whole), tuple(chunks))
+    return EncodedNote(1, note, Stamp(len(whole), 1), _hash(whole), tuple(chunks))
 
 
 def write(writer: IndexWriter, *notes: EncodedNote) -> None:

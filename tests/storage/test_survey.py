@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from notesearch.errors import IndexDamaged, IndexMissing
+from notesearch.files import Stamp, hash_of
 from notesearch.records import Skipped
 from notesearch.storage.database import acquire_lock, writer_is_at_work
 from notesearch.storage.rows import SkippedFile
@@ -13,6 +14,8 @@ from notesearch.storage.survey import IndexSurvey, StoredFile
 from notesearch.storage.writer import IndexWriter
 
 from .building import FINGERPRINT, FOLDER, as_nobody, encoded_note, write
+
+A_MD = StoredFile("/vault/a.md", Stamp(13, 1), hash_of(b"Lentils\nCumin"))
 
 
 @pytest.fixture
@@ -32,7 +35,7 @@ def test_what_an_index_consists_of(written):
         assert survey.fingerprint == FINGERPRINT
         assert survey.notes_by_folder() == {str(FOLDER): 2}
         assert survey.count_chunks() == 3
-        assert survey.files() == [StoredFile("/vault/a.md", 13, 1), StoredFile("/vault/b.md", 4, 1)]
+        assert survey.files() == [A_MD, StoredFile("/vault/b.md", Stamp(4, 1), hash_of(b"Wahl"))]
         assert survey.skipped() == [("/vault/x.md", "binary file")]
         assert survey.synced() == {str(FOLDER): datetime(2024, 5, 17, tzinfo=UTC)}
 
@@ -52,7 +55,7 @@ def test_a_note_by_its_path(written):
         note = survey.note("/vault/a.md")
         assert note is not None
         assert (note.title, note.tags, note.chunks, note.problems) == ("Dal", ("b", "a"), 2, ())
-        assert note.file == StoredFile("/vault/a.md", 13, 1)
+        assert note.file == A_MD
         assert survey.note("/vault/other.md") is None
 
 

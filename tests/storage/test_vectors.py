@@ -125,13 +125,13 @@ class TestDamage:
     @pytest.mark.parametrize("kept", [0, 10, 1000, -1])
     def test_a_truncated_file(self, path: Path, record: VectorFileRecord, kept: int) -> None:
         path.write_bytes(path.read_bytes()[:kept])
-        os.utime(path, ns=(record.mtime_ns, record.mtime_ns))
+        os.utime(path, ns=(record.stamp.mtime_ns, record.stamp.mtime_ns))
         assert not is_sound(path, record)
         assert not is_used(path, record)
 
     def test_a_file_with_more_at_its_end(self, path: Path, record: VectorFileRecord) -> None:
         path.write_bytes(path.read_bytes() + b"\0")
-        os.utime(path, ns=(record.mtime_ns, record.mtime_ns))
+        os.utime(path, ns=(record.stamp.mtime_ns, record.stamp.mtime_ns))
         assert not is_sound(path, record)
         assert not is_used(path, record)
 
@@ -140,9 +140,8 @@ class TestDamage:
         data = bytearray(path.read_bytes())
         data[position] ^= 1
         path.write_bytes(data)
-        os.utime(path, ns=(record.mtime_ns + 1, record.mtime_ns + 1))
+        os.utime(path, ns=(record.stamp.mtime_ns, record.stamp.mtime_ns))
         assert not is_used(path, record)
-        os.utime(path, ns=(record.mtime_ns, record.mtime_ns))
         assert not is_sound(path, record)
 
     def test_the_same_content_at_another_time(self, path: Path, record: VectorFileRecord) -> None:

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 
 from notesearch.errors import StoreError
+from notesearch.files import Stamp
 from notesearch.records import Filters, Link, Skipped
 from notesearch.storage import IndexReader, WordQuery
-from notesearch.storage.rows import SkippedFile
+from notesearch.storage.rows import KeptNote, SkippedFile
 from notesearch.storage.vectors import pack, unpack
 from notesearch.storage.writer import IndexWriter
 
@@ -195,12 +196,12 @@ class TestNotes:
             assert reader.count_notes() == 1
         assert (note.path, note.title, note.date) == ("/vault/sub/b.md", "New", "2020-02-29T01:02:03")
 
-    def test_a_note_that_stays_gets_size_time_and_date(self, writer: IndexWriter, index_dir: Path) -> None:
+    def test_a_note_that_stays_gets_stamp_and_date(self, writer: IndexWriter, index_dir: Path) -> None:
         write(writer, encoded_note("a.md", "text"))
         with writer.transaction():
-            writer.note_stays(note_id(writer, "a.md"), 77, 88, datetime(2001, 2, 3, 4, 5, 6))
-        known = writer.known_notes(1)["/vault/a.md"]
-        assert (known.size, known.mtime_ns) == (77, 88)
+            writer.keep_notes([KeptNote(note_id(writer, "a.md"), Stamp(1, 2, 3, 4), datetime(2001, 2, 3, 4, 5, 6))])
+            writer.keep_notes([KeptNote(note_id(writer, "a.md"), Stamp(77, 88, 99, 2**63 - 1), None)])
+        assert writer.known_notes(1)["/vault/a.md"].stamp == (77, 88, 99, 2**63 - 1)
         assert rows(index_dir, "SELECT date FROM notes") == [("2001-02-03T04:05:06",)]
 
 

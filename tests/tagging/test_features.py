@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notesearch.errors import NoteUnreadable
+from notesearch.files import hash_of
 from notesearch.library.index import sync_index
 from notesearch.settings import Settings
 from notesearch.storage import IndexReader
@@ -134,10 +135,9 @@ def test_embeddings_are_means_of_length_1_and_each_passage_is_encoded_once(opene
 
 def test_an_unchanged_file_is_read_from_the_index(opened: Opened) -> None:
     path = opened.folder / "a.md"
-    status = path.stat()
     content = opened.contents(max_bytes=1).file(path)
     assert content.vectors is not None
-    assert content.stamp == (status.st_size, status.st_mtime_ns)
+    assert content.content_hash == hash_of(path.read_bytes())
 
 
 def test_a_changed_file_is_read_anew(opened: Opened) -> None:
@@ -146,15 +146,15 @@ def test_a_changed_file_is_read_anew(opened: Opened) -> None:
     content = opened.contents().file(path)
     assert (content.title, content.tags, content.vectors) == ("Cocoa", ("milk",), None)
     assert content.passages == ("# Cocoa\n\nWith      .",)
-    assert content.stamp == (path.stat().st_size, path.stat().st_mtime_ns)
+    assert content.content_hash == hash_of(path.read_bytes())
 
 
 def test_a_file_is_the_same_from_the_index_and_without_it(opened: Opened) -> None:
     for name in NOTES:
         path = opened.folder / name
         known, new = opened.contents().file(path), opened.contents(indexed=False).file(path)
-        assert (known.title, known.date, known.tags, known.text, known.passages, known.stamp) == (
-            *(new.title, new.date, new.tags, new.text, new.passages, new.stamp),
+        assert (known.title, known.date, known.tags, known.text, known.passages, known.content_hash) == (
+            *(new.title, new.date, new.tags, new.text, new.passages, new.content_hash),
         )
 
 
@@ -185,7 +185,7 @@ def test_a_path_that_no_file_can_have(opened: Opened, name: str) -> None:
 
 def test_a_text_that_is_in_no_file(opened: Opened) -> None:
     content = opened.contents().text("---\ntags: [a]\n---\nFlour, #salt.\n\nWater.")
-    assert (content.path, content.date, content.tags, content.stamp) == ("", "", ("a", "salt"), None)
+    assert (content.path, content.date, content.tags, content.content_hash) == ("", "", ("a", "salt"), b"")
     assert content.text.endswith("Flour,      .\n\nWater.")
 
 
