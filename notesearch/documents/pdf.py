@@ -15,6 +15,7 @@ from pypdf.errors import DependencyError, PyPdfError
 
 from notesearch.documents.document import DAMAGE, MOST_CHARS, Document, clean, escape_start, make_document, real_title
 from notesearch.documents.glyph_names import GlyphNames
+from notesearch.documents.pdf_columns import page_text
 from notesearch.errors import NoteUnreadable
 
 # pypdf knows Adobe's list of names, and not the rules for those that are composed.
@@ -87,7 +88,7 @@ def read_pdf(data: bytes, seconds: float) -> Document:
     chars = damaged = 0
     while len(pages) < min(count, _MOST_PAGES) and chars <= MOST_CHARS and time.process_time() <= until:
         try:
-            text = clean(_SOFT_HYPHEN_AT_END.sub(r"\1\n", reader.pages[len(pages)].extract_text()))
+            text = clean(_SOFT_HYPHEN_AT_END.sub(r"\1\n", page_text(reader.pages[len(pages)])))
         except _DAMAGE:
             damaged += 1
             text = ""

@@ -189,3 +189,57 @@ def test_a_table_of_contents_stays_lines(read: Read) -> None:
         "a.pdf", make_pdf([["Contents", "1 Of bread . . . . . . . . 4", "2 Of salt ............ 7", "of all kinds"]])
     )
     assert texts(note) == ["Contents\n1 Of bread … 4\n2 Of salt … 7 of all kinds"]
+
+
+FIRST = [
+    "Bread rises because yeast",
+    "makes gas of the sugars in",
+    "the flour, and the glu-",
+    "ten of the dough keeps it.",
+]
+SECOND = ["Salt slows the yeast down", "and makes gluten strong, so", "that a dough without salt", "is slack."]
+# How programs draw two lines side by side: with a place for each, with steps, or with a matrix for each.
+PLACES = "BT /F1 12 Tf 1 0 0 1 72 {y} Tm ({first}) Tj 1 0 0 1 320 {y} Tm ({second}) Tj ET"
+STEPS = "BT /F1 12 Tf 72 {y} Td ({first}) Tj 248 0 Td ({second}) Tj ET"
+MATRICES = "q 1 0 0 1 72 {y} cm BT /F1 12 Tf [({first})] TJ ET Q q 1 0 0 1 320 {y} cm BT /F1 12 Tf [({second})] TJ ET Q"
+
+
+def drawn(shape: str, first: list[str], second: list[str]) -> bytes:
+    """A page with a title across, lines side by side, and a number at the bottom."""
+    lines = [
+        shape.format(y=700 - 14 * place, first=left, second=right)
+        for place, (left, right) in enumerate(zip(first, second, strict=True))
+    ]
+    title, number = (
+        f"BT /F1 12 Tf {place} Td ({text}) Tj ET" for place, text in (("72 750", "Of all"), ("300 40", "17"))
+    )
+    return flate_stream("\n".join([title, *lines, number]).encode())
+
+
+@pytest.mark.parametrize("shape", [PLACES, STEPS, MATRICES])
+def test_columns_are_read_one_by_one(read: Read, shape: str) -> None:
+    note = read("a.pdf", make_pdf([[]], contents={0: drawn(shape, FIRST, SECOND)}))
+    assert texts(note) == [
+        "Of all",
+        "Bread rises because yeast makes gas of the sugars in the flour, and the gluten of the dough keeps it.",
+        "Salt slows the yeast down and makes gluten strong, so that a dough without salt is slack.",
+        "17",
+    ]
+
+
+def test_a_column_may_be_longer_than_the_other(read: Read) -> None:
+    more = [f"So much for line {place}, it is" for place in range(4)]
+    note = read("a.pdf", make_pdf([[]], contents={0: drawn(PLACES, [*FIRST, *more], [*SECOND, *[""] * 4])}))
+    assert texts(note)[1].endswith("line 2, it is So much for line 3, it is")
+    assert texts(note)[2].startswith("Salt slows")
+
+
+def test_a_table_is_read_by_its_rows(read: Read) -> None:
+    names = ["--all", "--name-of-the-file", "-q", "--quiet"]
+    note = read("a.pdf", make_pdf([[]], contents={0: drawn(STEPS, names, SECOND)}))
+    assert "--name-of-the-file and makes gluten strong, so" in " ".join(texts(note))
+
+
+def test_a_page_without_a_size_is_read(read: Read) -> None:
+    data = make_pdf([[]], contents={0: drawn(PLACES, FIRST, SECOND)}).replace(b"[0 0 612 792]", b"[0 0 000 792]")
+    assert "Bread rises because yeast Salt slows the yeast down" in " ".join(texts(read("a.pdf", data)))
