@@ -24,7 +24,7 @@ _LEAST_FILLED = 0.6
 _LEAST_LINES = 3
 _LEAST_OF_PAGE = 0.25
 # The second column begins in this part of the page; its lines are as many and as long as those of the first, or nearly.
-_MIDDLE = (0.42, 0.6)
+_MIDDLE = (0.42, 0.58)
 _LEAST_ALIKE = 0.7
 # The lines of a column are not further apart than so many times their usual distance.
 _MOST_LEADING = 2.0
