@@ -83,6 +83,7 @@ class Note:
         hidden: Spans of the text that are no words of it (Org's drawers), ascending and in no block.
         ids: By which links of the kind `id` may call it.
         page_starts: Where each page begins, offsets into the text; none where there are no pages.
+        part_tags: The last of its tags, which are not the whole note's, but those of parts (headings in Org).
     """
 
     path: Path
@@ -97,6 +98,12 @@ class Note:
     hidden: tuple[tuple[int, int], ...] = ()
     ids: tuple[str, ...] = ()
     page_starts: tuple[int, ...] = ()
+    part_tags: tuple[str, ...] = ()
+
+    @property
+    def file_tags(self) -> tuple[str, ...]:
+        """The tags of the whole note."""
+        return self.tags[: len(self.tags) - len(self.part_tags)]
 
 
 @dataclass(frozen=True, slots=True)

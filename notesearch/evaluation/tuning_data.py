@@ -189,7 +189,7 @@ def _pairs_of_tags(notes: Sequence[Note], numbers: Collection[int]) -> Iterator[
     """Notes that share a rare tag: the title of one, and the text of the other."""
     tagged: dict[str, list[Note]] = {}
     for number in sorted(numbers):
-        for tag in notes[number].tags:
+        for tag in notes[number].file_tags:
             tagged.setdefault(tag.casefold(), []).append(notes[number])
     for sharing in tagged.values():
         if len(sharing) > _MOST_NOTES_A_TAG:

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 
 from notesearch.encoders import models
 from notesearch.errors import IndexMissing
+from notesearch.file_kinds import kind_of
 from notesearch.notes.links import LinkResolver
+from notesearch.notes.tags import effect_of_tag
 from notesearch.retrieval.concepts import ConceptLink, Concepts, key_of, read_concepts
 from notesearch.retrieval.lexical import is_mentioned
 from notesearch.settings import Settings
@@ -164,7 +166,10 @@ def _idea_of(title: str) -> str:
 
 def _joined_by_tags(reader: IndexReader) -> Iterator[_Joint]:
     """Tags that are set together more often than by chance."""
-    notes = [{tag.casefold(): tag for tag in note.tags} for note in reader.notes(reader.note_ids(tagged=True)).values()]
+    tagged = reader.notes(reader.note_ids(tagged=True)).values()
+    notes = [
+        {tag.casefold(): tag for tag in note.file_tags if not effect_of_tag(tag, kind_of(note.path))} for note in tagged
+    ]
     spellings = {key: tag for note in notes for key, tag in note.items()}
     counts = Counter(key for note in notes for key in note)
     # A note with hundreds of tags says of no two that they belong together.

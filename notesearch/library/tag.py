@@ -120,7 +120,7 @@ def _open_tagger(
     if labels:
         return "names", NameTagger(labels, contents.encoder), contents
     assert reader is not None
-    tagged = [Labelled(content, content.tags) for content in contents.indexed(reader.note_ids(tagged=True))]
+    tagged = Labelled.by_tags(contents.indexed(reader.note_ids(tagged=True)))
     if not tagged:
         raise UsageError("no note of the index has a tag, and no classifier was trained", _HOW_TO_BEGIN)
     examples = choose_labels(tagged, _LEAST_NOTES_OF_A_TAG)

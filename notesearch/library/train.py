@@ -132,7 +132,7 @@ def _labelled_notes(
     if reader is None:
         raise UsageError("nothing is indexed to learn from", "Index your notes first: notesearch index ~/notes")
     if labels_from == "tags":
-        return [Labelled(note, note.tags) for note in contents.indexed(reader.note_ids(tagged=True))], []
+        return Labelled.by_tags(contents.indexed(reader.note_ids(tagged=True))), []
     folders = reader.folders_of_notes()
     labels = {
         path: str(below) for path, root in folders.values() if (below := PurePath(path).parent.relative_to(root)).parts

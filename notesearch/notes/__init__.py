@@ -2,7 +2,7 @@
 
 from notesearch.notes.chunks import NO_TEXT, chunk_note
 from notesearch.notes.links import LinkResolver
-from notesearch.notes.metadata import FrontMatter, parse_front_matter, unique_tags
+from notesearch.notes.metadata import FrontMatter, parse_front_matter
 from notesearch.notes.read import (
     is_unchanged,
     lines_are_of_file,
@@ -13,6 +13,7 @@ from notesearch.notes.read import (
     reader_version,
     without_tags,
 )
+from notesearch.notes.tags import unique_tags
 from notesearch.notes.walk import NoteFile, Walk, find_notes, most_bytes
 
 __all__ = [

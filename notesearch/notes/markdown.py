@@ -295,8 +295,12 @@ def _without_closing(words: str) -> str:
 # A note's text without the tags in it: what a tagger may learn from, or it would learn to read them off.
 
 _PARAGRAPH_END = re.compile(r"((?:\r\n?|\n)[ \t]*(?:\r\n?|\n))")
-# As in front matter, which is the text of a note that has no other; some write such a line into their text, too.
-_TAG_LINES = re.compile(r"(?mi)^(?:tags?|keywords|topics)[ \t]*[:=][^\r\n]*(?:(?:\r\n?|\n)[ \t]*-[ \t][^\r\n]*)*")
+# As in metadata of all forms, where that is text; some write such a line into their text, too.
+_TAG_LINES = re.compile(
+    r"(?mi)^(?:\.\.[ \t]+|:|<!--[ \t]*|[ \t]*\")?(?:tags?|keywords|topics)\"?[ \t]*[:=](?:[ \t]*\[[^\[\]]*\])?[^\r\n]*"
+    r"(?:(?:\r\n?|\n)[ \t]*-[ \t][^\r\n]*)*"
+    r"|\[\[!tag(?:link)?[ \t][^\[\]\r\n]*\]\]|\{\{tag>[^{}\r\n]*\}\}"
+)
 
 
 def markdown_without_tags(text: str) -> str:

@@ -1,15 +1,16 @@
-"""Front matter, and the title, tags and date of a note."""
+"""Front matter, and the title and date of a note."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from notesearch.notes.structure import one_line
+from notesearch.notes.tags import NOTHING
 from notesearch.records import Block, TitleSource
 from notesearch.words import storable
 
@@ -36,17 +37,37 @@ _TOML_ERROR_LINE = re.compile(r"at line (\d+)")
 
 
 @dataclass(frozen=True, slots=True)
+class HeaderForm:
+    """A form of metadata that is no front matter in YAML or TOML; see `notes.headers`.
+
+    Attributes:
+        name: As a message calls it, with its article.
+        field: A line with a key and a value, its end included, where it is made of such lines.
+        more: A line that goes on with the value above.
+        marks: What stands before and behind the key of a line of tags; None where tags are not written.
+        control_tags: Tags by which its program does something to a note.
+    """
+
+    name: str
+    field: re.Pattern[str] | None = None
+    more: re.Pattern[str] | None = None
+    marks: tuple[str, str] | None = None
+    control_tags: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class FrontMatter:
     """What stands at the top of a note.
 
     Attributes:
         data: The mapping; empty where there is none or it could not be read. YAML scalars are text as written
             (`1.10`, `no`, `2024-02-31`), TOML values have their types.
-        body_start: Where the note's own text begins; 0 where the front matter could not be read.
-        format: How it is written; empty where there is none.
+        body_start: Where the note's own text begins; 0 where the front matter could not be read, or is text as well.
+        format: How it is written; empty where there is none, or it has another form.
         span: Start and end of the content, without the delimiter lines.
         end: One past the closing delimiter line, also where the content could not be read; 0 where there is none.
         problem: What is wrong with it, in one line; empty where nothing is.
+        form: Its form, where that is another one.
     """
 
     data: dict[str, Any] = field(default_factory=dict)
@@ -55,6 +76,7 @@ class FrontMatter:
     span: tuple[int, int] = (0, 0)
     end: int = 0
     problem: str = ""
+    form: HeaderForm | None = None
 
 
 def parse_front_matter(text: str) -> FrontMatter:
@@ -78,7 +100,7 @@ def parse_front_matter(text: str) -> FrontMatter:
         return FrontMatter()
     span = (opening.end(), closing.start())
     written_as: FrontMatterFormat = "yaml" if is_yaml else "toml"
-    data, problem = _load(text[slice(*span)], _load_yaml if is_yaml else _load_toml)
+    data, problem = _load(text[slice(*span)], load_yaml if is_yaml else load_toml)
     end = closing.end()
     return FrontMatter(data or {}, 0 if data is None else end, written_as, span, end, problem)
 
@@ -93,7 +115,8 @@ def _load(content: str, load: _Load) -> tuple[dict[str, Any] | None, str]:
     return load(content)
 
 
-def _load_yaml(content: str) -> tuple[dict[str, Any] | None, str]:
+def load_yaml(content: str) -> tuple[dict[str, Any] | None, str]:
+    """The mapping that YAML holds (None where it cannot be read), and what is wrong."""
     import yaml
 
     # The base loader makes text, lists and dicts only: it knows no tags such as !!python/…, and it keeps what the
@@ -152,7 +175,8 @@ def _line(mark: Any) -> int:
     return int(mark.line) + 2
 
 
-def _load_toml(content: str) -> tuple[dict[str, Any] | None, str]:
+def load_toml(content: str) -> tuple[dict[str, Any] | None, str]:
+    """The mapping that TOML holds (None where it cannot be read), and what is wrong."""
     import tomllib
 
     if _LONG_TOML_KEY.search(content):
@@ -164,11 +188,11 @@ def _load_toml(content: str) -> tuple[dict[str, Any] | None, str]:
     except ValueError as error:
         message = _TOML_ERROR_LINE.sub(lambda match: f"at line {int(match[1]) + 1}", str(error))
         return None, f"front matter: {message}"
-    flaw = _flaw(data)
+    flaw = flaw_of(data)
     return (None, f"front matter: {flaw}") if flaw else (data, "")
 
 
-def _flaw(data: dict[str, Any]) -> str:
+def flaw_of(data: dict[str, Any]) -> str:
     """Say what in a mapping could be neither walked through nor written as text."""
     level: list[Any] = [data]
     for _ in range(MAX_DEPTH + 1):
@@ -181,11 +205,9 @@ def _flaw(data: dict[str, Any]) -> str:
     return _TOO_DEEP
 
 
-# What a note says about itself in keys and values: its title, tags and date.
+# What a note says about itself in keys and values: its title and date; for its tags see `notes.tags`.
 
-_TAG_KEYS = ("tags", "tag", "keywords", "topics")
 _DATE_KEYS = ("date", "created", "created_at")
-_NOTHING = ("", "~", "null", "none")
 _NAME_DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?!\d)")
 _DATE = re.compile(
     r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})"
@@ -205,34 +227,6 @@ def title_of(values: Mapping[str, Any], blocks: Iterable[Block], path: Path) -> 
     return storable(path.stem), "file_name"
 
 
-def written_tags(values: Mapping[str, Any]) -> Iterator[str]:
-    """The tags under the keys for them, as they stand there: a list, or text with commas or spaces between."""
-    for key in _TAG_KEYS:
-        value = values.get(key)
-        if isinstance(value, list):
-            for item in value:
-                if isinstance(item, str | int | float | date):
-                    yield _scalar(item)
-        elif isinstance(value, str):
-            yield from value.split("," if "," in value else None)
-        elif isinstance(value, int | float | date):
-            yield _scalar(value)
-
-
-def _scalar(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def unique_tags(tags: Iterable[str]) -> tuple[str, ...]:
-    """Tags without `#`, each once in the spelling that comes first; upper and lower case are the same."""
-    found: dict[str, str] = {}
-    for tag in tags:
-        clean = storable(" ".join(tag.split()).lstrip("#").strip())
-        if clean.casefold() not in _NOTHING:
-            found.setdefault(clean.casefold(), clean)
-    return tuple(found.values())
-
-
 def date_of(values: Mapping[str, Any], path: Path) -> tuple[datetime | None, str]:
     """The date of a note, naive local time (None where it has none), and what is wrong with it.
 
@@ -241,7 +235,7 @@ def date_of(values: Mapping[str, Any], path: Path) -> tuple[datetime | None, str
     problem = ""
     for key in _DATE_KEYS:
         value = values.get(key)
-        if value is None or (isinstance(value, str) and value.strip().lower() in _NOTHING):
+        if value is None or (isinstance(value, str) and value.strip().lower() in NOTHING):
             continue
         try:
             return _local(value if isinstance(value, date) else _parse_date(str(value))), problem

@@ -184,4 +184,4 @@ def _without_heading_tags(line: str) -> str:
     return line
 
 
-ORG = NoteFormat(_parse, _inline, _without_tags, version=1)
+ORG = NoteFormat(_parse, _inline, _without_tags, tags_parts=True, version=2)

@@ -13,11 +13,13 @@ from typing import Any
 from notesearch.errors import NoteUnreadable
 from notesearch.file_kinds import DOCUMENTS_VERSION, HOW_TO_READ, has_reader, is_document, kind_of
 from notesearch.files import Stamp, hash_of
+from notesearch.notes.headers import read_metadata
 from notesearch.notes.markdown import MARKDOWN, TEXT
-from notesearch.notes.metadata import date_of, parse_front_matter, title_of, unique_tags, written_tags
+from notesearch.notes.metadata import date_of, title_of
 from notesearch.notes.org import ORG
 from notesearch.notes.rst import RST
 from notesearch.notes.structure import LineRange, LineTable, NoteFormat, assemble
+from notesearch.notes.tags import unique_tags, written_tags
 from notesearch.notes.walk import NoteFile
 from notesearch.records import Block, Link, Note
 
@@ -224,27 +226,30 @@ def parse_note(path: Path, text: str, modified: datetime) -> Note:
         The note.
     """
     note_format = _format_of(path)
-    front_matter = parse_front_matter(text)
+    front_matter = read_metadata(text, kind_of(path))
     table = LineTable(text)
     first_line, body_line = table.first_line_from(front_matter.body_start), table.first_line_from(front_matter.end)
     parsed = note_format.parse(table, body_line)
-    # Front matter that cannot be read is text to be found, but its lines are no headings.
+    # Front matter that cannot be read, or may be prose, is text to be found, but its lines are no headings.
     unread = [LineRange(0, body_line, "paragraph")] if front_matter.end > front_matter.body_start else []
     blocks = assemble(table, [*unread, *parsed.ranges], first_line)
     hidden = [lines for lines in parsed.ranges if lines.kind == "hidden"]
     if hidden and not blocks:
         # A note that is all metadata is found by what that says.
         hidden, blocks = [], assemble(table, (), first_line)
-    tags = list(parsed.tags)
+    tags, part_tags = list(parsed.tags), list[str]()
     links: list[Link] = []
     for block in blocks:
         if block.kind != "code":
             found_tags, found_links = note_format.inline(text[block.start : block.end], block.start)
-            tags += found_tags
+            (part_tags if note_format.tags_parts else tags).extend(found_tags)
             links += found_links
     values: dict[str, Any] = {**parsed.values} | {str(key).lower(): value for key, value in front_matter.data.items()}
     title, source = title_of(values, blocks, path)
     when, problem = date_of(values, path)
+    if front_matter.form:  # its date may be meant otherwise
+        problem = ""
+    file_tags = unique_tags([*written_tags(values), *tags])
     if not blocks and front_matter.data:
         start, end = front_matter.span
         blocks = (Block("paragraph", start, start + len(text[start:end].rstrip())),)
@@ -254,7 +259,8 @@ def parse_note(path: Path, text: str, modified: datetime) -> Note:
         title_source=source,
         text=text,
         blocks=blocks,
-        tags=unique_tags([*written_tags(values), *tags]),
+        tags=(all_tags := unique_tags([*file_tags, *part_tags])),
+        part_tags=all_tags[len(file_tags) :],
         links=tuple(links),
         date=when or modified,
         problems=tuple(line for line in (front_matter.problem, problem) if line),

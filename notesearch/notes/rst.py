@@ -22,7 +22,7 @@ def _ranges(table: LineTable, first_line: int) -> Iterator[LineRange]:
         if not line or line.isspace():
             index += 1
             continue
-        heading = _heading(table, index)
+        heading = heading_at(table, index)
         if heading:
             end, style, words = heading
             if style not in styles:
@@ -40,7 +40,7 @@ def _ranges(table: LineTable, first_line: int) -> Iterator[LineRange]:
             index += 1
 
 
-def _heading(table: LineTable, index: int) -> tuple[int, str, str] | None:
+def heading_at(table: LineTable, index: int) -> tuple[int, str, str] | None:
     """One past the last line, the style, and the words of a heading that begins on a line."""
     over = _adornment(table, index)
     words_line = index + 1 if over else index

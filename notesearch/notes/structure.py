@@ -90,12 +90,14 @@ class NoteFormat(NamedTuple):
         parse: Reads the lines of a note from one on, where its body begins.
         inline: The tags and links in a block that is not code, given its text and its offset in the note.
         without_tags: A passage, a title or a heading without the tags in it.
+        tags_parts: Whether the tags in a block are of the part of the note that it begins, not of the whole note.
         version: Raise it when notes of the format are read differently than before: they are then read again.
     """
 
     parse: Callable[[LineTable, int], Parsed]
     inline: Callable[[str, int], tuple[list[str], list[Link]]]
     without_tags: Callable[[str], str]
+    tags_parts: bool = False
     version: int = 0
 
 

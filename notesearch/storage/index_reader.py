@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 Record = TypeVar("Record")
 
-_TAGS_OF_NOTE = "SELECT 1 FROM tags WHERE note_id = notes.id"
+_TAGS_OF_NOTE = "SELECT 1 FROM tags WHERE note_id = notes.id AND NOT of_part"
 _CHUNK_COLUMNS = "id, note_id, start, end, start_line, end_line, heading, text, page, end_page"
 
 
@@ -111,14 +112,17 @@ class IndexReader:
 
     def notes(self, note_ids: Sequence[int]) -> dict[int, StoredNote]:
         """See `Reader`."""
-        tags: dict[int, list[str]] = {}
-        for note_id, tag in self._query_many(
-            "SELECT note_id, tag FROM tags WHERE note_id IN ({}) ORDER BY note_id, position", note_ids
+        tags = defaultdict[int, list[str]](list)
+        file_tags = defaultdict[int, list[str]](list)
+        for note_id, tag, of_part in self._query_many(
+            "SELECT note_id, tag, of_part FROM tags WHERE note_id IN ({}) ORDER BY note_id, position", note_ids
         ):
-            tags.setdefault(note_id, []).append(tag)
+            tags[note_id].append(tag)
+            if not of_part:
+                file_tags[note_id].append(tag)
         rows = self._query_many("SELECT id, path, title, date FROM notes WHERE id IN ({})", note_ids)
         return {
-            note_id: StoredNote(note_id, path, title, date, tuple(tags.get(note_id, ())))
+            note_id: StoredNote(note_id, path, title, date, tuple(tags[note_id]), tuple(file_tags[note_id]))
             for note_id, path, title, date in rows
         }
 
@@ -167,7 +171,7 @@ class IndexReader:
         return KnownNote.of_row(rows[0]) if rows else None
 
     def note_ids(self, *, tagged: bool | None = None) -> list[int]:
-        """Ids of the notes that have tags, of those that have none, or of all, by path."""
+        """Ids of the notes that have tags of the whole note, of those that have none, or of all, by path."""
         conditions = {True: f"WHERE EXISTS ({_TAGS_OF_NOTE})", False: f"WHERE NOT EXISTS ({_TAGS_OF_NOTE})", None: ""}
         return [row[0] for row in self._query(f"SELECT id FROM notes {conditions[tagged]} ORDER BY path")]
 

@@ -74,12 +74,13 @@ class StoredNote:
     title: str
     date: str
     tags: tuple[str, ...]
+    file_tags: tuple[str, ...] = ()
     collection: str = ""
 
     @classmethod
     def of(cls, note: Note, id: int) -> Self:
         """A note that is not stored, as it would be."""
-        return cls(id, str(note.path), note.title, note.date.isoformat(timespec="seconds"), note.tags)
+        return cls(id, str(note.path), note.title, note.date.isoformat(timespec="seconds"), note.tags, note.file_tags)
 
 
 class Unfinished(NamedTuple):

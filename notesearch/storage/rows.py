@@ -129,7 +129,13 @@ def add_note_rows(rows: Rows, note_id: int, encoded: EncodedNote) -> None:
     )
     rows["names"] += [{"note_id": note_id, "name": name} for name in set(note.ids)]
     rows["tags"] += [
-        {"note_id": note_id, "position": position, "tag": tag, "key": tag.casefold()}
+        {
+            "note_id": note_id,
+            "position": position,
+            "tag": tag,
+            "key": tag.casefold(),
+            "of_part": int(position >= len(note.file_tags)),
+        }
         for position, tag in enumerate(note.tags)
     ]
     rows["links"] += [

@@ -43,6 +43,7 @@ _TABLES = (
     position INTEGER NOT NULL,
     tag TEXT NOT NULL,              -- as its owner writes it
     key TEXT NOT NULL,              -- case-folded, for comparison
+    of_part INTEGER NOT NULL,       -- 1 where it is not the whole note's, but a part's (a heading in Org)
     PRIMARY KEY (note_id, position)
 ) WITHOUT ROWID""",
     "CREATE INDEX tags_by_key ON tags (key, note_id)",

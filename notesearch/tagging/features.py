@@ -16,6 +16,7 @@ import numpy as np
 
 from notesearch.encoders import Encoder, models
 from notesearch.errors import NoteUnreadable
+from notesearch.file_kinds import kind_of
 from notesearch.files import Stamp, hash_of
 from notesearch.notes import (
     NO_TEXT,
@@ -29,6 +30,7 @@ from notesearch.notes import (
     without_tags,
 )
 from notesearch.notes.chunks import PASSAGES_VERSION
+from notesearch.notes.tags import effect_of_tag
 from notesearch.records import Chunk, Chunking, Note
 from notesearch.storage import IndexReader, StoredChunk
 from notesearch.words import find_words, passage_text
@@ -62,7 +64,7 @@ class Content:
         path: Absolute path; empty for a text that is in no file.
         title: The note's title.
         date: ISO 8601.
-        tags: The note's tags.
+        tags: Its tags that say what it is about: those of the whole note, but for control tags.
         text: Title and text, without the tags in it.
         passages: Those of its passages that are encoded, spread over the note.
         vectors: Their embeddings, float32 `(len(passages), dim)`, where the index has them.
@@ -134,7 +136,7 @@ class ContentReader:
         for note in notes:
             own = chunks[note.id]
             chosen = _spread(len(own))
-            content = _content(note.path, note.title, note.date, note.tags, own)
+            content = _content(note.path, note.title, note.date, note.file_tags, own)
             # Tags within a text must not give the answer away, but the embeddings in the index contain them.
             as_indexed = tuple(passage_text(note.title, own[place].heading, own[place].text) for place in chosen)
             if self._reuses_vectors and content.passages == as_indexed:
@@ -194,7 +196,7 @@ class ContentReader:
 
     def _cut(self, note: Note) -> Content:
         chunks = chunk_note(note, self.encoder.token_starts, self._chunking) or (NO_TEXT,)
-        return _content(str(note.path), note.title, note.date.isoformat(timespec="seconds"), note.tags, chunks)
+        return _content(str(note.path), note.title, note.date.isoformat(timespec="seconds"), note.file_tags, chunks)
 
 
 def _content(path: str, title: str, date: str, tags: tuple[str, ...], chunks: Sequence[Chunk | StoredChunk]) -> Content:
@@ -204,7 +206,8 @@ def _content(path: str, title: str, date: str, tags: tuple[str, ...], chunks: Se
         passage_text(shown_title, without_tags(chunks[place].heading, path), texts[place])
         for place in _spread(len(chunks))
     )
-    return Content(path, title, date, tags, passage_text(shown_title, "", "\n\n".join(texts)), passages)
+    telling = tuple(tag for tag in tags if not effect_of_tag(tag, kind_of(path)))
+    return Content(path, title, date, telling, passage_text(shown_title, "", "\n\n".join(texts)), passages)
 
 
 def _spread(count: int) -> list[int]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -42,6 +42,11 @@ class Labelled:
 
     content: Content
     labels: tuple[str, ...]
+
+    @classmethod
+    def by_tags(cls, contents: Iterable[Content]) -> list[Self]:
+        """The notes that have tags, which are their labels."""
+        return [cls(content, content.tags) for content in contents if content.tags]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,9 @@ import numpy as np
 
 from notesearch.encoders import Encoder, models
 from notesearch.errors import UsageError
+from notesearch.file_kinds import kind_of
 from notesearch.notes import unique_tags
+from notesearch.notes.tags import effect_of_tag
 from notesearch.records import Because, SimilarNote, Suggestions, TagScore
 from notesearch.tagging.calibration import choose
 from notesearch.tagging.classifier import Classifier
@@ -32,6 +34,8 @@ _NEIGHBOURS = 10
 _MAJORITY = 0.5
 # Halfway between the similarities of unrelated and of related texts.
 _GUESS_FROM = 0.5
+# Below all scores.
+_NEVER = -1
 
 
 class Tagger(Protocol):
@@ -188,6 +192,8 @@ def suggest(
     if not contents:
         return []
     scores = tagger.score(contents, vectors)
+    for row, content in enumerate(contents):  # a label may be a control tag of notes of another kind
+        scores[row, [bool(effect_of_tag(label, kind_of(content.path))) for label in tagger.labels]] = _NEVER
     thresholds = tagger.thresholds if min_score is None else np.full(len(tagger.labels), min_score, dtype=np.float32)
     chosen = choose(scores, thresholds, exclusive=tagger.exclusive)
     return [
@@ -202,6 +208,7 @@ def _suggestions(
     present = {tag.casefold() for tag in content.tags}
     # What is suggested comes first: thresholds differ, so a tag below its own may score higher.
     order = np.lexsort((-scores, ~chosen))[: top or max(_TAGS_SHOWN, int(chosen.sum()))]
+    order = order[scores[order] > _NEVER]
     tags = tuple(
         TagScore(label, float(scores[row]), bool(chosen[row]), label.casefold() in present)
         for row, label in ((row, tagger.labels[row]) for row in order)

@@ -1,10 +1,12 @@
-"""One change to a text; its lines; and tags in text with commas or spaces between them."""
+"""One change to a text; its lines; and more tags in text with commas or spaces between them."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+
+from notesearch.notes.tags import hide_whole, split_tags
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
@@ -69,19 +71,13 @@ def newline_of(text: str, position: int) -> str:
     return found[0] if found else newline_above(text, line_start(text, position))
 
 
-def words_between(written: str) -> list[str]:
-    """The tags in text that has commas or spaces between them."""
-    words = (word.strip() for word in written.split("," if "," in written else None))
-    return [word for word in words if word]
-
-
 def more_words(written: str, tags: Sequence[str]) -> str:
     """What to put behind such text to add tags to it; empty where only a list can hold them."""
-    if "," in written:
+    if "," in hide_whole(written):
         joiner = ", " if ", " in written else ","
         first = joiner.removeprefix(",") if written.rstrip().endswith(",") else joiner
         return "" if any("," in tag for tag in tags) else first + joiner.join(tags)
     # A single word does not say whether commas or spaces are meant to follow.
-    if len(written.split()) < 2 or any("," in tag or " " in tag for tag in tags):
+    if len(split_tags(written)) < 2 or any("," in tag or " " in tag for tag in tags):
         return ""
     return f" {' '.join(tags)}"

@@ -11,10 +11,13 @@ from typing import Any
 
 from notesearch.errors import NoteNotWritable, NoteUnreadable
 from notesearch.file_kinds import is_document, kind_of
-from notesearch.notes.metadata import parse_front_matter, unique_tags, written_tags
+from notesearch.notes.headers import read_metadata
+from notesearch.notes.metadata import parse_front_matter
 from notesearch.notes.read import decode, parse_note
+from notesearch.notes.tags import effect_of_tag, holds_link, unique_tags, written_tags
 from notesearch.records import Note
 from notesearch.writeback.edits import TextEdit, newline_of
+from notesearch.writeback.headers import header_tag_edit
 from notesearch.writeback.org import org_tag_edit, without_tag_line
 from notesearch.writeback.toml import toml_tag_edit
 from notesearch.writeback.yaml import yaml_tag_edit
@@ -92,11 +95,15 @@ def plan_tag_edit(path: Path, data: bytes, tags: Sequence[str]) -> FileEdit | No
 
 
 def _missing(note: Note, tags: Sequence[str]) -> tuple[str, ...]:
-    present = {tag.casefold() for tag in note.tags}
+    present = {tag.casefold() for tag in note.file_tags}
     for tag in tags:
         if not unique_tags([tag]) or _NOT_IN_YAML.search(" ".join(tag.split())):
             raise NoteNotWritable(f"{tag!r} cannot be a tag")
-    return tuple(tag for tag in unique_tags(tags) if tag.casefold() not in present)
+    missing = tuple(tag for tag in unique_tags(tags) if tag.casefold() not in present)
+    for tag in missing:
+        if effect := effect_of_tag(tag, kind_of(note.path)):
+            raise NoteNotWritable(f"the tag {tag!r} is not written: {effect}")
+    return missing
 
 
 def _encoding(data: bytes, text: str) -> tuple[str, str]:
@@ -109,9 +116,12 @@ def _encoding(data: bytes, text: str) -> tuple[str, str]:
 
 
 def _plan(path: Path, text: str, tags: Sequence[str]) -> TextEdit:
-    front_matter = parse_front_matter(text)
+    kind = kind_of(path)
+    front_matter = read_metadata(text, kind)
     if front_matter.problem:
         raise NoteNotWritable(front_matter.problem)
+    if front_matter.form:
+        return header_tag_edit(text, front_matter, front_matter.form, tags)
     if _BEGINS_LIKE_FRONT_MATTER.match(text, front_matter.end):
         reason = "there is a second one below" if front_matter.format else "it does not begin on the first line"
         raise NoteNotWritable(f"front matter: {reason}")
@@ -119,7 +129,6 @@ def _plan(path: Path, text: str, tags: Sequence[str]) -> TextEdit:
         return yaml_tag_edit(text, front_matter, _key(front_matter.data), tags)
     if front_matter.format == "toml":
         return toml_tag_edit(text, front_matter, _key(front_matter.data), tags)
-    kind = kind_of(path)
     if kind == "Org":
         return org_tag_edit(text, tags)
     if kind not in _KINDS_WITH_FRONT_MATTER:
@@ -142,7 +151,9 @@ def _key(data: Mapping[str, Any]) -> str:
             key = spellings[0]
             if isinstance(data[key], Mapping):
                 raise NoteNotWritable(f"front matter: `{key}` is not a list of tags")
-            return key
+            # Topics that are pages are extended by their owner.
+            if name in ("tags", "tag") or not holds_link(data[key]):
+                return key
     return ""
 
 
@@ -153,12 +164,14 @@ def _check(before: Note, text: str, added: Sequence[str]) -> None:
         NoteNotWritable: It is not.
     """
     after = parse_note(before.path, text, _NO_DATE)
-    if problem := parse_front_matter(text).problem:
+    if problem := read_metadata(text, kind_of(before.path)).problem:
         raise NoteNotWritable(f"{problem}, once the tags are written")
-    known = set(before.tags)
-    old = [tag for tag in after.tags if tag in known]
-    new = [tag for tag in after.tags if tag not in known]
-    if old != list(before.tags) or new != list(added):
+    known = set(before.file_tags)
+    old = [tag for tag in after.file_tags if tag in known]
+    new = [tag for tag in after.file_tags if tag not in known]
+    added_keys = {tag.casefold() for tag in added}
+    parts = [tag for tag in before.part_tags if tag.casefold() not in added_keys]
+    if old != list(before.file_tags) or new != list(added) or parts != list(after.part_tags):
         raise NoteNotWritable("the tags would not be read as they are meant")
     if _all_but_tags(before) != _all_but_tags(after):
         raise NoteNotWritable("something else than the tags would change")
@@ -168,9 +181,10 @@ def _check(before: Note, text: str, added: Sequence[str]) -> None:
 
 def _all_but_tags(note: Note) -> tuple[object, ...]:
     """What must be the same before and after."""
-    front_matter = parse_front_matter(note.text)
+    front_matter = read_metadata(note.text, kind_of(note.path))
     values = {key: value for key, value in front_matter.data.items() if key.lower() not in _KEYS}
-    body = note.text[front_matter.end :]
+    start, end = front_matter.span if front_matter.form else (0, front_matter.end)
+    body = note.text[:start] + note.text[end:]
     return (
         *(note.title, note.title_source, note.links, note.date, note.problems),
         without_tag_line(body) if kind_of(note.path) == "Org" else body,

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from notesearch.errors import NoteNotWritable
-from notesearch.notes.metadata import FrontMatter, unique_tags
-from notesearch.writeback.edits import TextEdit, difference, more_words, newline_above, words_between
+from notesearch.notes.metadata import FrontMatter
+from notesearch.notes.tags import split_tags, unique_tags
+from notesearch.writeback.edits import TextEdit, difference, more_words, newline_above
 
 if TYPE_CHECKING:
     from tomlkit.items import String
@@ -69,7 +70,7 @@ def toml_tag_edit(text: str, front_matter: FrontMatter, key: str, tags: Sequence
 
 def _extended(text: str, tags: Sequence[str], mark: str) -> String | list[String]:
     """Text with more tags behind commas or spaces; a list takes the place of what cannot hold them."""
-    words = words_between(text) if unique_tags(words_between(text)) else []
+    words = split_tags(text) if unique_tags(split_tags(text)) else []
     more = more_words(text, tags) if words else ""
     # Only double quotation marks can hold a single one.
     if more and not (mark == "'" and mark in more):

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from notesearch.errors import NoteNotWritable
-from notesearch.notes.metadata import FrontMatter, unique_tags
+from notesearch.notes.metadata import FrontMatter
+from notesearch.notes.tags import split_tags, unique_tags
 from notesearch.writeback.edits import (
     TextEdit,
     line_end,
@@ -15,7 +16,6 @@ from notesearch.writeback.edits import (
     more_words,
     newline_above,
     newline_of,
-    words_between,
 )
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _extend_scalar(content: str, root: MappingNode, value: ScalarNode, tags: Seq
     start, end = value.start_mark.index, value.end_mark.index
     if value.style in ("|", ">"):
         raise _refusal(value, f"`{key}` is a block of text")
-    words = words_between(value.value)
+    words = split_tags(value.value)
     if not unique_tags(words):
         return _fill(content, root, value, tags)
     mark = value.style or ""

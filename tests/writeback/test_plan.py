@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from notesearch.errors import NoteNotWritable
 from notesearch.notes import parse_front_matter, parse_note
-from notesearch.notes.metadata import unique_tags
 from notesearch.notes.read import decode
+from notesearch.notes.tags import unique_tags
 from notesearch.writeback.plan import plan_tag_edit
 
 MODIFIED = datetime(2024, 1, 2)
