@@ -114,7 +114,7 @@ _TIDDLER = HeaderForm("a TiddlyWiki header")
 _ZIM = HeaderForm("a Zim header")
 _ZIM_TITLE = re.compile(rf"\s*={{2,6}}[ \t]+([^\r\n]*?)[ \t]*=*[ \t]*{_END}")
 _ZIM_TAG = re.compile(r"(?<!\S)@(\w+)")
-_CLOSED = re.compile(rf"((?:(?!-{{3}}|\.\.\.)[^\r\n]*\S[^\r\n]*{_END})+)(?:-{{3,}}|\.\.\.)[ \t]*{_END}")
+_CLOSED = re.compile(rf"((?:(?!-{{3}}|\.\.\.)(?=[^\r\n]*\S)[^\r\n]*+{_END})++)(?:-{{3,}}|\.\.\.)[ \t]*{_END}")
 _UNDERLINE = re.compile(rf"=+[ \t]*{_END}")
 
 
@@ -206,7 +206,7 @@ _DOCINFO = HeaderForm(
 )
 # What may stand above: comments, targets, substitutions, and directives that make no text there.
 _ABOVE_DOCINFO = re.compile(r"\.\.(?:$| (?![\w-]+::)| (?:meta|contents|header|footer|sectnum)::)")
-_FIELD_LINE = re.compile(r"^:[^\s:][^\r\n:]*:(?:[ \t]|$)", re.MULTILINE)
+_FIELD_LINE = re.compile(r"(?:\A|(?<=[\r\n])):[^\s:][^\r\n:]*:(?:[ \t\r\n]|\Z)")
 
 
 def _docinfo(text: str) -> FrontMatter | None:
@@ -249,10 +249,10 @@ def _asciidoc(text: str) -> FrontMatter | None:
 
 _JSON = HeaderForm("front matter in JSON")
 _NAMED = HeaderForm("front matter whose first line names its language")
-_JSON_FENCED = re.compile(rf"(?:(;{{3,}})[ \t]*{_END})?([^;]*(?:;(?!;;)[^;]*)*)^;;;+[ \t]*{_END}", re.MULTILINE)
+_JSON_FENCED = re.compile(rf"(?:(;{{3,}})[ \t]*{_END})?([^;]*(?:;(?!;;)[^;]*)*)(?<=[\r\n]);;;+[ \t]*{_END}")
 _NAMED_BLOCK = re.compile(
-    rf"---[ \t]*(json5?|ya?ml|toml|js|javascript|coffee|cson)[ \t]*{_END}(.*?)^---[ \t]*{_END}",
-    re.MULTILINE | re.DOTALL,
+    rf"---[ \t]*(json5?|ya?ml|toml|js|javascript|coffee|cson)[ \t]*{_END}(.*?)(?<=[\r\n])---[ \t]*{_END}",
+    re.DOTALL,
 )
 
 
@@ -324,8 +324,8 @@ _DOKUWIKI = HeaderForm("tags of DokuWiki")
 _DOKUWIKI_TAGS = re.compile(r"\{\{tag>([^{}\r\n]+)\}\}")
 _ORG = HeaderForm("keywords of Org", re.compile(rf"#\+(?P<key>\w+):{_VALUE}"))
 _JOPLIN = HeaderForm("a Joplin trailer")
-_JOPLIN_TRAILER = re.compile(rf"(?m)^id: [0-9a-f]{{32}}{_END}(?:^\w+:[^\r\n]*{_END})*^type_: \d+\s*\Z")
-_JOPLIN_CREATED = re.compile(r"(?m)^created_time: ([^\r\n]*)")
+_JOPLIN_TRAILER = re.compile(rf"(?<=[\r\n])id: [0-9a-f]{{32}}{_END}(?:\w+:[^\r\n]*{_END})*?type_: \d+\s*\Z")
+_JOPLIN_CREATED = re.compile(r"(?<=[\r\n])created_time: ([^\r\n]*)")
 
 
 def _wiki(text: str) -> FrontMatter | None:
@@ -353,8 +353,8 @@ def _joplin(text: str) -> FrontMatter | None:
     if not trailer:
         return None
     created = _JOPLIN_CREATED.search(trailer[0])
-    title = text[: trailer.start()].lstrip().partition("\n")[0].strip()
-    return _within(_JOPLIN, {"title": title, "created": created[1] if created else ""}, trailer.span())
+    title = text[: trailer.start()].strip().splitlines()[:1]
+    return _within(_JOPLIN, {"title": "".join(title), "created": created[1] if created else ""}, trailer.span())
 
 
 _FIRST_LINES = (

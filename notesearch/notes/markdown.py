@@ -297,7 +297,8 @@ def _without_closing(words: str) -> str:
 _PARAGRAPH_END = re.compile(r"((?:\r\n?|\n)[ \t]*(?:\r\n?|\n))")
 # As in metadata of all forms, where that is text; some write such a line into their text, too.
 _TAG_LINES = re.compile(
-    r"(?mi)^(?:\.\.[ \t]+|:|<!--[ \t]*|[ \t]*\")?(?:tags?|keywords|topics)\"?[ \t]*[:=](?:[ \t]*\[[^\[\]]*\])?[^\r\n]*"
+    r"(?mi)^(?:\.\.[ \t]+|:|<!--[ \t]*|[ \t]*\{?[ \t]*\")?(?:tags?|keywords|topics)\"?[ \t]*[:=]"
+    r"(?:[ \t]*\[[^\[\]]*\])?[^\r\n]*"
     r"(?:(?:\r\n?|\n)[ \t]*-[ \t][^\r\n]*)*"
     r"|\[\[!tag(?:link)?[ \t][^\[\]\r\n]*\]\]|\{\{tag>[^{}\r\n]*\}\}"
 )

@@ -14,7 +14,7 @@ TAG_KEYS = ("tags", "tag", "keywords", "topics")
 NOTHING = ("", "~", "null", "none")
 
 # `[[Page#Heading|Alias]]`, and `[words](address)`.
-_LINK = re.compile(r"!?\[\[([^\[\]\r\n]+)\]\]|\[([^\[\]\r\n]+)\]\([^()\r\n]*\)")
+_LINK = re.compile(r"!?\[\[([^\[\]\r\n]+)\]\]|\[([^\[\]\r\n]+)\]\([^()\r\n]*(?:\([^()\r\n]*\)[^()\r\n]*)?\)")
 # What stays whole where text is divided: links, and words in quotation marks.
 _WHOLE = re.compile(_LINK.pattern + r"|(?<![^\s,;])(?:\"[^\"\r\n]*\"|'[^'\r\n]*')(?![^\s,;])")
 _BETWEEN = re.compile(r"[\s,;]*")

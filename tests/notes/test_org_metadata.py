@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from notesearch.errors import NoteNotWritable
 from notesearch.notes import LinkResolver, chunk_note, parse_note
 from notesearch.records import Chunking, Link, Note
 from notesearch.writeback.plan import plan_tag_edit
@@ -68,6 +69,7 @@ def seen(note: Note) -> str:
 def test_a_note_of_org_roam() -> None:
     note = parse(ROAM)
     assert (note.title, note.tags) == ("Neuroplasticity", ("brain", "science", "idea", "reading"))
+    assert (note.file_tags, note.part_tags) == (("brain", "science", "idea"), ("reading",))
     assert (note.date, note.problems) == (datetime(2024, 2, 3, 10), ())
     assert note.ids == ("11-22", "33-44")
     assert note.links == (Link("33-44", "the paper", "id"), Link("11-22", "", "id"))
@@ -143,6 +145,20 @@ def test_tags_are_written_where_org_roam_writes_them(before: str, after: str) ->
     edit = plan_tag_edit(Path("a.org"), before.encode(), ["new"])
     assert edit and edit.applied_to(before.encode()).decode() == after
     assert "new" in parse(after).tags
+
+
+def test_a_tag_of_a_heading_may_become_one_of_the_file() -> None:
+    before = b"#+title: T\n* H :reading:crypt:\nText #inline"
+    edit = plan_tag_edit(Path("a.org"), before, ["reading", "inline"])
+    assert edit and edit.applied_to(before) == before.replace(b"* H", b"#+filetags: :reading:inline:\n* H")
+    note = parse(edit.applied_to(before).decode())
+    assert (note.file_tags, note.part_tags) == (("reading", "inline"), ("crypt",))
+
+
+@pytest.mark.parametrize("tag", ["crypt", "ATTACH", "noexport", "ARCHIVE", "export", "TOC_2", "drill"])
+def test_control_tags_are_not_written(tag: str) -> None:
+    with pytest.raises(NoteNotWritable, match=f"^the tag '{tag}' is not written: "):
+        plan_tag_edit(Path("a.org"), b"Text", ["good", tag])
 
 
 @pytest.mark.parametrize(
