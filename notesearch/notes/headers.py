@@ -88,15 +88,15 @@ def _is_known(values: Mapping[str, Any]) -> bool:
     return not _KNOWN_KEYS.isdisjoint(values)
 
 
-def _with_lists(values: Mapping[str, str]) -> dict[str, Any]:
+def _with_lists(values: Mapping[str, str], form: HeaderForm) -> dict[str, Any]:
     """Values with a list for each that is tags."""
-    return {key: _divided(value) if key in TAG_KEYS else value for key, value in values.items()}
+    return {key: _divided(value, form) if key in TAG_KEYS else value for key, value in values.items()}
 
 
-def _divided(written: str) -> list[str]:
-    """Tags with semicolons, or else commas, between; with spaces where each has a `#` or is a link."""
+def _divided(written: str, form: HeaderForm) -> list[str]:
+    """Tags with commas (or semicolons) between; with spaces where each has a `#` or is a link."""
     masked = hide_whole(written)
-    pattern = r"[^;\n]+" if ";" in masked else r"[^,，\n]+"
+    pattern = r"[^;\n]+" if form.divides_at_semicolons and ";" in masked else r"[^,，\n]+"
     if not re.search(r"[,，;\n]", masked) and all(word[0] in "#\0" for word in masked.split()):
         pattern = r"\S+"
     pieces = (written[slice(*match.span())].strip() for match in re.finditer(pattern, masked))
@@ -105,7 +105,11 @@ def _divided(written: str) -> list[str]:
 
 _PLAIN_FIELD = re.compile(rf" {{0,3}}{_KEY}:(?!:){_VALUE}")
 _PLAIN = HeaderForm(
-    "a header of `key: value` lines", _PLAIN_FIELD, re.compile(rf"(?: {{4}}|\t)[ \t]*(?=\S){_VALUE}"), ("", ":")
+    "a header of `key: value` lines",
+    _PLAIN_FIELD,
+    re.compile(rf"(?: {{4}}|\t)[ \t]*(?=\S){_VALUE}"),
+    ("", ":"),
+    divides_at_semicolons=True,
 )
 _DASHED = HeaderForm("a header that ends with a line of dashes")
 _DENOTE = HeaderForm("a Denote header")
@@ -139,10 +143,10 @@ def _plain(text: str) -> FrontMatter | None:
             return _at_top(_DENOTE, values | {"tags": tags}, closed.span(1), closed.end())
         data, _ = load_yaml(closed[1])
         lowered = {str(key).lower(): value for key, value in (data or {}).items()}
-        return _at_top(_DASHED, lowered or _with_lists(values), closed.span(1), closed.end())
+        return _at_top(_DASHED, lowered or values, closed.span(1), closed.end())
     if values.get("type") == "text/vnd.tiddlywiki":
         return _at_top(_TIDDLER, values, (0, end))
-    return _at_top(_PLAIN, _with_lists(values), (0, end))
+    return _at_top(_PLAIN, _with_lists(values, _PLAIN), (0, end))
 
 
 def _mail_date(written: str) -> str:
@@ -175,7 +179,7 @@ def _commented(text: str) -> FrontMatter | None:
             values, end = _fields(text, begin.end(), form)
             if _is_known(values):
                 closing = _COMMENT_CLOSING.match(text, end)
-                return _at_top(form, _with_lists(values), (begin.end(), end), closing.end() if closing else end)
+                return _at_top(form, _with_lists(values, form), (begin.end(), end), closing.end() if closing else end)
     return None
 
 
@@ -191,7 +195,7 @@ def _logseq(text: str) -> FrontMatter | None:
     values, end = _fields(text, 0, _LOGSEQ)
     if not values:
         return None
-    lists = _with_lists(values)
+    lists = _with_lists(values, _LOGSEQ)
     for key in TAG_KEYS:  # a page may be in the namespace of another, where other programs have folders
         if key in lists:
             lists[key] = [page for tag in lists[key] for page in _BRACKETS.findall(tag) or [tag]]
@@ -203,6 +207,7 @@ _DOCINFO = HeaderForm(
     re.compile(rf"(?:[ \t]*(?:\r\n|\r|\n))*:(?P<key>[^\s:][^\r\n:]*):(?:[ \t]+(?P<value>[^\r\n]*?))?[ \t]*{_END}"),
     re.compile(rf"(?:[ \t]*(?:\r\n|\r|\n))*[ \t]+(?=\S){_VALUE}"),
     (":", ":"),
+    divides_at_semicolons=True,
 )
 # What may stand above: comments, targets, substitutions, and directives that make no text there.
 _ABOVE_DOCINFO = re.compile(r"\.\.(?:$| (?![\w-]+::)| (?:meta|contents|header|footer|sectnum)::)")
@@ -229,7 +234,7 @@ def _docinfo(text: str) -> FrontMatter | None:
     values, end = _fields(text, start, _DOCINFO, " ")
     if not values:
         return None
-    return _within(_DOCINFO, _with_lists(values), (start, end))
+    return _within(_DOCINFO, _with_lists(values, _DOCINFO), (start, end))
 
 
 _ASCIIDOC = HeaderForm("an AsciiDoc header", _DOCINFO.field)
@@ -242,7 +247,11 @@ def _asciidoc(text: str) -> FrontMatter | None:
         return None
     values, end = _fields(text, title.end(), _ASCIIDOC)
     tags = values.get("page-tags", values.get("tags", "")).strip("[]")
-    return _at_top(_ASCIIDOC, _with_lists(values | {"title": title[1], "tags": tags}), (0, end)) if values else None
+    return (
+        _at_top(_ASCIIDOC, _with_lists(values | {"title": title[1], "tags": tags}, _ASCIIDOC), (0, end))
+        if values
+        else None
+    )
 
 
 # Forms that other programs write, whole.

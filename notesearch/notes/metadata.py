@@ -45,6 +45,7 @@ class HeaderForm:
         field: A line with a key and a value, its end included, where it is made of such lines.
         more: A line that goes on with the value above.
         marks: What stands before and behind the key of a line of tags; None where tags are not written.
+        divides_at_semicolons: Whether tags with semicolons between are divided there, and not at commas.
         control_tags: Tags by which its program does something to a note.
     """
 
@@ -52,6 +53,7 @@ class HeaderForm:
     field: re.Pattern[str] | None = None
     more: re.Pattern[str] | None = None
     marks: tuple[str, str] | None = None
+    divides_at_semicolons: bool = False
     control_tags: frozenset[str] = frozenset()
 
 

@@ -45,7 +45,7 @@ def header_tag_edit(text: str, found: FrontMatter, form: HeaderForm, tags: Seque
         raise NoteNotWritable(f"{form.name}: its tags stand on several lines")
     if value := own[0]["value"]:
         end = own[0].end("value")
-        return TextEdit(end, end, _more(value, tags))
+        return TextEdit(end, end, _more(value, form, tags))
     end = line_end(text, own[0].start("key"))
     return TextEdit(end, end, ("" if text[end - 1] in " \t" else " ") + ", ".join(tags))
 
@@ -63,12 +63,12 @@ def _fields(text: str, span: tuple[int, int], form: HeaderForm) -> list[re.Match
     return found
 
 
-def _more(written: str, tags: Sequence[str]) -> str:
+def _more(written: str, form: HeaderForm, tags: Sequence[str]) -> str:
     """What to put behind the tags that stand there, divided as they are."""
     masked = hide_whole(written)
     if not re.search(r"[,，;]", masked) and all(word.startswith("#") for word in written.split()):
         return "".join(f" #{tag}" for tag in tags)
-    mark = ";" if ";" in masked else ","
+    mark = ";" if form.divides_at_semicolons and ";" in masked else ","
     joiner = mark if mark in masked.rstrip(mark) and f"{mark} " not in masked else f"{mark} "
     first = joiner.removeprefix(mark) if written.endswith(mark) else joiner
     return first + joiner.join(tags)
