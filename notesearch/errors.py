@@ -37,8 +37,34 @@ class NotesearchError(Exception):
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = shortened(message)
+        self.hint = shortened(hint)
+
+    def __str__(self) -> str:
+        return self.message
+
+
+# Nobody reads more; a path of some depth fits.
+_MOST_MESSAGE_CHARS = 1_000
+_SHOWN_CHARS = 300
+
+
+def shortened(message: str) -> str:
+    """A message that may quote what somebody typed, however long that is, at a length that can be read."""
+    if len(message) <= _MOST_MESSAGE_CHARS:
+        return message
+    return f"{message[:_SHOWN_CHARS]} … {message[-_SHOWN_CHARS:]}"
+
+
+def require_type(what: str, value: object, *kinds: type) -> None:
+    """Checks an argument of a function that other programs call.
+
+    Raises:
+        UsageError: It is of another type.
+    """
+    if not isinstance(value, kinds):
+        wanted = " or ".join("None" if kind is type(None) else kind.__name__ for kind in kinds)
+        raise UsageError(f"{what} should be of type {wanted}, not {type(value).__name__}")
 
 
 class UsageError(NotesearchError):

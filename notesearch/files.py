@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
 import os
 import shutil
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, BinaryIO, NamedTuple, Self
 
 from notesearch.errors import UsageError
 
@@ -223,6 +226,42 @@ def former_folder(target: Path) -> Path:
     return target.with_name(f".former-{target.name}")
 
 
+# Larger than any file that a person writes by hand.
+_MOST_TEXT_BYTES = 10_000_000
+# Where a shell hands over what another program writes.
+_HANDED_OVER = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Opens a file to be read. What is no file (a pipe, a device) might never end, and is refused.
+
+    Raises:
+        OSError: It cannot be opened, or is no file.
+    """
+    handed_over = str(path).startswith(_HANDED_OVER)
+    # Without O_NONBLOCK, opening a pipe would wait for whoever writes to it.
+    descriptor = os.open(path, os.O_RDONLY if handed_over else os.O_RDONLY | os.O_NONBLOCK)
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISDIR(mode) or not (stat.S_ISREG(mode) or handed_over):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "a folder" if stat.S_ISDIR(mode) else "not a regular file", str(path))
+    return open(descriptor, "rb")  # noqa: PTH123 - from a descriptor
+
+
+def read_text(path: Path) -> str:
+    """Reads a text in UTF-8 that a person has written by hand; see `open_regular`.
+
+    Raises:
+        OSError: It cannot be read, is no file, or is too large.
+        UnicodeDecodeError: It is not UTF-8.
+    """
+    with open_regular(path) as file:
+        data = file.read(_MOST_TEXT_BYTES + 1)
+    if len(data) > _MOST_TEXT_BYTES:
+        raise OSError(errno.EFBIG, f"larger than {_MOST_TEXT_BYTES:,} bytes", str(path))
+    return data.decode("utf-8-sig")  # some editors begin a file with a byte order mark
+
+
 def hash_of(data: bytes) -> bytes:
     """BLAKE2b-128: tells the contents of files, or passages, apart."""
     return hashlib.blake2b(data, digest_size=16).digest()
@@ -236,7 +275,7 @@ def read_lines(path: Path, hint: str) -> Iterator[tuple[int, str]]:
     """
     # Not splitlines(): a text may hold U+2028, which ends no line of JSON.
     try:
-        with path.open(encoding="utf-8-sig") as file:
+        with TextIOWrapper(open_regular(path), encoding="utf-8-sig") as file:
             for number, line in enumerate(file, start=1):
                 if line.strip():
                     yield number, line.rstrip("\n")

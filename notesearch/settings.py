@@ -13,6 +13,7 @@ from typing import Any, Literal
 import platformdirs
 
 from notesearch.errors import SettingsError
+from notesearch.files import read_text
 
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
 _APP = "notesearch"
@@ -227,10 +228,12 @@ def _table_of(collection: str, tables: Mapping[str, Any], file: Path) -> dict[st
 
 def _read_settings_file(path: Path) -> dict[str, Any]:
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(read_text(path))
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except RecursionError as error:
+        raise SettingsError(f"cannot read {path}: too deeply nested", "Mend the file, or move it away.") from error
+    except (OSError, ValueError) as error:  # ValueError: not UTF-8, not TOML, a number of thousands of digits
         raise SettingsError(f"cannot read {path}: {error}", "Mend the file, or move it away.") from error
     values = _checked(values, _FILE_KINDS, path, "")
     if "collections" in values:

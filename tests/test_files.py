@@ -5,11 +5,12 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from notesearch import files
 from notesearch.cli.process import keep_private
 from notesearch.files import (
     append_jsonl,
@@ -174,3 +175,17 @@ def test_lines_that_were_appended_come_back_and_a_cut_one_spoils_no_other(tmp_pa
     assert (mode(path), mode(path.parent)) == (0o600, 0o700)
     path.write_text('[1]\n7\nnull\n{"a": 5}')
     assert [record for _, record in read_own_jsonl(path)] == [{}, {}, {}, {"a": 5}]
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero"), Path.mkdir])
+def test_what_is_no_file_is_refused_at_once(tmp_path: Path, make: Callable[[Path], object]) -> None:
+    path = tmp_path / "config.toml"
+    make(path)
+    with pytest.raises(OSError, match=r"not a regular file|a folder"):
+        files.read_text(path)
+
+
+def test_a_file_that_no_person_wrote_by_hand_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(bytes(10_000_001))
+    with pytest.raises(OSError, match="larger than 10,000,000 bytes"):
+        files.read_text(tmp_path / "a")

@@ -279,3 +279,11 @@ def test_every_setting_says_where_it_comes_from(write_config, monkeypatch):
 def test_a_glob_that_begins_like_a_path_is_resolved_up_to_its_wildcard(tmp_path, glob, resolved):
     home = str(tmp_path / "home")
     assert resolved_glob(glob) == (resolved.format(home=home) if glob != "/" else "")
+
+
+@pytest.mark.parametrize("content", ["model = " + "[" * 100_000, "threads = " + "9" * 20_000, "threads = 1e999"])
+def test_values_that_stop_a_parser(content, write_config):
+    write_config(content)
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert len(caught.value.message) < 1_000 and len(caught.value.hint) < 1_000

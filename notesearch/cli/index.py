@@ -48,6 +48,7 @@ def index(
         str | None,
         option("TIME", "How long to wait (90s, 10m) while another process writes. Default: 0 at a terminal, else 10m."),
     ] = None,
+    yes: Annotated[bool, flag("Index a home directory or a system's files, if that is meant.", "--yes")] = False,
     nice: Annotated[bool, flag("Leave the processor to other programs first.", "--nice")] = False,
     threads: Annotated[int | None, option("N", "The most cores to use. Default: all.", min=1)] = None,
     as_json: Annotated[bool, flag("Print what was done as JSON.", "--json")] = False,
@@ -68,6 +69,7 @@ def index(
     from notesearch.library.collections import folders_no_longer_named, sync_collection
     from notesearch.library.index import forget_folder, sync_index
     from notesearch.library.status import unfinished
+    from notesearch.library.sweeping import refuse_sweeping
 
     settings = index.settings(
         model=model,
@@ -96,6 +98,8 @@ def index(
             count = forget_folder(settings, path.resolve(), wait_s=wait_s, waiting=waiting)
             messages.tell(f"Forgot {path}: {counted(count, 'note')}. The files themselves are untouched.")
         return
+    if not yes:
+        refuse_sweeping(settings, paths)
     sync = partial(sync_index, folders=paths) if paths or index.collection is None else sync_collection
     try:
         with messages.progress("Indexing notes") as progress:

@@ -26,6 +26,7 @@ from notesearch.cli.options import (
 from notesearch.cli.output import OutputOptions, Result, explain_concepts
 from notesearch.cli.terminal import is_terminal, show, width
 from notesearch.errors import NOTHING_FOUND, UsageError
+from notesearch.files import open_regular
 from notesearch.records import Hit, Mode, Place, Rerank
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def _read_queries(path: Path, query: list[str] | None) -> Iterator[tuple[str, st
     if query:
         raise UsageError("a query and --queries were both given", "Give one of them.")
     try:
-        lines = (sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")).split("\n")
+        lines = (sys.stdin.read() if str(path) == "-" else open_regular(path).read().decode("utf-8")).split("\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or error
         raise UsageError(f"cannot read {path}: {reason}", "Give a file of JSON lines, or - for stdin.") from error

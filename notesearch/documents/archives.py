@@ -15,12 +15,14 @@ from notesearch.errors import NoteUnreadable
 
 _MOST_MEMBERS = 20_000
 _MOST_BYTES = 300_000_000
-# Of a member that is read as text: markup is many times as long as the text in it.
-_MOST_TEXT_BYTES = 50_000_000
-_TEXT_SUFFIXES = ("ml", ".htm", ".opf", ".ncx")
+# Of what is parsed at once, for which a tree takes ten times as much memory; markup is many times as long as its text.
+_MOST_TEXT_BYTES = 20_000_000
+# What a DOCX file holds beside its text.
+_NOT_PARSED = ("word/media/", "word/embeddings/", "word/fonts/")
 # How .doc files begin, and encrypted DOCX files too.
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ENCRYPTED = 0x1
+_TOO_LARGE = "too large, once it is unpacked"
 
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _DEEPEST_LEVEL = 9
@@ -36,6 +38,8 @@ _CHAPTER_TYPES = ("application/xhtml+xml", "text/html", "application/x-dtbook+xm
 def read_docx(data: bytes) -> Document:
     """Read a document of Word, its footnotes and comments included."""
     archive = _open(data)
+    # mammoth parses all parts at once, by whatever names.
+    _require_small(sum(each.file_size for each in archive.infolist() if not each.filename.startswith(_NOT_PARSED)))
     import mammoth
 
     properties = _xml(archive, "docProps/core.xml") if "docProps/core.xml" in archive.namelist() else None
@@ -74,7 +78,7 @@ def read_epub(data: bytes) -> Document:
             break
         if name not in archive.namelist():
             problems.append(f"{name} is missing in it")
-        elif body := without_boilerplate(parse_html(decode_html(archive.read(name)))).body:
+        elif body := without_boilerplate(parse_html(decode_html(_read(archive, name)))).body:
             if name in titles and not body.find(("h1", "h2", "h3")):
                 parts.append(f"# {titles[name]}")
             parts.append(to_markdown(body, keep_links=False))
@@ -94,18 +98,27 @@ def _open(data: bytes) -> ZipFile:
     archive = ZipFile(BytesIO(data))
     members = archive.infolist()
     # zipfile never unpacks more of a member than its directory says.
-    sizes = [member.file_size for member in members]
-    texts = [member.file_size for member in members if member.filename.endswith(_TEXT_SUFFIXES)]
-    if len(sizes) > _MOST_MEMBERS or sum(sizes) > _MOST_BYTES or max(texts, default=0) > _MOST_TEXT_BYTES:
-        raise NoteUnreadable("too large, once it is unpacked", by_rule=True)
+    if len(members) > _MOST_MEMBERS or sum(member.file_size for member in members) > _MOST_BYTES:
+        raise NoteUnreadable(_TOO_LARGE, by_rule=True)
     if any(member.flag_bits & _ENCRYPTED for member in members):
         raise NoteUnreadable("encrypted", by_rule=True)
     return archive
 
 
+def _require_small(size: int) -> None:
+    if size > _MOST_TEXT_BYTES:
+        raise NoteUnreadable(_TOO_LARGE, by_rule=True)
+
+
+def _read(archive: ZipFile, name: str) -> bytes:
+    """A member that is to be parsed."""
+    _require_small(archive.getinfo(name).file_size)
+    return archive.read(name)
+
+
 def _xml(archive: ZipFile, name: str) -> etree._Element:
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, recover=True)
-    root: etree._Element | None = etree.fromstring(archive.read(name), parser)
+    root: etree._Element | None = etree.fromstring(_read(archive, name), parser)
     if root is None:
         raise ValueError("empty")
     return root

@@ -101,7 +101,7 @@ def open_session(model_file: Path) -> Any:
         return onnxruntime.InferenceSession(str(model_file), options, providers=["CPUExecutionProvider"])
     except damaged as error:
         raise ModelError(
-            f"cannot load {model_file}: {error}", f"Delete the directory {model_file.parent}; it is made again."
+            f"cannot load {model_file}: {error}", "Prepare the model again: notesearch doctor --repair"
         ) from error
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -27,7 +29,7 @@ from notesearch.encoders.forward import OnnxForward
 from notesearch.encoders.graphs import build_bert_graph, export_graph, is_plain_bert, quantise
 from notesearch.encoders.token_codes import expand, max_similarities
 from notesearch.errors import ModelError
-from notesearch.files import put_folder, working_folder
+from notesearch.files import Stamp, private_opener, put_folder, working_folder
 from notesearch.settings import DEFAULT_MODEL, cache_dir
 
 if TYPE_CHECKING:
@@ -40,6 +42,8 @@ Prepared = TypeVar("Prepared")
 _FORMAT = 4
 _FOLDERS: dict[Kind, str] = {"bi-encoder": "encoders", "cross-encoder": "cross-encoders"}
 _RECORD = "encoder.json"
+# Beside it: the stamps that all had when they were last found to be whole.
+_CHECKED = "checked.json"
 _FILES = ("model.onnx", "tokenizer.json")
 _POOLINGS: tuple[Pooling, ...] = ("mean", "cls")
 _PASSAGE_PROMPTS = ("document", "passage", "corpus")
@@ -300,7 +304,7 @@ def prepared_directory(kind: Kind, fingerprint: str) -> Path:
 
 def write_record(directory: Path, record: dict[str, Any]) -> None:
     """Writes down what a directory of prepared files holds, and by what these are known to be whole."""
-    record = record | {"mtimes_ns": _mtimes_ns(directory), "sha256": _digests(directory)}
+    record = record | {"sha256": _digests(directory)}
     text = json.dumps(record | {"own_sha256": _digest(record)}, indent=1)
     (directory / _RECORD).write_text(text, encoding="utf-8")
 
@@ -311,14 +315,18 @@ def read_record(directory: Path, *, thoroughly: bool) -> dict[str, Any]:
     Args:
         directory: The prepared files.
         thoroughly: Whether the files' checksums are computed in any case: some 15 ms for the model that comes with
-            notesearch. Otherwise they are only where the files' times have changed, as in a copy; that misses what
-            a failing disk does to them.
+            notesearch. Otherwise they are only where the files' stamps are not those of the last check; that misses
+            what a failing disk does to them. Where a check cannot be remembered, every command makes one.
     """
     try:
+        stamps = _stamps(directory)
+        is_known = _last_checked(directory) == stamps
         record: dict[str, Any] = json.loads((directory / _RECORD).read_text(encoding="utf-8"))
         whole = record.pop("own_sha256") == _digest(record)
-        if thoroughly or record["mtimes_ns"] != _mtimes_ns(directory):
+        if thoroughly or not is_known:
             whole = whole and record["sha256"] == _digests(directory)
+        if whole and not is_known:
+            _remember_check(directory, stamps)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}
     return record if whole else {}
@@ -328,8 +336,23 @@ def _digest(record: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
 
-def _mtimes_ns(directory: Path) -> dict[str, int]:
-    return {name: (directory / name).stat().st_mtime_ns for name in _FILES}
+def _stamps(directory: Path) -> list[Stamp]:
+    now_ns = time.time_ns()
+    return [Stamp.of((directory / name).stat()).settled(now_ns) for name in (*_FILES, _RECORD)]
+
+
+def _last_checked(directory: Path) -> list[Stamp]:
+    try:
+        return [Stamp(*stamp) for stamp in json.loads((directory / _CHECKED).read_text(encoding="utf-8"))]
+    except (OSError, ValueError, TypeError, RecursionError):
+        return []
+
+
+def _remember_check(directory: Path, stamps: Sequence[Stamp]) -> None:
+    if all(stamp.inode >= 0 for stamp in stamps):
+        # Half of it, of a process that was killed, is as good as none.
+        with suppress(OSError), open(directory / _CHECKED, "w", encoding="utf-8", opener=private_opener) as file:
+            json.dump(stamps, file)
 
 
 def _digests(directory: Path) -> dict[str, str]:

@@ -19,8 +19,10 @@ import numpy as np
 from notesearch import __version__
 from notesearch.encoders import PreparedModel, models
 from notesearch.encoders.forward import available_cores, cpu_flags
+from notesearch.encoders.preparing import prepared_directory
 from notesearch.errors import IndexBusy, ModelError, OtherIndexVersion, StoreError
 from notesearch.files import is_locked
+from notesearch.library.status import unfinished
 from notesearch.library.tag import journal_dir
 from notesearch.library.tune import accepted_file, read_accepted
 from notesearch.settings import DEFAULT_MODEL, Settings, cache_dir
@@ -160,6 +162,8 @@ def _check_folders(settings: Settings) -> Iterator[Check]:
     for folder in _outside(covered.folders, named) if named else ():
         what = f"the index covers {folder}, but the settings do not name it"
         yield Check("folders", "warning", what, "Take it out, with -c as here: notesearch index --forget")
+    if found := unfinished(settings):
+        yield Check("folders", "warning", f"the first run is not finished, {found}", "Go on with it: notesearch index")
     if not covered.folders:
         yield Check("folders", "warning", "the index covers no folder", "Name one: notesearch index FOLDER")
     elif len(missing) < len(covered.folders):
@@ -186,13 +190,14 @@ def _check_model(settings: Settings) -> Iterator[Check]:
         fault = f"{other} is no longer the one that this index was made with" if other else ""
     except ModelError as error:
         fault = error.message
-    prepared = models.find_prepared(made_with.encoder)
+    prepared = models.find_prepared(made_with.encoder, thoroughly=True)
+    is_damaged = prepared is None and prepared_directory("bi-encoder", made_with.encoder).exists()
     about = f"{made_with.model}, {prepared.precision if prepared else 'to be prepared by the next command'}"
     hint = f"Make the index anew, with a model of your choice: notesearch index --rebuild --model {DEFAULT_MODEL}"
     yield _is_well("model", fault, about, hint)
-    if fault or prepared is None:
+    if fault or (prepared is None and not is_damaged):
         return
-    if models.find_prepared(made_with.encoder, thoroughly=True) is None:
+    if prepared is None:
         fault = f"what was prepared of the model {made_with.model} is damaged"
     elif (cosine := _agreement(settings.index_dir, prepared)) < _LEAST_COSINE:
         fault = f"the model {made_with.model} gives other vectors than those of the index (cosine {cosine:.2f})"

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from notesearch.errors import IndexMissing, UsageError
+from notesearch.errors import IndexMissing, UsageError, require_type
 from notesearch.library.index import sync_index
 from notesearch.library.search import Index
 from notesearch.records import Filters, Hit, IndexReport
@@ -60,6 +60,7 @@ class Collections:
         Raises:
             UsageError: See `Index.search`; likewise ModelError and StoreError.
         """
+        require_type("limit", limit, int)
         # A note may be there once for each collection.
         most = limit * len(self._order)
         hits = [hit for index in self._indexes for hit in index.search(query, limit=most, **options)]

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, get_args
 
 from notesearch.encoders import Encoder, models
-from notesearch.errors import IndexMissing, UsageError
+from notesearch.errors import IndexMissing, UsageError, require_type
 from notesearch.records import Chunking, Hit, Mode, Place, Rerank, RerankMethod, Skipped
 from notesearch.retrieval import Searcher
 from notesearch.retrieval.query import make_filters
@@ -91,6 +91,7 @@ class Index:
             ModelError: The index's model cannot be loaded.
             StoreError: The index cannot be read.
         """
+        require_type("limit", limit, int)
         if limit < 1:
             raise UsageError(f"the limit is {limit}", "Give a limit of 1 or more.")
         if mode not in get_args(Mode):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from notesearch.encoders import models
-from notesearch.errors import IndexDamaged, NoteUnreadable, UsageError
+from notesearch.errors import IndexDamaged, NoteUnreadable, UsageError, require_type
 from notesearch.files import Stamp, hash_of
 from notesearch.notes import NO_TEXT, NoteFile, chunk_note, most_bytes, note_from_bytes, read_bytes
 from notesearch.records import Chunking
@@ -78,6 +78,9 @@ def find_similar(
         ModelError: The note has to be encoded, and the index's model cannot be loaded.
         StoreError: The index cannot be read.
     """
+    require_type("limit", limit, int)
+    require_type("note", note, str, Path, type(None))
+    require_type("text", text, str, bytes)
     if limit < 1:
         raise UsageError(f"the limit is {limit}", "Give a limit of 1 or more.")
     data = text if isinstance(text, bytes) else text.encode("utf-8", "replace")

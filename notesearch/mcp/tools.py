@@ -101,8 +101,14 @@ def _candidates(folders: Sequence[str], named: str) -> list[str]:
     # os.path's leaves the name of an unknown user as it is; Path's raises.
     path = os.path.expanduser(named)  # noqa: PTH111
     if os.path.isabs(path):  # noqa: PTH117
-        return [os.path.normpath(path), os.path.realpath(path)]
-    return [os.path.normpath(os.path.join(folder, path)) for folder in folders]  # noqa: PTH118
+        return [os.path.normpath(path), os.path.realpath(path)] if _names_what_it_seems_to(path) else []
+    inside = [os.path.join(folder, path) for folder in folders]  # noqa: PTH118
+    return [os.path.normpath(each) for each in inside if _names_what_it_seems_to(each)]
+
+
+def _names_what_it_seems_to(path: str) -> bool:
+    """Not so `a.md/` and `a.md/../b.md`: there is nothing below a file."""
+    return os.path.lexists(path) == os.path.lexists(os.path.normpath(path))
 
 
 def _text_of(path: str, max_bytes: int) -> str:

@@ -13,6 +13,7 @@ from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from notesearch.files import open_regular
 from notesearch.records import Skipped
 
 # git's file, and the program's own, which has the last word: what is not to be read need not be what git leaves out.
@@ -175,7 +176,9 @@ class _Matcher:
 def _read_rules(path: Path) -> tuple[list[Rule], list[str]]:
     """The rules of an ignore file, and the lines that can name nothing."""
     rules, invalid = [], []
-    for number, line in enumerate(path.read_bytes().removeprefix(_BOM).split(b"\n"), start=1):
+    with open_regular(path) as file:
+        lines = file.read().removeprefix(_BOM).split(b"\n")
+    for number, line in enumerate(lines, start=1):
         pattern = _without_spaces_at_end(line.removesuffix(b"\r").partition(b"\0")[0])
         if not pattern or pattern.startswith(b"#"):
             continue

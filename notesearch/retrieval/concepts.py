@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from notesearch.errors import SettingsError
+from notesearch.files import read_text
 from notesearch.retrieval.fusion import Candidate
 from notesearch.retrieval.passages import Ranking
 from notesearch.storage import Reader
@@ -83,8 +84,8 @@ def read_concepts(path: Path) -> Concepts:
         SettingsError: The file is missing, is not valid TOML, or holds an unknown key or a wrong value.
     """
     try:
-        return parse_concepts(_read_text(path), path)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        return parse_concepts(read_text(path), path)
+    except (OSError, ValueError, RecursionError) as error:  # ValueError: not UTF-8, not TOML, a far too long number
         reason = (error.strerror if isinstance(error, OSError) else None) or error
         raise SettingsError(f"cannot read the concepts in {path}: {reason}", _EXAMPLE) from error
 
@@ -165,7 +166,7 @@ def can_be_appended(path: Path, lines: str, table: Mapping[str, Sequence[str]]) 
         lines: TOML.
         table: What the lines are to add to the table of ideas.
     """
-    text = _read_text(path)
+    text = read_text(path)
     wanted = tomllib.loads(text)
     wanted["concepts"] = wanted.get("concepts", {}) | {idea: list(linked) for idea, linked in table.items()}
     try:
@@ -177,10 +178,6 @@ def can_be_appended(path: Path, lines: str, table: Mapping[str, Sequence[str]]) 
 def key_of(idea: str) -> tuple[str, ...]:
     """An idea's words, by which two spellings of it are the same."""
     return tuple(word for _, _, word in find_words(idea))
-
-
-def _read_text(path: Path) -> str:
-    return path.read_text(encoding="utf-8-sig")  # some editors begin a file with a byte order mark
 
 
 def _read_links(table: Mapping[str, Any], weight: float, path: Path) -> Iterator[ConceptLink]:

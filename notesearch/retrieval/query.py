@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from notesearch.errors import UsageError
+from notesearch.errors import UsageError, require_type
 from notesearch.records import Filters
 from notesearch.words import STOPWORDS, find_words, storable
 
@@ -44,8 +44,9 @@ def parse_query(typed: str) -> Query:
     """Parses a query.
 
     Raises:
-        UsageError: There is nothing in it to search for.
+        UsageError: There is nothing in it to search for, or it is no text.
     """
+    require_type("the query", typed, str)
     # NUL ends a string for SQLite, and a lone surrogate cannot be encoded as UTF-8.
     clean = typed.encode("utf-8", "ignore").decode("utf-8").replace("\0", " ").strip()
     text = " ".join(clean.replace('"', " ").split())
@@ -79,8 +80,15 @@ def make_filters(
         until: Latest date of a note, inclusive, local time.
 
     Raises:
-        UsageError: The path is too long.
+        UsageError: The path is too long, or something is of another type.
     """
+    for what, listed in (("tags", tags), ("not_tags", not_tags)):
+        require_type(what, listed, list, tuple)
+        for tag in listed:
+            require_type(f"each of {what}", tag, str)
+    require_type("path", path, str)
+    for what, moment in (("since", since), ("until", until)):
+        require_type(what, moment, datetime, type(None))
     if len(path) > _MOST_PATH_CHARS:
         raise UsageError(f"the path has {len(path):,} characters", f"Give {_MOST_PATH_CHARS:,} at most.")
     return Filters(tuple(map(storable, tags)), tuple(map(storable, not_tags)), storable(path), since, until)

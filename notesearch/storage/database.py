@@ -206,7 +206,10 @@ def translated_errors(path: Path) -> Iterator[None]:
     """Turns SQLite's errors about a database file into notesearch's."""
     try:
         yield
-    except sqlite3.ProgrammingError:
+    except sqlite3.ProgrammingError as error:
+        if "thread" in str(error):
+            hint = "Open the index in each thread: open_index takes a millisecond."
+            raise UsageError("an index is used in another thread than the one that opened it", hint) from error
         raise  # a mistake of ours, or of a caller who uses a closed index
     except sqlite3.DatabaseError as error:
         raise _translated(path, error) from error

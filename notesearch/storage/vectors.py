@@ -138,25 +138,33 @@ def is_sound(path: Path, record: VectorFileRecord) -> bool:
 def map_vectors(
     path: Path, record: VectorFileRecord, dim: int, *, verify: bool = False
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]] | None:
-    """Maps the vector file into memory, if it is the one that SQLite's record describes.
+    """Maps the vector file into memory, or reads it, if it is the one that SQLite's record describes.
 
     Args:
         path: The file.
         record: What SQLite knows of it.
         dim: Length of a vector.
-        verify: Whether to compute the checksum in any case. Else that is done only where the file's stamp differs
-            (a restored backup): it would cost a single search as much as the scan.
+        verify: Whether to read it and compute the checksum in any case: what happens to the file later then changes
+            nothing, while one that is mapped and cut off ends the process. Else the checksum is computed only where
+            the file's stamp differs (a restored backup): it would cost a single search as much as the scan.
 
     Returns:
-        Chunk ids, int64 `(n,)`, and vectors, float32 `(n, dim)`: a strided view of the file, not a copy. `None` where
+        Chunk ids, int64 `(n,)`, and vectors, float32 `(n, dim)`: strided. `None` where
         the file is missing, damaged, of another generation, or not laid out as hnswlib 0.8 does it.
     """
     try:
         # Opened once: what was checked is what is mapped, also where another file takes its place meanwhile.
         with path.open("rb") as file:
-            if not _is_recorded(file, os.fstat(file.fileno()), record, verify=verify):
+            data: NDArray[np.uint8]
+            if verify:
+                content = file.read()
+                if len(content) < _HEADER_BYTES or zlib.crc32(content) != record.crc32:
+                    return None
+                data = np.frombuffer(content, dtype=np.uint8)
+            elif _is_recorded(file, os.fstat(file.fileno()), record, verify=False):
+                data = np.memmap(file, dtype=np.uint8, mode="r")
+            else:
                 return None
-            data = np.memmap(file, dtype=np.uint8, mode="r")
     except OSError:
         return None
     _, _, count, element_bytes, label_offset, vector_offset = _HEADER.unpack(bytes(data[: _HEADER.size]))

@@ -140,6 +140,7 @@ def test_an_encrypted_font_does_not_matter(read: Read) -> None:
     assert texts(read("a.epub", make_epub({"a.xhtml": "text"}, more=encrypted_member("OPS/font.otf")))) == ["text"]
 
 
+TWO_LARGE_PARTS = {f"word/{number}.bin": "x" * 11_000_000 for number in range(2)}
 BOMB = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 20 if n else "x" * 20}">' for n in range(9))
 ENTITIES = {"META-INF/container.xml": f"<!DOCTYPE a [{BOMB}]><container>&e8;</container>"}
 
@@ -151,16 +152,22 @@ ENTITIES = {"META-INF/container.xml": f"<!DOCTYPE a [{BOMB}]><container>&e8;</co
         ("a.docx", make_zip({"word/document.xml": "<a/>"}), "damaged, or no DOCX file", False),
         ("a.docx", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "encrypted, or an older Office file", True),
         ("a.docx", make_zip({"word/media/x": bytes(310_000_000)}), "too large, once it is unpacked", True),
+        (
+            "a.docx",
+            make_docx("", more=TWO_LARGE_PARTS),
+            "too large, once it is unpacked",
+            True,
+        ),
         ("a.docx", make_zip({f"m{number}": "" for number in range(20_001)}), "too large, once it is unpacked", True),
         ("a.docx", make_docx(""), "no text", True),
         ("a.epub", make_epub({"a.xhtml": "text"}, more=encrypted_member("OPS/a.xhtml")), "encrypted", True),
         ("a.epub", make_epub({"a.xhtml": "<p/>"}), "no text", True),
-        ("a.epub", make_epub({"a.xhtml": "x" * 51_000_000}), "too large, once it is unpacked", True),
+        ("a.epub", make_epub({"a.xhtml": "x" * 21_000_000}), "too large, once it is unpacked", True),
         ("a.epub", make_zip({"mimetype": "application/epub+zip"}), "damaged, or no EPUB file", False),
         ("a.epub", make_epub({"a.xhtml": "text"})[:-40], "damaged, or no EPUB file", False),
         ("a.epub", make_epub({"a.xhtml": "text"}, more=ENTITIES), "damaged, or no EPUB file", False),
     ],
-    ids=range(12),
+    ids=range(13),
 )
 def test_what_cannot_be_read(read: Read, name: str, data: bytes, reason: str, by_rule: bool) -> None:
     with pytest.raises(NoteUnreadable) as caught:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from notesearch import files
 from notesearch.encoders import PreparedModel, ScoreScale, preparing
 from notesearch.encoders.encoder import load_tokenizer
 from notesearch.encoders.forward import OnnxForward
@@ -121,11 +122,19 @@ def flip_a_bit(path: Path) -> None:
 
 
 @pytest.mark.parametrize("file", ["model.onnx", "tokenizer.json"])
-def test_a_flipped_bit_is_noticed_where_there_is_time_to_look(tiny_bert: Path, own_cache: Path, file: str) -> None:
+def test_a_flipped_bit_is_noticed_where_there_is_time_to_look(
+    tiny_bert: Path, own_cache: Path, file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = prepare(str(tiny_bert))
     expected = open_encoder(first).encode_query("river").vector
-    flip_a_bit(first.directory / file)
-    assert find_prepared(first.config.fingerprint) is not None  # a search has none
+    monkeypatch.setattr(files, "_TICK_NS", 0)
+    assert find_prepared(first.config.fingerprint) == first
+    with monkeypatch.context() as patch:  # whatever was changed, the disk does not tell
+        remembered = preparing._stamps(first.directory)
+        patch.setattr(preparing, "_stamps", lambda directory: remembered)
+        flip_a_bit(first.directory / file)
+        assert find_prepared(first.config.fingerprint) is not None  # a search has no time
+        assert find_prepared(first.config.fingerprint, thoroughly=True) is None
     assert find_prepared(first.config.fingerprint, thoroughly=True) is None
     again = prepare(str(tiny_bert))
     assert find_prepared(first.config.fingerprint, thoroughly=True) == again == first
@@ -134,11 +143,28 @@ def test_a_flipped_bit_is_noticed_where_there_is_time_to_look(tiny_bert: Path, o
 
 
 @pytest.mark.parametrize("file", ["model.onnx", "tokenizer.json"])
-def test_a_flipped_bit_in_a_copy_is_noticed_at_once(tiny_bert: Path, own_cache: Path, file: str) -> None:
+def test_a_change_that_keeps_size_and_time_is_noticed_at_once(
+    tiny_bert: Path, own_cache: Path, file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "_TICK_NS", 0)
     first = prepare(str(tiny_bert))
-    os.utime(first.directory / file)
-    assert find_prepared(first.config.fingerprint) == first
+    with monkeypatch.context() as patch:
+        assert find_prepared(first.config.fingerprint) == first
+        patch.setattr(preparing, "_digests", None)  # the check is not made twice
+        assert find_prepared(first.config.fingerprint) == first
     flip_a_bit(first.directory / file)
+    assert find_prepared(first.config.fingerprint) is None
+
+
+def test_a_check_that_cannot_be_remembered_is_made_again(
+    tiny_bert: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "_TICK_NS", 0)
+    first = prepare(str(tiny_bert))
+    (first.directory / "checked.json").unlink(missing_ok=True)
+    (first.directory / "checked.json").mkdir()
+    assert find_prepared(first.config.fingerprint) == first
+    flip_a_bit(first.directory / "model.onnx")
     assert find_prepared(first.config.fingerprint) is None
 
 
@@ -238,7 +264,7 @@ def test_a_damaged_graph_is_a_model_error(default_model: PreparedModel, tmp_path
         with pytest.raises(ModelError) as caught:
             OnnxForward(path)
         assert str(path) in caught.value.message
-        assert str(tmp_path) in caught.value.hint
+        assert "notesearch doctor --repair" in caught.value.hint
 
 
 def test_the_default_model_is_int8_and_fused_where_int8_is_exact(default_model: PreparedModel) -> None:

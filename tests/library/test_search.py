@@ -1,5 +1,6 @@
 import json
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import FrozenInstanceError, replace
 from datetime import datetime
 from pathlib import Path
@@ -191,3 +192,35 @@ def test_a_missing_folder_makes_no_index(tmp_path):
 @pytest.mark.parametrize(("max_tokens", "budget"), [(512, 192), (256, 192), (128, 64), (32, 16)])
 def test_chunks_leave_room_for_the_title_in_what_the_model_reads(max_tokens, budget):
     assert chunking_for(max_tokens).budget_tokens == budget
+
+
+@pytest.mark.parametrize(
+    ("query", "options"),
+    [
+        (None, {}),
+        (["salt"], {}),
+        ("salt", {"since": "2024"}),
+        ("salt", {"until": 2024}),
+        ("salt", {"tags": "cooking"}),
+        ("salt", {"not_tags": [1]}),
+        ("salt", {"path": Path("/notes")}),
+        ("salt", {"limit": "10"}),
+        ("salt", {"limit": None}),
+    ],
+)
+def test_arguments_of_another_type_are_refused(index_dir, query, options):
+    with open_index(index_dir) as index, pytest.raises(UsageError, match="should be of type"):
+        index.search(query, **options)
+
+
+def test_an_index_belongs_to_the_thread_that_opened_it(index_dir):
+    with open_index(index_dir) as index, ThreadPoolExecutor(1) as thread:
+        with pytest.raises(UsageError, match="another thread"):
+            thread.submit(index.search, "salt").result()
+        assert index.search("salt")
+
+
+def test_what_was_typed_is_quoted_at_a_length_that_can_be_read(index_dir):
+    with open_index(index_dir) as index, pytest.raises(UsageError) as caught:
+        index.search("salt", mode="x" * 20_000)
+    assert len(str(caught.value)) < 1_000 and "there is no mode" in str(caught.value)

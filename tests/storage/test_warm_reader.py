@@ -215,9 +215,25 @@ def test_a_wrong_bit_anywhere_in_the_vector_file_is_noticed_before_hnswlib_sees_
         assert all(np.array_equal(vector, expected[chunk_id]) for chunk_id, vector in found.items())
 
 
-def test_a_small_index_is_scanned_where_it_lies(index_dir) -> None:
+def test_what_happens_to_the_vector_file_later_changes_nothing(tmp_path) -> None:
+    """A mapped file that is cut off would end the process."""
+    make(tmp_path)
+    with IndexWriter(tmp_path) as writer:
+        writer.update_vector_file()
+    path = tmp_path / "vectors.hnsw"
+    sound = path.read_bytes()
+    with WarmReader(tmp_path, graph_from=1) as warm:
+        expected = {chunk_id: vector.copy() for chunk_id, vector in warm.vectors_of_chunks(range(1000)).items()}
+        for damaged in (b"", sound[:4096], bytes(len(sound))):
+            path.write_bytes(damaged)
+            found = warm.vectors_of_chunks(range(1000))
+            assert found.keys() == expected.keys()
+            assert all(np.array_equal(vector, expected[chunk_id]) for chunk_id, vector in found.items())
+
+
+def test_a_small_index_is_scanned_without_a_graph(index_dir) -> None:
     with IndexWriter(index_dir) as writer:
         writer.update_vector_file()
     with WarmReader(index_dir) as warm:
         assert warm.graph() is None
-        assert warm.vectors()[0][1].base is not None, "mapped from the file"
+        assert warm.vectors()[0][1].base is not None, "a view of the file's content"
