@@ -13,6 +13,7 @@ from indexing.vault import contents
 from storage.building import as_nobody
 
 import notesearch
+from notesearch.encoders.preparing import prepared_directory
 from notesearch.errors import IndexBusy, IndexMissing, StoreError
 from notesearch.files import working_folder
 from notesearch.library.checks import Check
@@ -206,7 +207,7 @@ def test_what_is_not_notesearchs_keeps_its_permissions(settings):
         ("rows", "UPDATE folders SET path = CAST(path AS BLOB)"),
         ("rows", "UPDATE chunks SET start_line = 0 WHERE id = 2"),
         ("rows", "INSERT INTO dead_vectors VALUES (1)"),
-        ("rows", "INSERT INTO skipped (folder_id, path, reason) VALUES (50, 'x', 'y')"),
+        ("rows", "INSERT INTO skipped VALUES (50, 'x', 'y', 0, -1, 0, 0, 0, 0)"),
         ("database", "UPDATE embeddings SET vector = zeroblob(19) WHERE chunk_id = 1"),
         ("database", "UPDATE notes SET title = CAST(x'ff41' AS TEXT) WHERE id = 3"),
         ("database", "UPDATE meta SET value = '[]' WHERE key = 'fingerprint'"),
@@ -459,10 +460,8 @@ def test_a_prepared_model_that_gives_other_vectors_is_prepared_again(settings, f
 
 def test_a_prepared_model_that_is_not_as_it_was_written_is_wrong(settings, fake_models, monkeypatch):
     sound = fake_models.prepare("all-MiniLM-L6-v2")
-    monkeypatch.setattr(
-        "notesearch.encoders.models.find_prepared",
-        lambda fingerprint, *, thoroughly=False: None if thoroughly else sound,
-    )
+    prepared_directory("bi-encoder", sound.config.fingerprint).mkdir(parents=True)
+    monkeypatch.setattr("notesearch.encoders.models.find_prepared", lambda fingerprint, *, thoroughly=False: None)
     assert "damaged" in only(settings).message
 
 
