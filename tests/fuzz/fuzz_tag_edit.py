@@ -4,7 +4,9 @@ from datetime import datetime
 from pathlib import Path
 
 from notesearch.errors import NoteNotWritable
-from notesearch.notes import parse_front_matter, parse_note, unique_tags
+from notesearch.file_kinds import kind_of
+from notesearch.notes import parse_note, unique_tags
+from notesearch.notes.headers import read_metadata
 from notesearch.notes.read import decode
 from notesearch.records import Note
 from notesearch.writeback.plan import plan_tag_edit
@@ -33,7 +35,7 @@ def check(data: bytes) -> None:
     assert changed == content[: edit.start] + edit.inserted + content[end:] != content
     assert edit.undone_in(changed) == content
     after = _note(path, changed)
-    assert [tag for tag in after.tags if tag in before.tags] == list(before.tags)
+    assert [tag for tag in after.file_tags if tag in before.file_tags] == list(before.file_tags)
     assert {tag.casefold() for tag in after.tags} == {tag.casefold() for tag in unique_tags([*before.tags, *tags])}
     for name in ("title", "title_source", "links", "date", "problems"):
         assert getattr(after, name) == getattr(before, name), name
@@ -47,4 +49,6 @@ def _note(path: Path, data: bytes) -> Note:
 
 
 def _body(note: Note) -> str:
-    return note.text[parse_front_matter(note.text).end :]
+    found = read_metadata(note.text, kind_of(note.path))
+    start, end = found.span if found.form else (0, found.end)
+    return note.text[:start] + note.text[end:]

@@ -9,6 +9,7 @@ import pytest
 from tagging_fixtures import WORDS, Vault, note_about, tagged, text_about, write_labels
 
 from notesearch.errors import IndexMismatch, ModelError, UsageError
+from notesearch.library.search import open_index
 from notesearch.library.tag import TagRun, diff_tags, journal_dir, remember, suggest_tags, undo_tags, write_tags
 from notesearch.notes import parse_note
 from notesearch.records import Skipped
@@ -45,6 +46,34 @@ def test_without_a_classifier_the_nearest_tagged_notes_suggest(vault) -> None:
 def test_a_classifier_suggests_where_there_is_one(trained) -> None:
     run = trained.suggest()
     assert (run.basis, suggested(run)) == ("classifier", {"new.md": ("databases",)})
+
+
+def org_vault(vault: Vault) -> Vault:
+    """Notes in Org: of each a file's tag, a heading's tag, and control tags, which the notes on databases have."""
+    control = {"cooking": (":dinner:", ":"), "databases": (":noexport:", ":crypt:ATTACH:")}
+    notes = {
+        f"{topic}/{number}.org": f"#+filetags: :{topic}{file_tags}\n{text_about(topic, number)}\n"
+        f"* More :part{heading_tags}\n{text_about(topic, number + 1)}\n"
+        for topic, (file_tags, heading_tags) in control.items()
+        for number in range(6)
+    }
+    vault.write({**notes, "new.org": f"* {text_about('databases', 7)} :crypt:\n", "new.md": text_about("databases", 6)})
+    vault.index()
+    return vault
+
+
+def test_a_headings_tags_and_control_tags_are_never_suggested(empty_vault) -> None:
+    vault = org_vault(empty_vault)
+    wanted = {"new.md": ("databases",), "new.org": ("databases",)}
+    assert suggested(vault.suggest()) == wanted  # a heading's tag does not make a note a tagged one
+    assert set(vault.train().labels) == {"cooking", "databases", "dinner"}
+    run = vault.suggest(min_score=0.0)
+    assert {tag.tag for entry in run.suggestions for tag in entry.tags} == {"cooking", "databases", "dinner"}
+    named = vault.suggest(labels="crypt, databases", min_score=0.0)
+    assert suggested(named) == wanted
+    with open_index(vault.settings.index_dir) as index:
+        assert index.search("table", mode="lexical", tags=["crypt"])
+        assert not index.search("soup", mode="lexical", tags=["crypt"])
 
 
 def test_labels_that_are_named_come_before_both(trained) -> None:
