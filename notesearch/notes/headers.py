@@ -185,21 +185,23 @@ def _commented(text: str) -> FrontMatter | None:
 
 _LOGSEQ = HeaderForm(
     "page properties of Logseq",
-    re.compile(rf"(?P<key>[A-Za-z][\w./-]*)::(?:[ \t]+(?P<value>[^\r\n]*?))?[ \t]*{_END}"),
+    re.compile(rf"(?:- |[ \t]+)?(?P<key>[A-Za-z][\w./-]*)::(?:[ \t]+(?P<value>[^\r\n]*?))?[ \t]*{_END}"),
     marks=("", "::"),
 )
 _BRACKETS = re.compile(r"#?\[\[([^\[\]]*)\]\]")
 
 
 def _logseq(text: str) -> FrontMatter | None:
-    values, end = _fields(text, 0, _LOGSEQ)
+    """`title:: …`, also as the first block of the page."""
+    start = len(text) - len(text.lstrip("\r\n"))
+    values, end = _fields(text, start, _LOGSEQ)
     if not values:
         return None
     lists = _with_lists(values, _LOGSEQ)
     for key in TAG_KEYS:  # a page may be in the namespace of another, where other programs have folders
         if key in lists:
             lists[key] = [page for tag in lists[key] for page in _BRACKETS.findall(tag) or [tag]]
-    return _at_top(_LOGSEQ, lists, (0, end))
+    return _at_top(_LOGSEQ, lists, (start, end))
 
 
 _DOCINFO = HeaderForm(

@@ -10,6 +10,7 @@ from notesearch.notes.metadata import FrontMatter, HeaderForm
 from notesearch.notes.tags import hide_whole
 from notesearch.writeback.edits import TextEdit, line_end, line_start, newline_above
 
+_ITEM = re.compile(r"[ \t]*-[ \t]")
 _DIVIDING = re.compile(r"[,，;]|-->")
 # Nothing that reStructuredText would take for markup or for the beginning of a list.
 _NO_MARKUP = re.compile(r"(?!\w+\.\s)[^\W_](?:[^\W_]|[ /&+#@.'_-]+(?=[^\W_]))*[+#]*")
@@ -41,7 +42,8 @@ def header_tag_edit(text: str, found: FrontMatter, form: HeaderForm, tags: Seque
     own = [field for field in fields if field["key"].lower() == "tags"]
     if not own:
         return _new_line(text, found.span[1], fields, form.marks, tags)
-    if len(own) > 1 or (form.more and form.more.match(text, own[0].end())):
+    goes_on = form.more and form.more.match(text, own[0].end())
+    if len(own) > 1 or goes_on or (not own[0]["value"] and _ITEM.match(text, own[0].end())):
         raise NoteNotWritable(f"{form.name}: its tags stand on several lines")
     if value := own[0]["value"]:
         end = own[0].end("value")
@@ -79,7 +81,7 @@ def _new_line(
 ) -> TextEdit:
     """A line below the others, its key and value written and aligned as theirs."""
     last = fields[-1].start("key")
-    head = text[line_start(text, last) : last]
+    head = text[line_start(text, last) : last].replace("-", " ")  # Logseq's block begins with a dash
     key = "Tags" if text[last].isupper() else "tags"
     with_value = [field for field in fields if field["value"]]
     columns = {field.start("value") - line_start(text, field.start("key")) for field in with_value}

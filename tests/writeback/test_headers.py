@@ -52,6 +52,9 @@ def refusal(name: str, text: str, *tags: str) -> str:
         ),
         ("a.md", "tags:: a, [[b c]]||- x", "tags:: a, [[b c]], x y, z||- x"),
         ("a.md", "tags:: [[a]] [[b c]]||- x", "tags:: [[a]] [[b c]], x y, z||- x"),
+        ("a.md", "|tags:: a||- x", "|tags:: a, x y, z||- x"),
+        ("a.md", "- tags:: a|- x", "- tags:: a, x y, z|- x"),
+        ("a.md", "- title:: T|- x", "- title:: T|  tags:: x y, z|- x"),
         ("a.md", "title:: T||- x", "title:: T|tags:: x y, z||- x"),
         ("a.rst", "T|==||:date: 2020-01-02|:tags: a||Text", "T|==||:date: 2020-01-02|:tags: a, x y, z||Text"),
         (
@@ -106,6 +109,12 @@ def test_no_form_gets_a_block_above_it(suffix: str, text: str, form: str) -> Non
         (
             "a.md",
             "Title: T\nTags: a\nTags: b\n\nText",
+            "c",
+            "a header of `key: value` lines: its tags stand on several lines",
+        ),
+        (
+            "a.md",
+            "Title: T\nTags:\n- a\n\nText",
             "c",
             "a header of `key: value` lines: its tags stand on several lines",
         ),
