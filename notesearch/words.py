@@ -1,12 +1,26 @@
-"""The words of queries and passages, and the passage that is encoded for a chunk."""
+"""One text, however it is written: spelling, words and keys of texts, and the passage that is encoded for a chunk.
+
+Nothing else in the program normalises a text. There are three levels, each built on the one before:
+
+- `spelled`: one spelling of the same characters (Unicode UAX #15 and the ignorable characters of UAX #44). It is what
+  models read and words are found in.
+- `key_of`: the same in any letter case. It is what tags, names, links and labels are compared by.
+- `bare`: the same without accents. It is what words are looked up by.
+"""
 
 from __future__ import annotations
 
 import re
+import unicodedata
+from bisect import bisect_right
 from collections.abc import Collection, Iterator
 
-# Scripts written without spaces (or, for Hangul, with particles glued on): Han, Hiragana, Katakana, Hangul.
-UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\uff66-\uff9f\U00020000-\U000323af"
+# Scripts written without spaces between words (or, for Hangul, with particles glued on): Thai, Lao, Burmese, Khmer,
+# Hiragana, Katakana, Han, Hangul. Their marks are among them; their punctuation is not.
+UNSPACED = (
+    "\u0e01-\u0e3a\u0e40-\u0e4e\u0e81-\u0ece\u0edc-\u0edf\u1000-\u103f\u1050-\u1089\u109a-\u109d\u1780-\u17d3\u17dd"
+    "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\uff66-\uff9f\U00020000-\U000323af"
+)
 UNSPACED_CHARACTER = re.compile(f"[{UNSPACED}]")
 
 # English words that say nothing about what a query or a passage is about.
@@ -21,14 +35,42 @@ STOPWORDS = frozenset(
     """.split()
 )
 
-_LETTERS = f"[^\\W_{UNSPACED}]"
-# A letter may be typed as one with combining marks: some keyboards and all of macOS's file names do.
-_RUN = re.compile(f"[{UNSPACED}]+|{_LETTERS}+(?:[\u0300-\u036f]+{_LETTERS}*)*")
+# Marks over and under letters that change how a word is pronounced rather than which it is: accents, the points of
+# Hebrew, the vowels of Arabic. Not those of Indic scripts, which are letters, nor those of kana.
+_ACCENTS = re.compile(
+    "[\u0300-\u0305\u0307-\u036f\u0483-\u0487\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a"
+    "\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed\u1ab0-\u1aff\u1dc0-\u1dff]"
+    "|(?<![\u0438\u0418\u0443\u0423])\u0306"  # й and ў are letters of their own
+)
+# All of a word that `\w` does not know: these marks, and the blocks of the Indic scripts without their punctuation.
+_MARKS = (
+    "\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u065f\u0670"
+    "\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed\u0711\u0730-\u074a\u07a6-\u07b0\u0816-\u082d\u0859-\u085b"
+    "\u08ca-\u0963\u0966-\u096f\u0971-\u09f1\u0a01-\u0a75\u0a81-\u0aef\u0b01-\u0b6f\u0b82-\u0bef\u0c00-\u0c6f"
+    "\u0c80-\u0c83\u0c85-\u0d4e\u0d54-\u0d78\u0d81-\u0df3\u0f71-\u0f84\u0f8d-\u0fbc\u135d-\u135f\u1ab0-\u1aff"
+    "\u1dc0-\u1dff\u20d0-\u20f0"
+)
+_ANY_LETTER = f"(?:[^\\W_]|[{_MARKS}])"
+_LETTERS = f"(?:[^\\W_{UNSPACED}]|[{_MARKS}])"
+_RUN = re.compile(f"[{UNSPACED}]+|{_LETTERS}+")
 # In a text of ASCII, all but letters and digits separates words, as it does there for the pattern.
 _SEPARATORS = {code: " " for code in range(128) if not chr(code).isalnum()}
 # What typing programs put into texts that are ASCII otherwise: none of it is a letter.
-_TYPOGRAPHIC = "‘’“”–—…•→×\u00a0"
+_TYPOGRAPHIC = "–—…•→×\u00a0"
 
+# Curly and other forms of quotation marks and apostrophes, one of which (\u02bc) Unicode counts as a letter.
+_QUOTES = (("‘’‛\u02bcʼ＇", "'"), ("“”‟＂", '"'))
+# Default-ignorable characters: nobody sees them, so nobody types them when looking for a word.
+_UNSEEN = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff]"
+)
+# Joiners and variation selectors likewise, behind a letter: not in emoji, nor in the Arabic script, where a joiner
+# parts what is one word from what is two.
+_JOINERS = "\u200c\u200d\ufe00-\ufe0f"
+_AFTER_LETTER = re.compile(f"(?<![\u0600-\u08ff])(?<={_ANY_LETTER})[{_JOINERS}]+")
+_HAS_UNSEEN = re.compile(f"{_UNSEEN.pattern[:-1]}{_JOINERS}]")
+# Where a text may change: characters beyond ASCII, with the letter before them, which they may join.
+_BEYOND_ASCII = re.compile("[A-Za-z]?[^\0-\x7f]+")
 _WORD = re.compile(r"\w+")
 # Longer titles and heading paths would swamp the text that they stand before.
 _MOST_TITLE_CHARS = 120
@@ -39,39 +81,142 @@ def storable(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
+def spelled(text: str) -> str:
+    """A text in one spelling: composed characters, plain letters for compatibility forms, nothing that is not seen.
+
+    Letters, digits and their marks change as NFKC has it (ﬁ, Ａ, a letter with a combining accent); other characters,
+    such as ½ and …, stay. Curly quotation marks become straight ones.
+    """
+    return text if text.isascii() else _spell(text)[0]
+
+
+class Spelling:
+    """A text in one spelling, and where each part of it stands in the text as it was written.
+
+    Attributes:
+        text: See `spelled`.
+    """
+
+    def __init__(self, written: str) -> None:
+        self.text, self._starts = (written, None) if written.isascii() else _spell(written)
+
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        """Where a part of the spelled text stands in the written one; of a ligature, all of it."""
+        if self._starts is None or start == end:
+            return (self.start(start), self.start(start)) if start == end else (start, end)
+        following = bisect_right(self._starts, self._starts[end - 1])
+        return self._starts[start], self._starts[following]
+
+    def start(self, place: int) -> int:
+        """Where a character of the spelled text stands in the written one."""
+        return place if self._starts is None else self._starts[place]
+
+
+def _spell(written: str) -> tuple[str, list[int] | None]:
+    """The spelling of a text, and where each of its characters begins in the text; `None` where all stay in place.
+
+    The list ends with the text's length, several times if need be: no other place is beyond the last character.
+    """
+    text = written
+    for forms, plain in _QUOTES:
+        for form in forms:
+            text = text.replace(form, plain)
+    if text.isascii() or (unicodedata.is_normalized("NFKC", text) and not _HAS_UNSEEN.search(text)):
+        return text, None
+    parts: list[str] = []
+    starts: list[int] = []
+    position = 0
+    for match in _BEYOND_ASCII.finditer(text):
+        if _composed(match[0]) != match[0]:
+            starts += range(position, match.start())
+            parts.append(text[position : match.start()])
+            for start, end in _clusters(match[0]):
+                part = _composed(match[0][start:end])
+                parts.append(part)
+                starts += [match.start() + start] * len(part)
+            position = match.end()
+    if not parts:
+        return text, None
+    starts += range(position, len(text) + 1)
+    return "".join([*parts, text[position:]]), starts
+
+
+def _composed(text: str) -> str:
+    """Some characters in one spelling; those without a letter, digit or mark stay as they are."""
+    seen = _AFTER_LETTER.sub("", _UNSEEN.sub("", text))
+    return unicodedata.normalize("NFC", "".join(map(_plain, seen)))
+
+
+def _plain(char: str) -> str:
+    """A letter, digit or mark without its compatibility form, unless that holds others, as ½ does."""
+    plain = unicodedata.normalize("NFKC", char)
+    return plain if all(unicodedata.category(part)[0] in "LMN" for part in (char, *plain)) else char
+
+
+def _clusters(text: str) -> Iterator[tuple[int, int]]:
+    """Parts of a text, each spelled without regard to the others."""
+    start = 0
+    for end in range(1, len(text)):
+        if _composed(text[start : end + 1]) == _composed(text[start:end]) + _composed(text[end]):
+            yield start, end
+            start = end
+    yield start, len(text)
+
+
+def key_of(text: str) -> str:
+    """What tags, names, links and labels are compared by: the text in one spelling and any letter case."""
+    folded = spelled(text).casefold()
+    return folded if folded.isascii() else unicodedata.normalize("NFC", folded)
+
+
+def bare(text: str) -> str:
+    """What words are looked up by: their key, without accents."""
+    key = key_of(text)
+    return key if key.isascii() else unicodedata.normalize("NFC", _ACCENTS.sub("", unicodedata.normalize("NFD", key)))
+
+
+def pattern_of(phrase: str) -> re.Pattern[str]:
+    """What finds a phrase in `bare` texts: its words as they stand, whole, with any white space between them."""
+    words = bare(phrase).split()
+    before = f"(?<!{_LETTERS})" if words and re.match(_LETTERS, words[0]) else ""
+    after = f"(?!{_LETTERS})" if words and re.search(f"{_LETTERS}\\Z", words[-1]) else ""
+    return re.compile(before + r"\s+".join(map(re.escape, words)) + after)
+
+
 def find_runs(text: str) -> list[tuple[int, int]]:
     """Finds start and end of each run of letters and digits: a word, or a whole sentence of an unspaced script."""
-    return [run.span() for run in _RUN.finditer(text)]
+    spelling = Spelling(text)
+    return [spelling.span(*run.span()) for run in _RUN.finditer(spelling.text)]
 
 
 def find_words(text: str) -> Iterator[tuple[int, int, str]]:
     """Finds the words of a text.
 
     Yields:
-        Start, end, and the word in lower case; for a run of characters of an unspaced script, its overlapping pairs.
+        Start, end, and the word's key; for a run of characters of an unspaced script, its overlapping pairs.
     """
-    for run in _RUN.finditer(text):
+    spelling = Spelling(text)
+    for run in _RUN.finditer(spelling.text):
         start, end = run.span()
         if end - start > 2 and UNSPACED_CHARACTER.match(run.group()):
-            yield from ((i, i + 2, text[i : i + 2]) for i in range(start, end - 1))
+            yield from ((*spelling.span(i, i + 2), spelling.text[i : i + 2]) for i in range(start, end - 1))
         else:
-            # Not casefold(), which makes two letters of ß where the full-text index keeps one.
-            yield start, end, run.group().lower()
+            yield *spelling.span(start, end), key_of(run.group())
 
 
-def lowered_runs(text: str) -> list[str]:
-    """The runs that `find_runs` finds, in lower case, and much faster."""
+def keys_of_runs(text: str) -> list[str]:
+    """The keys of the runs that `find_runs` finds, and much faster."""
     plain = _without_typography(text)
     if plain.isascii():
         return plain.lower().translate(_SEPARATORS).split()
-    return [run.lower() for run in _RUN.findall(text)]
+    return [key_of(run) for run in _RUN.findall(spelled(text))]
 
 
 def distinct_words(text: str) -> set[str]:
     """The words that `find_words` finds, each once, and much faster; whole runs of an unspaced script among them."""
-    words = set(lowered_runs(text))
-    if UNSPACED_CHARACTER.search(text):
-        words |= {word for run in _RUN.findall(text) for _, _, word in find_words(run)}
+    words = set(keys_of_runs(text))
+    if UNSPACED_CHARACTER.search(spelled(text)):
+        words |= {word for _, _, word in find_words(text)}
     return words
 
 
@@ -97,10 +242,13 @@ def find_some_words(text: str, wanted: Collection[str]) -> list[tuple[int, int, 
 
 
 def _without_typography(text: str) -> str:
-    """The text with spaces for what no word has, so that more texts are ASCII."""
+    """The text with what no word has in ASCII, so that more texts are; each character stays in its place."""
     if not text.isascii():
         for mark in _TYPOGRAPHIC:
             text = text.replace(mark, " ")
+        for forms, plain in _QUOTES:
+            for form in forms:
+                text = text.replace(form, plain)
     return text
 
 
@@ -125,7 +273,7 @@ def passage_text(title: str, heading: str, text: str) -> str:
 
 
 def _begins_with(text: str, title: str) -> bool:
-    words = _WORD.findall(title.casefold())
+    words = _WORD.findall(key_of(title))
     # Markup may stand between the words.
-    beginning = text[: 2 * len(title) + 40].casefold()
+    beginning = key_of(text[: 2 * len(title) + 40])
     return _WORD.findall(beginning)[: len(words)] == words

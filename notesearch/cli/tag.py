@@ -28,6 +28,7 @@ from notesearch.cli.terminal import (
 )
 from notesearch.errors import ERROR, NOTHING_FOUND, UsageError
 from notesearch.records import Place, Skipped, Suggestions, TagScore
+from notesearch.words import key_of
 
 if TYPE_CHECKING:
     from notesearch.library.tag import TagRun
@@ -291,9 +292,9 @@ def ask_about(suggestions: Sequence[Suggestions]) -> tuple[Decided, Decided]:
             elif answer == "e":
                 wanted = _typed_tags()
                 if wanted:
-                    kept = {tag.casefold() for tag in wanted}
+                    kept = {key_of(tag) for tag in wanted}
                     accepted[entry.path] = wanted
-                    rejected[entry.path] = tuple(tag for tag in entry.new_tags if tag.casefold() not in kept)
+                    rejected[entry.path] = tuple(tag for tag in entry.new_tags if key_of(tag) not in kept)
     except (EOFError, KeyboardInterrupt):
         warn("")
     return accepted, {path: tags for path, tags in rejected.items() if tags}

@@ -15,6 +15,7 @@ from notesearch.encoders.files import ModelFiles, find_model, load_model, loadin
 from notesearch.encoders.forward import available_cores, open_session
 from notesearch.encoders.graphs import export_graph
 from notesearch.encoders.preparing import PROBES, max_tokens, prepare_once, quantise_where, read_record, write_record
+from notesearch.words import spelled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,7 +55,7 @@ class CrossEncoder:
             float32 `(len(passages),)`, in the order given: the model's raw outputs, higher is better. Only their order
             for one query has a meaning; their scale differs from model to model.
         """
-        pairs = [(self._query_prompt + query, passage) for passage in passages]
+        pairs = [(self._query_prompt + spelled(query), spelled(passage)) for passage in passages]
         encodings = self._tokenizer.encode_batch(pairs)
         with ThreadPoolExecutor(available_cores()) as pool:
             return np.fromiter(pool.map(self._logit, encodings), dtype=np.float32, count=len(encodings))

@@ -22,6 +22,7 @@ from notesearch.encoders.token_codes import (
     word_vectors,
 )
 from notesearch.errors import ModelError
+from notesearch.words import Spelling, spelled
 
 # Of a text that is tokenised whole: its tokens, half a kilobyte each until they are counted, take 50 MB at most.
 _PIECE_CHARS = 100_000
@@ -168,19 +169,21 @@ class Encoder:
     def encode_query(self, query: str) -> EncodedQuery:
         """Encodes a query; what goes beyond the model's `max_tokens` is cut off."""
         prompt = self.config.query_prompt
-        encoding = self._tokenizer.encode(prompt + query)
+        spelling = Spelling(query)
+        encoding = self._tokenizer.encode(prompt + spelling.text)
         input_ids, attention_mask = pad([encoding.ids], self.config.pad_token_id)
         token_vectors = self._forward(input_ids, attention_mask)
         vector: Vectors = _pool(token_vectors, attention_mask, self.config.pooling)[0]
         if self._multi_vector:
             return EncodedQuery(vector, *self._multi_vector.encode_query(query), alike=True)
-        words = coded_words(query, _spans(encoding, prompt))
-        return EncodedQuery(vector, tuple(words), word_vectors(token_vectors[0], words))
+        words = coded_words(spelling.text, _spans(encoding, prompt))
+        return EncodedQuery(vector, tuple(_as_written(words, spelling)), word_vectors(token_vectors[0], words))
 
     def encode_passages(self, passages: Sequence[str]) -> EncodedPassages:
         """Encodes passages; what goes beyond the model's `max_tokens` is cut off."""
         prompt = self.config.passage_prompt
-        encodings = self._tokenizer.encode_batch([prompt + passage for passage in passages])
+        texts = list(map(spelled, passages))
+        encodings = self._tokenizer.encode_batch([prompt + text for text in texts])
         vectors = np.zeros((len(passages), self.config.dim), dtype=np.float32)
         codes = [b""] * len(passages)
 
@@ -191,7 +194,7 @@ class Encoder:
             if self._multi_vector:
                 return
             for row, own in zip(rows, token_vectors, strict=True):
-                words = coded_words(passages[row], _spans(encodings[row], prompt))
+                words = coded_words(texts[row], _spans(encodings[row], prompt))
                 codes[row] = compress(word_vectors(own, words))
 
         with ThreadPoolExecutor(self._forward.concurrency) as pool:
@@ -204,7 +207,9 @@ class Encoder:
         if self._multi_vector:
             return self._multi_vector.words_of_codes(passage)
         prompt = self.config.passage_prompt
-        return coded_words(passage, _spans(self._tokenizer.encode(prompt + passage), prompt))
+        spelling = Spelling(passage)
+        encoding = self._tokenizer.encode(prompt + spelling.text)
+        return _as_written(coded_words(spelling.text, _spans(encoding, prompt)), spelling)
 
     def places_of_codes(self, passage: str, codes: int, wanted: Sequence[int]) -> list[tuple[Span, ...]]:
         """Finds where the words stand that some codes of a passage stand for.
@@ -232,8 +237,9 @@ class Encoder:
             self._whole_text_tokenizer = load_tokenizer(self._tokenizer_file)
         starts: list[int] = []
         for first, end in _pieces(text):
-            encoding = self._whole_text_tokenizer.encode(text[first:end], add_special_tokens=False)
-            starts += [first + start for start, _ in encoding.offsets]
+            spelling = Spelling(text[first:end])
+            encoding = self._whole_text_tokenizer.encode(spelling.text, add_special_tokens=False)
+            starts += [first + spelling.start(start) for start, _ in encoding.offsets]
         return starts
 
 
@@ -250,6 +256,11 @@ def _pieces(text: str) -> Iterator[Span]:
         yield start, end
         start = end
     yield start, len(text)
+
+
+def _as_written(words: Sequence[CodedWord], spelling: Spelling) -> list[CodedWord]:
+    """Words of a spelled text, with their places in the text as it was written."""
+    return [CodedWord(word.word, word.tokens, tuple(spelling.span(*span) for span in word.spans)) for word in words]
 
 
 def _spans(encoding: Any, prompt: str) -> list[Span]:

@@ -11,7 +11,7 @@ from notesearch.encoders.files import find_model, load_model, loading
 from notesearch.encoders.preparing import PROBES, max_tokens, measure_late_scale
 from notesearch.encoders.token_codes import CodedWord, Span, code_bits, compress
 from notesearch.errors import ModelError
-from notesearch.words import UNSPACED_CHARACTER, find_runs
+from notesearch.words import UNSPACED_CHARACTER, Spelling, find_runs, key_of, spelled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -65,14 +65,18 @@ class MultiVectorModel:
     def _encode(self, encode: Callable[..., list[Vectors]], texts: Sequence[str]) -> list[Vectors]:
         """Token vectors of texts, float32 `(n, code_bits)` each, n ≥ 1."""
         # It sorts by length, so that little padding is computed.
-        encoded = encode(list(texts), convert_to_numpy=True, show_progress_bar=False)
+        encoded = encode(list(map(spelled, texts)), convert_to_numpy=True, show_progress_bar=False)
         # A text of which the model keeps nothing gets a blank vector: late interaction needs one.
         return [own[:, -self.code_bits :] if len(own) else np.zeros((1, self.code_bits), np.float32) for own in encoded]
 
     def _words(self, text: str, task: Task) -> list[CodedWord]:
-        runs = find_runs(text)
-        words = [_word_at(text, runs, span) for span in self._kept_spans(text, task)] or [("", ())]
-        return [CodedWord(word, (number,), spans) for number, (word, spans) in enumerate(words)]
+        spelling = Spelling(text)
+        runs = find_runs(spelling.text)
+        found = [_word_at(spelling.text, runs, span) for span in self._kept_spans(spelling.text, task)] or [("", ())]
+        return [
+            CodedWord(word, (number,), tuple(spelling.span(*span) for span in spans))
+            for number, (word, spans) in enumerate(found)
+        ]
 
     def _kept_spans(self, text: str, task: Task) -> list[Span]:
         """Start and end in a text of each token that has a vector; equal for those that are not of it."""
@@ -115,7 +119,7 @@ def open_multi_vector_model(name: str) -> MultiVectorModel:
 
 
 def _word_at(text: str, runs: Sequence[Span], span: Span) -> tuple[str, tuple[Span, ...]]:
-    """The word that a token is a part of, in lower case, and where it stands; the token itself if it is of none."""
+    """The key of the word that a token is a part of, and where it stands; the token itself if it is of none."""
     start, end = span
     start += len(text[start:end]) - len(text[start:end].lstrip())  # some tokenizers add the space before to a word
     if start >= end:
@@ -123,4 +127,4 @@ def _word_at(text: str, runs: Sequence[Span], span: Span) -> tuple[str, tuple[Sp
     # A run of an unspaced script is a whole sentence: there, each token is a word.
     if not UNSPACED_CHARACTER.match(text, start):
         start, end = next((run for run in runs if run[0] < end and start < run[1]), (start, end))
-    return text[start:end].lower(), ((start, end),)
+    return key_of(text[start:end]), ((start, end),)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from notesearch.words import STOPWORDS, UNSPACED_CHARACTER, find_runs, find_some_words, lowered_runs
+from notesearch.words import STOPWORDS, UNSPACED_CHARACTER, find_runs, find_some_words, key_of, keys_of_runs, spelled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,7 +35,7 @@ class CodedWord:
     """A word of a text that has a code, or asks for one.
 
     Attributes:
-        word: In lower case.
+        word: Its key, see `words.key_of`.
         tokens: Numbers of its tokens, wherever it stands in the text.
         spans: Where it stands: start and end, in characters of the text, ascending.
     """
@@ -49,7 +49,7 @@ def coded_words(text: str, token_spans: Sequence[Span]) -> list[CodedWord]:
     """Finds the words of a text that are coded, in order of their first appearance.
 
     Args:
-        text: The text.
+        text: The text, in one spelling (`words.spelled`).
         token_spans: Start and end of each token in it; a special token's are equal.
 
     Returns:
@@ -72,7 +72,7 @@ def coded_words(text: str, token_spans: Sequence[Span]) -> list[CodedWord]:
             # tokenizers begin it with).
             start, end = max(start, span[0]), min(end, span[1])
             span = (start, end) if UNSPACED_CHARACTER.match(text, start) else span
-        word = text[span[0] : span[1]].lower()
+        word = key_of(text[span[0] : span[1]])
         if word not in tokens:
             tokens[word], spans[word] = [number], [span]
             continue
@@ -88,9 +88,9 @@ def coded_words(text: str, token_spans: Sequence[Span]) -> list[CodedWord]:
 
 def single_words(text: str) -> list[str]:
     """The words that `coded_words` finds where each has a token of its own: nothing is cut off, no script unspaced."""
-    if UNSPACED_CHARACTER.search(text):
+    if UNSPACED_CHARACTER.search(spelled(text)):
         return []
-    words = list(dict.fromkeys(lowered_runs(text)))
+    words = list(dict.fromkeys(keys_of_runs(text)))
     return [word for word in words if word not in STOPWORDS] or words
 
 

@@ -19,7 +19,7 @@ from notesearch.evaluation.collections import Collection, write_copies
 from notesearch.notes import NoteFile, lines_are_of_file, read_note
 from notesearch.notes.links import LinkResolver
 from notesearch.records import Block, Link, Note, Skipped
-from notesearch.words import STOPWORDS, distinct_words, find_words
+from notesearch.words import STOPWORDS, distinct_words, find_words, key_of
 
 ItemKind = Literal["title", "heading", "link"]
 
@@ -97,8 +97,8 @@ def find_known_items(notes: Sequence[Note]) -> list[KnownItem]:
     """
     parted = [_PartedNote.of(note) for note in notes]
     items = [*_titles(parted), *_headings(parted), *_links(parted)]
-    said = Counter((item.kind, item.query.casefold()) for item in items)
-    return _without_repeated(parted, [item for item in items if said[item.kind, item.query.casefold()] == 1])
+    said = Counter((item.kind, key_of(item.query)) for item in items)
+    return _without_repeated(parted, [item for item in items if said[item.kind, key_of(item.query)] == 1])
 
 
 def without_items(note: Note, items: Iterable[KnownItem]) -> str:
@@ -139,7 +139,7 @@ class _PartedNote:
 
     @classmethod
     def of(cls, note: Note) -> _PartedNote:
-        title = note.title.casefold()
+        title = key_of(note.title)
         first = next((block for block in note.blocks if block.kind == "heading"), None)
         parts: tuple[list[Block], list[Block]] = ([], [])
         for block in note.blocks:
@@ -151,10 +151,10 @@ class _PartedNote:
 def _says(note: Note, block: Block, title: str) -> bool:
     """Whether a block contains a title, given in lower case, and nothing else."""
     if block.kind == "heading":
-        return block.title.casefold() == title
+        return key_of(block.title) == title
     if block.end - block.start > 2 * len(title) + 8:
         return False
-    return note.text[block.start : block.end].strip("*_ \t\r\n").casefold() == title
+    return key_of(note.text[block.start : block.end].strip("*_ \t\r\n")) == title
 
 
 def _titles(notes: Sequence[_PartedNote]) -> Iterator[KnownItem]:
@@ -260,8 +260,8 @@ def _words(text: str) -> _Phrase:
 
 def _names_its_target(link: Link, target: Note) -> bool:
     """Whether a link's words are just the name of its target, so that they are the same query as the title."""
-    anchor = link.anchor.casefold()
-    return anchor in (link.target.casefold(), target.title.casefold(), target.path.stem.casefold())
+    anchor = key_of(link.anchor)
+    return anchor in (key_of(link.target), key_of(target.title), key_of(target.path.stem))
 
 
 def read_notes(files: Iterable[NoteFile | Skipped]) -> tuple[list[Note], list[Skipped]]:

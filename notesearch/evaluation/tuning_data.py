@@ -15,7 +15,7 @@ from notesearch.evaluation.known_items import KnownItem, path_digest, without_it
 from notesearch.evaluation.measures import RankingTask
 from notesearch.files import read_jsonl
 from notesearch.records import Note
-from notesearch.words import storable
+from notesearch.words import key_of, storable
 
 Kind = TypeVar("Kind")
 PairSource = Literal["title", "heading", "link", "tag", "file", "accepted"]
@@ -57,7 +57,7 @@ class TextPair:
     def groups(self) -> frozenset[str]:
         """What two pairs may not have in common if the one's passages are to be wrong answers to the other's query."""
         passages = (f"passage: {text}" for text in (self.passage, self.negative) if text)
-        return frozenset((*self.notes, f"query: {self.query.casefold()}", *passages))
+        return frozenset((*self.notes, f"query: {key_of(self.query)}", *passages))
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +137,8 @@ def gather(
     if len(pairs) < _LEAST_PAIRS:
         raise UsageError(f"too few pairs to learn from can be made of these notes ({len(pairs)})", _TOO_FEW)
 
-    asked = {pair.query.casefold() for pair in given}
-    judged = [item for item in items if item.query.casefold() not in asked]
+    asked = {key_of(pair.query) for pair in given}
+    judged = [item for item in items if key_of(item.query) not in asked]
     validation, test = (
         _sample([item for item in judged if low <= parts[item.target] < high], _MOST_ITEMS_JUDGED, random)
         for low, high in ((_TEST, _TEST + _VALIDATION), (0, _TEST))
@@ -190,7 +190,7 @@ def _pairs_of_tags(notes: Sequence[Note], numbers: Collection[int]) -> Iterator[
     tagged: dict[str, list[Note]] = {}
     for number in sorted(numbers):
         for tag in notes[number].file_tags:
-            tagged.setdefault(tag.casefold(), []).append(notes[number])
+            tagged.setdefault(key_of(tag), []).append(notes[number])
     for sharing in tagged.values():
         if len(sharing) > _MOST_NOTES_A_TAG:
             continue

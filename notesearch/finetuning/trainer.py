@@ -18,6 +18,7 @@ from notesearch.encoders.forward import available_cores, cpu_flags
 from notesearch.errors import ModelError
 from notesearch.files import make_private_folder, private_opener, replacing, seal
 from notesearch.finetuning.layer_cache import LayerCache
+from notesearch.words import spelled
 
 if TYPE_CHECKING:
     import torch
@@ -79,7 +80,9 @@ class TrainableEncoder:
             torch.default_generator.manual_seed(seed)  # weights that the file lacks, since vectors need none of them
             self._model = load_model(find_model(model))
         self._model.max_seq_length = tokens
-        self._features = {k: v for k, v in self._model.preprocess(list(texts)).items() if getattr(v, "ndim", 0) == 2}
+        self._features = {
+            k: v for k, v in self._model.preprocess(list(map(spelled, texts))).items() if getattr(v, "ndim", 0) == 2
+        }
         self.rows = {text: row for row, text in enumerate(texts)}
         self.lengths: list[int] = self._features["attention_mask"].sum(dim=1).tolist()
         transformer = self._model[0].auto_model

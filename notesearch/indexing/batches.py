@@ -13,7 +13,7 @@ from notesearch.records import Chunk, Chunking, Note
 from notesearch.storage.rows import EncodedChunk, EncodedNote, KeptNote
 from notesearch.storage.vectors import pack
 from notesearch.storage.writer import IndexWriter
-from notesearch.words import passage_text
+from notesearch.words import passage_text, spelled
 
 # What is encoded and written together. A run that is killed loses at most the work of two seconds, or of one note.
 BATCH_CHUNKS = 256
@@ -93,7 +93,9 @@ class BatchWriter:
         self._encoder = self._encoder or self._open_encoder(expected_chunks)
         chunks = chunk_note(read.note, self._encoder.token_starts, self._chunking) or (NO_TEXT,)
         passages = tuple(passage_text(read.note.title, chunk.heading, chunk.text) for chunk in chunks)
-        self._batch.append(_CutNote(read, chunks, passages, tuple(hash_of(passage.encode()) for passage in passages)))
+        self._batch.append(
+            _CutNote(read, chunks, passages, tuple(hash_of(spelled(passage).encode()) for passage in passages))
+        )
         self._finish_if_due()
 
     def keep(self, note: KeptNote) -> None:

@@ -17,11 +17,11 @@ from notesearch.errors import IndexMissing
 from notesearch.file_kinds import kind_of
 from notesearch.notes.links import LinkResolver
 from notesearch.notes.tags import effect_of_tag
-from notesearch.retrieval.concepts import ConceptLink, Concepts, key_of, read_concepts
+from notesearch.retrieval.concepts import ConceptLink, Concepts, idea_key, read_concepts
 from notesearch.retrieval.lexical import is_mentioned
 from notesearch.settings import Settings
 from notesearch.storage import IndexReader, StoredNote
-from notesearch.words import STOPWORDS
+from notesearch.words import STOPWORDS, key_of
 
 if TYPE_CHECKING:
     from notesearch.encoders import Encoder
@@ -115,14 +115,14 @@ def _new_joints(joints: Iterable[_Joint], known: Iterable[ConceptLink]) -> list[
     new = []
     for joint in joints:
         pair = _pair(joint.idea, joint.linked)
-        if pair not in seen and not set(key_of(joint.idea)) & set(key_of(joint.linked)) - STOPWORDS:
+        if pair not in seen and not set(idea_key(joint.idea)) & set(idea_key(joint.linked)) - STOPWORDS:
             seen.add(pair)
             new.append(joint)
     return new
 
 
 def _pair(idea: str, linked: str) -> frozenset[tuple[str, ...]]:
-    return frozenset((key_of(idea), key_of(linked)))
+    return frozenset((idea_key(idea), idea_key(linked)))
 
 
 def _with_similarities(joints: Sequence[_Joint], encoder: Encoder) -> Iterator[ConceptProposal]:
@@ -157,10 +157,10 @@ def _below_folder(note: StoredNote, folders: Mapping[int, tuple[str, str]]) -> s
 
 def _idea_of(title: str) -> str:
     """What a title names, short as a query would say it; empty for dates, numbers and whole sentences."""
-    if any(word.isdecimal() for word in key_of(title)):
+    if any(word.isdecimal() for word in idea_key(title)):
         return ""
     idea = " ".join(_TITLE_END.split(title, maxsplit=1)[0].split())
-    words = key_of(idea)
+    words = idea_key(idea)
     return idea if set(words) - STOPWORDS and len(words) <= _MOST_IDEA_WORDS else ""
 
 
@@ -168,7 +168,7 @@ def _joined_by_tags(reader: IndexReader) -> Iterator[_Joint]:
     """Tags that are set together more often than by chance."""
     tagged = reader.notes(reader.note_ids(tagged=True)).values()
     notes = [
-        {tag.casefold(): tag for tag in note.file_tags if not effect_of_tag(tag, kind_of(note.path))} for note in tagged
+        {key_of(tag): tag for tag in note.file_tags if not effect_of_tag(tag, kind_of(note.path))} for note in tagged
     ]
     spellings = {key: tag for note in notes for key, tag in note.items()}
     counts = Counter(key for note in notes for key in note)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from notesearch.notes.structure import LineTable
 from notesearch.records import Block, Chunk, Chunking, Note
+from notesearch.words import key_of
 
 # Raise this when notes are cut, or passages put together (`words.passage_text`), in another way than before.
 PASSAGES_VERSION = 1
@@ -316,4 +317,4 @@ def _heading_paths(note: Note, block_indexes: Sequence[int]) -> list[str]:
 
 def _says_title_again(heading: str, title: str) -> bool:
     """Whether a heading is the note's title, or its beginning: `Dune` under the title `Dune (Frank Herbert, 1965)`."""
-    return f"{title.casefold()} ".startswith(f"{heading.casefold()} ") or not heading
+    return f"{key_of(title)} ".startswith(f"{key_of(heading)} ") or not heading

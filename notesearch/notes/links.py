@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from notesearch.file_kinds import NOTE_SUFFIXES
 from notesearch.records import LinkKind
+from notesearch.words import key_of, spelled
 
 
 class LinkResolver:
@@ -20,10 +21,10 @@ class LinkResolver:
     """
 
     def __init__(self, paths: Iterable[Path], ids: Mapping[str, Path] = MappingProxyType({})) -> None:
-        self._paths = set(paths)
+        self._paths = {spelled(str(path)): path for path in paths}
         self._ids = ids
         self._by_name: dict[str, list[Path]] = {}
-        for path in sorted(self._paths, key=lambda path: (len(path.parts), path)):
+        for path in sorted(self._paths.values(), key=lambda path: (len(path.parts), path)):
             self._by_name.setdefault(_name(path.name), []).append(path)
 
     def resolve(self, source: Path, target: str, kind: LinkKind) -> Path | None:
@@ -41,8 +42,7 @@ class LinkResolver:
         if kind == "id":
             return self._ids.get(target)
         if kind == "relative":
-            path = Path(os.path.normpath(source.parent / target))
-            return path if path in self._paths else None
+            return self._paths.get(spelled(os.path.normpath(source.parent / target)))
         *folders, name = PurePosixPath(target).parts or ("",)
         named = [path for path in self._by_name.get(_name(name), ()) if _is_below(path, folders)]
         beside = [path for path in named if path.parent == source.parent]
@@ -51,13 +51,13 @@ class LinkResolver:
 
 def _name(file_name: str) -> str:
     """A note's name as wikilinks give it: in any case, with or without the suffix."""
-    lowered = file_name.casefold()
+    lowered = key_of(file_name)
     suffix = next((suffix for suffix in NOTE_SUFFIXES if lowered.endswith(suffix)), "")
     return lowered.removesuffix(suffix)
 
 
 def _is_below(path: Path, folders: list[str]) -> bool:
     """Whether a note's folders end as a wikilink says."""
-    wanted = [folder.casefold() for folder in folders if folder not in (".", "..", "/")]
-    found = [folder.casefold() for folder in path.parent.parts]
+    wanted = [key_of(folder) for folder in folders if folder not in (".", "..", "/")]
+    found = [key_of(folder) for folder in path.parent.parts]
     return not wanted or found[-len(wanted) :] == wanted

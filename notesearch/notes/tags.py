@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 
 from notesearch.file_kinds import NOTE_SUFFIXES
-from notesearch.words import storable
+from notesearch.words import key_of, storable
 
 TAG_KEYS = ("tags", "tag", "keywords", "topics")
 NOTHING = ("", "~", "null", "none")
@@ -93,8 +93,8 @@ def unique_tags(tags: Iterable[str]) -> tuple[str, ...]:
     found: dict[str, str] = {}
     for tag in tags:
         clean = storable(" ".join(tag.split()).lstrip("#").strip())
-        if clean.casefold() not in NOTHING:
-            found.setdefault(clean.casefold(), clean)
+        if (key := key_of(clean)) not in NOTHING:
+            found.setdefault(key, clean)
     return tuple(found.values())
 
 

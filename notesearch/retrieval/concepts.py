@@ -175,7 +175,7 @@ def can_be_appended(path: Path, lines: str, table: Mapping[str, Sequence[str]]) 
         return False
 
 
-def key_of(idea: str) -> tuple[str, ...]:
+def idea_key(idea: str) -> tuple[str, ...]:
     """An idea's words, by which two spellings of it are the same."""
     return tuple(word for _, _, word in find_words(idea))
 
@@ -186,7 +186,7 @@ def _read_links(table: Mapping[str, Any], weight: float, path: Path) -> Iterator
         idea = _checked_idea(written, where)
         for other, own_weight in _weighted(value, weight, where):
             linked = _checked_idea(other, where)
-            if key_of(linked) == key_of(idea):
+            if idea_key(linked) == idea_key(idea):
                 raise SettingsError(f"{where} is linked to itself", "Take that link out.")
             yield ConceptLink(idea, linked, own_weight)
 
@@ -206,7 +206,7 @@ def _checked_idea(value: object, where: str) -> str:
     idea = " ".join(value.split())
     if any(unicodedata.category(char) == "Cc" for char in idea):
         raise SettingsError(f"{where}: an idea should have no control characters", f"It is {value!r}.")
-    if not key_of(idea):
+    if not idea_key(idea):
         raise SettingsError(f"{where}: an idea should have words", f"It is {value!r}.")
     return idea
 
@@ -222,8 +222,8 @@ def _distinct(links: Iterable[ConceptLink]) -> list[ConceptLink]:
     spellings: dict[tuple[str, ...], str] = {}
     found: dict[frozenset[tuple[str, ...]], ConceptLink] = {}
     for link in links:
-        idea, linked = (spellings.setdefault(key_of(text), text) for text in (link.idea, link.linked))
-        key = frozenset((key_of(idea), key_of(linked)))
+        idea, linked = (spellings.setdefault(idea_key(text), text) for text in (link.idea, link.linked))
+        key = frozenset((idea_key(idea), idea_key(linked)))
         known = found.get(key, ConceptLink(idea, linked, link.weight))
         found[key] = replace(known, weight=max(known.weight, link.weight))
     return list(found.values())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from itertools import pairwise
@@ -14,6 +13,7 @@ from notesearch.records import Filters
 from notesearch.retrieval.query import Query
 from notesearch.storage import Reader, StoredChunk, WordQuery
 from notesearch.storage.full_text import K1, idf
+from notesearch.words import bare, pattern_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -90,8 +90,8 @@ def is_mentioned(reader: Reader, words: str) -> bool:
 def chunks_with_phrases(reader: Reader, query: Query, filters: Filters) -> NDArray[np.int64] | None:
     """Ids of the chunks of notes in which all phrases of a query occur, ascending; `None` for a query without phrases.
 
-    The full-text index knows words by their stems; so what it finds is looked at once more, letter by letter (case and
-    white space aside). Where some chunks of a note hold a phrase, the others are left out.
+    The full-text index knows words by their stems; so what it finds is looked at once more, letter by letter (case,
+    accents and white space aside). Where some chunks of a note hold a phrase, the others are left out.
     """
     if not query.phrases:
         return None
@@ -101,12 +101,14 @@ def chunks_with_phrases(reader: Reader, query: Query, filters: Filters) -> NDArr
     chunks: dict[int, list[StoredChunk]] = {}
     for chunk in reader.chunks_of_notes(note_ids):
         chunks.setdefault(chunk.note_id, []).append(chunk)
+    patterns = [pattern_of(phrase) for phrase in query.phrases]
     found: list[int] = []
     for note_id, parts in chunks.items():
-        whole = _comparable([titles[note_id], *(part.text for part in parts)])
-        if all(_comparable([phrase]) in whole for phrase in query.phrases):
+        texts = [bare(part.text) for part in parts]
+        whole = " ".join([bare(titles[note_id]), *texts])
+        if all(pattern.search(whole) for pattern in patterns):
             holders = [
-                part.id for part in parts if any(_comparable([p]) in _comparable([part.text]) for p in query.phrases)
+                part.id for part, text in zip(parts, texts, strict=True) if any(p.search(text) for p in patterns)
             ]
             found += holders or [part.id for part in parts]
     return np.array(sorted(found), dtype=np.int64)
@@ -117,10 +119,6 @@ def _most_attainable(reader: Reader, query: Query) -> float:
     notes = reader.count_notes()
     frequencies = note_frequencies(reader, query.words)
     return _SATURATION * sum(idf(notes, frequencies[word]) for word in query.words)
-
-
-def _comparable(texts: Iterable[str]) -> str:
-    return " ".join(" ".join(texts).casefold().split())
 
 
 def note_frequencies(reader: Reader, words: Iterable[str]) -> dict[str, int]:
@@ -140,15 +138,7 @@ def word_forms(reader: Reader, query_words: Iterable[str], words: Set[str]) -> d
         The words found, each with the word of the query that it stands for.
     """
     asked = list(dict.fromkeys(query_words))
-    beginnings = {_beginning(word) for word in asked}
-    stems = reader.stems([*asked, *(word for word in words if _beginning(word) in beginnings)])
+    beginnings = {bare(word)[:_BEGINNING_CHARS] for word in asked}
+    stems = reader.stems([*asked, *(word for word in words if bare(word)[:_BEGINNING_CHARS] in beginnings)])
     by_stem = {stems[word]: word for word in reversed(asked)}
     return {word: by_stem[stem] for word, stem in stems.items() if stem and stem in by_stem}
-
-
-def _beginning(word: str) -> str:
-    """The first letters of a word, as the full-text index sees them: without diacritics."""
-    if word.isascii():
-        return word[:_BEGINNING_CHARS]
-    bare = "".join(char for char in unicodedata.normalize("NFD", word) if not unicodedata.combining(char))
-    return bare[:_BEGINNING_CHARS]

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from notesearch.errors import UsageError, require_type
 from notesearch.records import Filters
-from notesearch.words import STOPWORDS, find_words, storable
+from notesearch.words import STOPWORDS, find_words, spelled, storable
 
 # A pasted document is a query too, but its later words add time rather than meaning.
 _MOST_WORDS = 128
@@ -28,8 +28,8 @@ class Query:
     """A query.
 
     Attributes:
-        text: For the encoder: what was typed, without quotation marks and control characters.
-        words: For the lexical side, lower-case, without stopwords (with them, where there is nothing else). A word
+        text: For the encoder: what was typed, in one spelling, without quotation marks.
+        words: For the lexical side, as keys, without stopwords (with them, where there is nothing else). A word
             stands here as often as it was typed, and counts as often.
         phrases: What was typed in quotation marks, in a query of few other words; each must occur in a note as it
             stands.
@@ -48,7 +48,7 @@ def parse_query(typed: str) -> Query:
     """
     require_type("the query", typed, str)
     # NUL ends a string for SQLite, and a lone surrogate cannot be encoded as UTF-8.
-    clean = typed.encode("utf-8", "ignore").decode("utf-8").replace("\0", " ").strip()
+    clean = spelled(typed.encode("utf-8", "ignore").decode("utf-8").replace("\0", " ")).strip()
     text = " ".join(clean.replace('"', " ").split())
     if not text:
         raise UsageError("the query is empty", "Say what to look for, in words or as a question.")
@@ -58,7 +58,7 @@ def parse_query(typed: str) -> Query:
 
 
 def _phrases(text: str) -> tuple[str, ...]:
-    others = [word for _, _, word in find_words(_PHRASE.sub(" ", text)) if word.casefold() not in STOPWORDS]
+    others = [word for _, _, word in find_words(_PHRASE.sub(" ", text)) if word not in STOPWORDS]
     if len(others) > _MOST_WORDS_OUTSIDE_PHRASES:
         return ()
     # A question mark may stand inside the marks and belong to the question: Who wrote "Walking in Fresno?"

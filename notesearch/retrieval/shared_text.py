@@ -6,7 +6,6 @@ little. All shingles are sorted, so nothing is missed but text that too many not
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Self
@@ -15,7 +14,7 @@ import numpy as np
 
 from notesearch.notes.structure import LineTable
 from notesearch.storage import IndexReader, StoredChunk
-from notesearch.words import UNSPACED_CHARACTER, find_runs
+from notesearch.words import UNSPACED_CHARACTER, Spelling, find_runs, key_of, spelled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -282,6 +281,21 @@ def _without_repeats(chunks: Sequence[StoredChunk]) -> Iterator[tuple[StoredChun
 
 def _spans(text: str) -> list[tuple[int, int]]:
     """Start and end of each word."""
+    spelling = Spelling(text)
+    return [spelling.span(start, end) for start, end in _spans_in(spelling.text)]
+
+
+def _words(text: str) -> list[str]:
+    """The words of a text, such that the same word is the same in any case and however its letters are typed."""
+    text = spelled(text)
+    if text.isascii():
+        text = text.lower()
+        return [text[start:end] for start, end in _spans_in(text)]
+    return [key_of(text[start:end]) for start, end in _spans_in(text)]
+
+
+def _spans_in(text: str) -> list[tuple[int, int]]:
+    """Start and end of each word of a text in one spelling."""
     runs = find_runs(text)
     if text.isascii() or not UNSPACED_CHARACTER.search(text):
         return runs
@@ -290,11 +304,3 @@ def _spans(text: str) -> list[tuple[int, int]]:
         unspaced = UNSPACED_CHARACTER.match(text, start)
         spans += [(place, place + 1) for place in range(start, end)] if unspaced else [(start, end)]
     return spans
-
-
-def _words(text: str) -> list[str]:
-    """The words of a text, such that the same word is the same in any case and however its letters are typed."""
-    if text.isascii():
-        lowered = text.lower()
-        return [lowered[start:end] for start, end in _spans(text)]
-    return [unicodedata.normalize("NFC", text[start:end].lower()) for start, end in _spans(text)]

@@ -18,7 +18,7 @@ from notesearch.retrieval.passage_matching import AllPassages, mutually_closest
 from notesearch.retrieval.passages import ChosenPassage, Match, make_hit, make_snippet
 from notesearch.storage import IndexReader, StoredChunk, StoredNote, WordQuery
 from notesearch.storage.full_text import idf
-from notesearch.words import STOPWORDS, distinct_words, find_words
+from notesearch.words import STOPWORDS, distinct_words, find_words, key_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -196,7 +196,7 @@ def _hit(rank: int, source: SourceNote, related: _Related, weights: WordWeights)
     note, chunks = related.note, related.chunks
     own, other, _ = related.pairs[0]
     snippet = make_snippet(chunks[other].text, weights.matches(chunks[other].text, source.chunks[own].text))
-    tags = {tag.casefold() for tag in source.note.tags}
+    tags = {key_of(tag) for tag in source.note.tags}
     directions: tuple[tuple[LinkDirection, frozenset[int]], ...] = (
         ("to", source.linked.to),
         ("from", source.linked.back),
@@ -205,7 +205,7 @@ def _hit(rank: int, source: SourceNote, related: _Related, weights: WordWeights)
         make_hit(rank, ChosenPassage(related.found, note, chunks[other], len(chunks) - 1, {}), snippet),
         SimilarHit,
         meetings=tuple(_meeting(source.chunks[a], chunks[b], cosine, weights) for a, b, cosine in related.pairs),
-        shared_tags=tuple(tag for tag in note.tags if tag.casefold() in tags),
+        shared_tags=tuple(tag for tag in note.tags if key_of(tag) in tags),
         links=tuple(direction for direction, linked in directions if note.id in linked),
     )
 
@@ -316,4 +316,4 @@ def find_linked_notes(
 
 def _rough_name(path: str) -> str:
     """The name of a note or a link's target, such that what a link may lead to has the same one."""
-    return PurePosixPath(path).name.casefold().partition(".")[0]
+    return key_of(PurePosixPath(path).name).partition(".")[0]

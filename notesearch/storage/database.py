@@ -21,6 +21,7 @@ from notesearch.errors import (
 from notesearch.files import is_locked, make_private_folder
 from notesearch.storage.full_text import searchable_words
 from notesearch.storage.schema import OWN_TABLES, SCHEMA_VERSION, create_schema, schema_version, table_names
+from notesearch.words import spelled
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -76,6 +77,7 @@ def open_for_reading(index_dir: Path) -> sqlite3.Connection:
                 raise IndexMissing(f"the index in {index_dir} is empty", HOW_TO_INDEX)
             _require_index(connection, path)
             raise other_version(index_dir)
+        connection.create_function("spelled", 1, spelled, deterministic=True)
     return connection
 
 

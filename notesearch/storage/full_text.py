@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from notesearch.words import UNSPACED_CHARACTER
+from notesearch.words import UNSPACED_CHARACTER, bare
 
-TOKENIZER = "porter unicode61 remove_diacritics 2"
+# Marks are parts of words: in Indic scripts they are vowels.
+TOKENIZER = "porter unicode61 remove_diacritics 0 categories ''L* N* M* Co''"
 # Anything from 1 to 5 for the title does equally well (docs/decisions/0004-fusion.md).
 RANK = "bm25(2.0, 1.0)"
 # Of FTS5's BM25 (fts5_aux.c); so is `idf`.
@@ -44,12 +45,12 @@ class WordQuery:
 
 
 def searchable_words(text: str) -> str:
-    """Puts spaces around each character of the unspaced scripts, so that each becomes a word of the index.
+    """A text without case and accents, with spaces around each character of the unspaced scripts: each is a word then.
 
     A query for several of them asks for a phrase; so any substring of such a text can be found, without a dictionary.
     Words are forgotten by computing them again: a change here needs another `SCHEMA_VERSION`.
     """
-    return text if text.isascii() else UNSPACED_CHARACTER.sub(r" \g<0> ", text)
+    return text if text.isascii() else UNSPACED_CHARACTER.sub(r" \g<0> ", bare(text))
 
 
 def quoted(words: str) -> str:

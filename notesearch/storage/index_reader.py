@@ -20,6 +20,7 @@ from notesearch.storage.full_text import RANK, TOKENIZER, WordQuery, searchable_
 from notesearch.storage.reader import Fingerprint, StoredChunk, StoredNote, Unfinished
 from notesearch.storage.rows import KNOWN_COLUMNS, KnownNote
 from notesearch.storage.vectors import VectorFileRecord, map_vectors, unpack, vector_file
+from notesearch.words import key_of, spelled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -298,8 +299,10 @@ def _unpacked(rows: Sequence[tuple[int, bytes]], dim: int) -> NDArray[np.float32
 
 _TAGGED = "SELECT note_id FROM tags WHERE key = ? OR substr(key, 1, length(?)) = ?"
 # The folder "/" ends with its separator, any other without.
-_BELOW_FOLDER = "substr(notes.path, length(rtrim(folders.path, '/')) + 2)"
-_PATH_MATCHES = f"(notes.path GLOB ? OR notes.path GLOB ? OR {_BELOW_FOLDER} GLOB ? OR {_BELOW_FOLDER} GLOB ?)"
+_BELOW_FOLDER = "spelled(substr(notes.path, length(rtrim(folders.path, '/')) + 2))"
+_PATH_MATCHES = (
+    f"(spelled(notes.path) GLOB ? OR spelled(notes.path) GLOB ? OR {_BELOW_FOLDER} GLOB ? OR {_BELOW_FOLDER} GLOB ?)"
+)
 
 
 def _admitted_notes(filters: Filters) -> tuple[str, list[str]]:
@@ -311,12 +314,12 @@ def _admitted_notes(filters: Filters) -> tuple[str, list[str]]:
     parameters: list[str] = []
     for operator, tags in (("IN", filters.tags), ("NOT IN", filters.excluded_tags)):
         for tag in tags:
-            key = tag.removeprefix("#").rstrip("/").casefold()
+            key = key_of(tag.removeprefix("#").rstrip("/"))
             conditions.append(f"notes.id {operator} ({_TAGGED})")
             parameters += [key, f"{key}/", f"{key}/"]
     if filters.path_glob:
         # A glob stands for a note, or for a folder and so for all that is below it.
-        glob = filters.path_glob.rstrip("/")
+        glob = spelled(filters.path_glob.rstrip("/"))
         conditions.append(_PATH_MATCHES)
         parameters += [glob, f"{glob}/*"] * 2
     for operator, date in ((">=", filters.since), ("<=", filters.until)):

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from notesearch.files import Stamp
 from notesearch.records import Chunk, Note, Skipped
+from notesearch.words import key_of
 
 Rows = defaultdict[str, list[dict[str, Any]]]
 """The rows of a batch, by table."""
@@ -133,7 +134,7 @@ def add_note_rows(rows: Rows, note_id: int, encoded: EncodedNote) -> None:
             "note_id": note_id,
             "position": position,
             "tag": tag,
-            "key": tag.casefold(),
+            "key": key_of(tag),
             "of_part": int(position >= len(note.file_tags)),
         }
         for position, tag in enumerate(note.tags)

@@ -16,7 +16,7 @@ from notesearch.files import append_jsonl, read_jsonl, read_own_jsonl
 from notesearch.notes import unique_tags
 from notesearch.records import Skipped
 from notesearch.tagging.features import Content, ContentReader
-from notesearch.words import find_words, storable
+from notesearch.words import find_words, key_of, storable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -97,7 +97,7 @@ def choose_labels(notes: Sequence[Labelled], min_examples: int, rejections: Sequ
     """Chooses the labels that can be learnt.
 
     Args:
-        notes: Notes with one label or more. Spellings that differ in case alone are one label.
+        notes: Notes with one label or more. Spellings with one key (`words.key_of`) are one label.
         min_examples: The fewest notes that a label must be on.
         rejections: Notes, with their labels, whose owner rejected other labels: examples even if they have none.
 
@@ -111,9 +111,9 @@ def choose_labels(notes: Sequence[Labelled], min_examples: int, rejections: Sequ
     spellings: dict[str, Counter[str]] = {}
     for note in notes:
         for label in note.labels:
-            spellings.setdefault(label.casefold(), Counter())[label] += 1
+            spellings.setdefault(key_of(label), Counter())[label] += 1
     names = {key: counts.most_common(1)[0][0] for key, counts in spellings.items()}
-    counts = Counter(key for note in notes for key in {label.casefold() for label in note.labels})
+    counts = Counter(key for note in notes for key in {key_of(label) for label in note.labels})
     universal = {key for key in counts if counts[key] == len(notes)}
     rare = {key for key in counts if counts[key] < min_examples} - universal
     kept = sorted(set(counts) - rare - universal, key=lambda key: names[key])
@@ -121,7 +121,7 @@ def choose_labels(notes: Sequence[Labelled], min_examples: int, rejections: Sequ
         contents=tuple(note.content for note in (*notes, *rejections)),
         labels=tuple(names[key] for key in kept),
         targets=_targets((*notes, *rejections), kept),
-        exclusive=all(len({label.casefold() for label in note.labels}) == 1 for note in notes),
+        exclusive=all(len({key_of(label) for label in note.labels}) == 1 for note in notes),
         rare=tuple(sorted((names[key], counts[key]) for key in rare)),
         universal=tuple(sorted(names[key] for key in universal)),
     )
@@ -143,7 +143,7 @@ def _targets(notes: Sequence[Labelled], kept: Sequence[str]) -> NDArray[np.bool_
     targets = np.zeros((len(notes), len(kept)), dtype=bool)
     for row, note in enumerate(notes):
         for label in note.labels:
-            if (column := columns.get(label.casefold())) is not None:
+            if (column := columns.get(key_of(label))) is not None:
                 targets[row, column] = True
     return targets
 

@@ -18,7 +18,7 @@ from notesearch.tagging.classifier import Classifier
 from notesearch.tagging.estimators import neighbour_scores, term_scores
 from notesearch.tagging.features import Content, WeighedTerms, count_terms
 from notesearch.tagging.labels import Example, Examples, name_features
-from notesearch.words import STOPWORDS
+from notesearch.words import STOPWORDS, key_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -205,12 +205,12 @@ def suggest(
 def _suggestions(
     tagger: Tagger, content: Content, vector: Vectors, scores: Scores, chosen: NDArray[np.bool_], top: int | None
 ) -> Suggestions:
-    present = {tag.casefold() for tag in content.tags}
+    present = {key_of(tag) for tag in content.tags}
     # What is suggested comes first: thresholds differ, so a tag below its own may score higher.
     order = np.lexsort((-scores, ~chosen))[: top or max(_TAGS_SHOWN, int(chosen.sum()))]
     order = order[scores[order] > _NEVER]
     tags = tuple(
-        TagScore(label, float(scores[row]), bool(chosen[row]), label.casefold() in present)
+        TagScore(label, float(scores[row]), bool(chosen[row]), key_of(label) in present)
         for row, label in ((row, tagger.labels[row]) for row in order)
     )
     because = tagger.explain(content, vector, [tag.tag for tag in tags if tag.suggested])
@@ -235,7 +235,7 @@ def _described(labels: str) -> dict[str, str]:
     for part in labels.split(","):
         name, _, description = part.partition(":")
         for tag in unique_tags([name]):
-            if tag.casefold() not in map(str.casefold, texts):
+            if key_of(tag) not in map(key_of, texts):
                 texts[tag] = f"{tag}: {description.strip()}" if description.strip() else tag
     return texts
 

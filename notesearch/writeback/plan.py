@@ -16,6 +16,7 @@ from notesearch.notes.metadata import parse_front_matter
 from notesearch.notes.read import decode, parse_note
 from notesearch.notes.tags import effect_of_tag, holds_link, unique_tags, written_tags
 from notesearch.records import Note
+from notesearch.words import key_of
 from notesearch.writeback.edits import TextEdit, newline_of
 from notesearch.writeback.headers import header_tag_edit
 from notesearch.writeback.org import org_tag_edit, without_tag_line
@@ -95,11 +96,11 @@ def plan_tag_edit(path: Path, data: bytes, tags: Sequence[str]) -> FileEdit | No
 
 
 def _missing(note: Note, tags: Sequence[str]) -> tuple[str, ...]:
-    present = {tag.casefold() for tag in note.file_tags}
+    present = {key_of(tag) for tag in note.file_tags}
     for tag in tags:
         if not unique_tags([tag]) or _NOT_IN_YAML.search(" ".join(tag.split())):
             raise NoteNotWritable(f"{tag!r} cannot be a tag")
-    missing = tuple(tag for tag in unique_tags(tags) if tag.casefold() not in present)
+    missing = tuple(tag for tag in unique_tags(tags) if key_of(tag) not in present)
     for tag in missing:
         if effect := effect_of_tag(tag, kind_of(note.path)):
             raise NoteNotWritable(f"the tag {tag!r} is not written: {effect}")
@@ -169,8 +170,8 @@ def _check(before: Note, text: str, added: Sequence[str]) -> None:
     known = set(before.file_tags)
     old = [tag for tag in after.file_tags if tag in known]
     new = [tag for tag in after.file_tags if tag not in known]
-    added_keys = {tag.casefold() for tag in added}
-    parts = [tag for tag in before.part_tags if tag.casefold() not in added_keys]
+    added_keys = {key_of(tag) for tag in added}
+    parts = [tag for tag in before.part_tags if key_of(tag) not in added_keys]
     if old != list(before.file_tags) or new != list(added) or parts != list(after.part_tags):
         raise NoteNotWritable("the tags would not be read as they are meant")
     if _all_but_tags(before) != _all_but_tags(after):

@@ -14,7 +14,7 @@ from notesearch.retrieval.concepts import (
     MOST_LINKED,
     can_be_appended,
     count_ideas,
-    key_of,
+    idea_key,
     parse_concepts,
     read_concepts,
 )
@@ -23,7 +23,7 @@ from notesearch.retrieval.passages import Ranking
 from notesearch.retrieval.query import parse_query
 
 FILE = Path("/home/nora/concepts.toml")
-IDEAS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1, max_size=8).filter(key_of)
+IDEAS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1, max_size=8).filter(idea_key)
 WEIGHTS = st.floats(min_value=0, max_value=1, exclude_min=True)
 
 
@@ -150,13 +150,13 @@ def test_whatever_is_written_is_read(table):
     wanted = {}
     for idea, own in table.items():
         for other, weight in own.items():
-            pair = frozenset((key_of(idea), key_of(other)))
+            pair = frozenset((idea_key(idea), idea_key(other)))
             wanted[pair] = max(weight, wanted.get(pair, 0))
     if any(len(pair) == 1 for pair in wanted):
         with pytest.raises(SettingsError):
             parse(text)
     else:
-        assert {frozenset((key_of(a), key_of(b))): weight for a, b, weight in links(text)} == wanted
+        assert {frozenset((idea_key(a), idea_key(b))): weight for a, b, weight in links(text)} == wanted
 
 
 @given(st.text(max_size=60))
