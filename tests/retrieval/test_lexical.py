@@ -4,7 +4,7 @@ from notesearch.records import Filters
 from notesearch.retrieval.lexical import chunks_with_phrases, is_mentioned, match_lexical, word_forms
 from notesearch.retrieval.query import parse_query
 from notesearch.storage import WordQuery
-from notesearch.words import distinct_words, find_words
+from notesearch.words import distinct_words, find_words, key_of
 
 NOTES = {
     "cap.md": "# CAP theorem\n\nConsistency, availability and partition tolerance.",
@@ -39,8 +39,8 @@ def reader(make_reader):
         ("腐切", ["tofu.md"]),
         ("Straße", ["strasse.md"]),
         ("STRAßE", ["strasse.md"]),
-        ("heisst", []),
-        ("STRASSE", []),
+        ("heisst", ["strasse.md"]),
+        ("STRASSE", ["strasse.md"]),
         ("blockchain", []),
     ],
 )
@@ -145,7 +145,7 @@ def test_a_phrase_must_match_letter_by_letter(make_reader):
 def test_all_phrases_must_match(make_reader):
     reader = make_reader({"a.md": "red apples and green pears", "b.md": "red apples and green plums"})
     assert phrase_notes(reader, '"red apples" "green pears"') == {"a.md"}
-    assert phrase_notes(reader, '"red apples" "green pear"') == {"a.md"}  # the letters of a longer word
+    assert phrase_notes(reader, '"red apples" "green pear"') == set()
     assert phrase_notes(reader, '"red apples" "greens pears"') == set()
 
 
@@ -199,18 +199,17 @@ def test_words_are_mentioned_one_after_another_in_whatever_form(reader, words, m
     ("asked", "text", "found"),
     [
         ("run", "Running is what runners do; he runs.", {"running": "run", "runs": "run"}),
-        ("straße", "STRAßE, nicht STRASSE", {"straße": "straße"}),
+        ("straße", "STRAßE oder STRASSE", {"strasse": "strasse"}),
         ("cafe", "Um café, por favor", {"café": "cafe"}),
         ("café", "Um cafe, por favor", {"cafe": "café"}),
-        ("mu\u0308nchen", "Nachtzug nach M\u00fcnchen", {"münchen": "mu\u0308nchen"}),
-        ("m\u00fcnchen", "Nachtzug nach Mu\u0308nchen", {"mu\u0308nchen": "m\u00fcnchen"}),
-        ("\u00e9t\u00e9", "l'e\u0301te\u0301 dernier", {"e\u0301te\u0301": "\u00e9t\u00e9"}),
+        ("münchen", "Nachtzug nach Mu\u0308nchen", {"münchen": "münchen"}),
+        ("αθήνα", "ΑΘΗΝΑ", {"αθηνα": "αθήνα"}),
         ("豆腐", "麻婆豆腐", {"豆腐": "豆腐"}),
         ("absent", "Nothing of the kind", {}),
     ],
 )
 def test_words_of_the_same_stem_are_forms_of_one_word(make_reader, asked, text, found):
-    forms = word_forms(make_reader({"a.md": "any"}), [asked], distinct_words(text))
+    forms = word_forms(make_reader({"a.md": "any"}), [key_of(asked)], distinct_words(text))
     assert {word: forms[word] for _, _, word in find_words(text) if word in forms} == found
 
 

@@ -21,7 +21,7 @@ from notesearch.retrieval.passages import (
     rerank_by_cross_encoder,
 )
 from notesearch.storage import StoredChunk, StoredNote
-from notesearch.words import find_words
+from notesearch.words import find_words, spelled
 
 QUERY = "leader votes"
 PASSAGE = "Raft votes\nA leader needs votes; more votes."
@@ -172,7 +172,7 @@ def test_evidence_of_any_note_is_what_stands_there(make_searcher, drawn, words, 
         text, _ = decode(Path(hit.path).read_bytes())
         for item in hit.evidence:
             assert 0 <= item.score <= 1
-            assert item.query_token in typed
+            assert item.query_token in spelled(typed)
             if item.start is None:
                 assert item.end is None
                 continue
