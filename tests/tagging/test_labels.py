@@ -182,7 +182,7 @@ def test_a_label_file_that_cannot_be_read(tmp_path: Path) -> None:
     for file, reason in (
         (not_utf_8, "it is not UTF-8"),
         (tmp_path / "none", "No such file or directory"),
-        (tmp_path, "Is a directory"),
+        (tmp_path, "a folder"),
     ):
         with pytest.raises(UsageError) as caught:
             read(file)
