@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from notesearch.cli.options import IndexOptions, MessageOptions, flag, option
+from notesearch.cli.options import IndexOptions, MessageOptions, flag, option, parse_duration
 from notesearch.cli.output import one_line
 from notesearch.cli.places import lines_of_stdin, read_places
 from notesearch.cli.terminal import (
@@ -79,30 +79,42 @@ def tag(
     as_tsv: Annotated[bool, flag("Short for --format tsv.", "--tsv")] = False,
     apply: Annotated[bool, flag("Write the suggested tags into the notes.", "--apply")] = False,
     interactive: Annotated[bool, flag("With --apply: ask about each note.", "--interactive", "-i")] = False,
+    yes: Annotated[bool, flag("With --apply: do not ask, whatever folder it is.", "--yes", "-y")] = False,
     dry_run: Annotated[bool, flag("Show what --apply would change.", "--dry-run")] = False,
     undo: Annotated[bool, flag("Take out again what the last --apply wrote.", "--undo")] = False,
+    as_list: Annotated[bool, flag("With --undo: list what can be taken out, and what could not be.", "--list")] = False,
+    wait: Annotated[
+        str | None,
+        option(
+            "TIME", "How long to wait (90s, 10m) while another process writes tags. Default: 0 at a terminal, else 10m."
+        ),
+    ] = None,
     *,
     index: IndexOptions,
     messages: MessageOptions,
 ) -> None:
     """Suggest tags for notes, and write them.
 
-    The suggestions come from a classifier, where one was trained; else from the nearest tagged notes. Exits with 1 when
-    nothing is suggested.
+    The suggestions come from a classifier, where one was trained; else from the nearest tagged notes. At a terminal,
+    --apply asks before it writes. Exits with 1 when nothing is suggested, with 4 where another process writes tags.
 
     Example: notesearch tag ~/notes/inbox
 
     Write them: notesearch tag --apply, and back: notesearch tag --undo
     """
-    from notesearch.library.tag import suggest_tags, undo_tags
+    from notesearch.library.sweeping import refuse_sweeping
+    from notesearch.library.tag import suggest_tags
 
     settings = index.settings()
-    _check_combination(paths or [], apply=apply, dry_run=dry_run, interactive=interactive, undo=undo)
+    _check_combination(paths or [], apply=apply, dry_run=dry_run, interactive=interactive, undo=undo, as_list=as_list)
+    turn = Turn.of(wait, messages)
+    if as_list:
+        return _list_undoable(settings)
     if undo:
-        if _tell_of_writing(undo_tags(settings), "restored", messages):
-            raise typer.Exit(ERROR)
-        return
+        return _undo(settings, turn, messages)
     named, unreadable = _named(paths)
+    if apply and not (dry_run or yes):
+        refuse_sweeping(settings, named or ())
     with messages.progress("Reading passages") as progress:
         run = suggest_tags(
             settings, named, labels=labels, classifier=name, min_score=min_score, top=top, progress=progress
@@ -119,10 +131,12 @@ def tag(
     if dry_run:
         refused = _show_changes(run)
     elif interactive:
-        refused = _ask_and_write(settings, run, messages)
+        refused = _ask_and_write(settings, run, turn, messages)
+    elif apply and not yes and not _is_wanted(run.suggestions):
+        return messages.tell("Nothing written.")
     else:
         # The notes come first: whoever reads what is printed may go away.
-        refused = apply and _write_tags(settings, run, _new_tags(run.suggestions), messages)
+        refused = apply and _write_tags(settings, run, _new_tags(run.suggestions), turn, messages)
         write_suggestions(shown, kind, new_only=new_only)
     if refused or (unread and not run.suggestions):
         raise typer.Exit(ERROR)
@@ -137,16 +151,63 @@ def _why_nothing(run: TagRun, named: list[Path] | None) -> str:
     return "All notes have tags." if named is None else "No notes to tag."
 
 
-def _check_combination(paths: list[str], *, apply: bool, dry_run: bool, interactive: bool, undo: bool) -> None:
+def _check_combination(
+    paths: list[str], *, apply: bool, dry_run: bool, interactive: bool, undo: bool, as_list: bool
+) -> None:
     """Refuses options that contradict each other."""
     if interactive and not apply:
         raise UsageError("--interactive was given without --apply", "Give both, or neither.")
-    if apply and dry_run:
-        raise UsageError("--apply and --dry-run were both given", "Give one of them.")
     if interactive and "-" in paths:
         raise UsageError("stdin cannot give both paths and answers", "Name the notes, or leave out --interactive.")
+    if as_list and not undo:
+        raise UsageError("--list was given without --undo", "Give both: notesearch tag --undo --list")
     if undo and (paths or apply or dry_run):
         raise UsageError("--undo takes back a whole run, and nothing else", "Give it alone: notesearch tag --undo")
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """How to wait for other processes that write tags.
+
+    Attributes:
+        wait_s: How long.
+        waiting: Says that we wait.
+    """
+
+    wait_s: float
+    waiting: Callable[[], None]
+
+    @classmethod
+    def of(cls, wait: str | None, messages: MessageOptions) -> Turn:
+        """What is meant by the option, or by its absence."""
+        time = wait if wait is not None else "0" if is_terminal(sys.stderr) else "10m"
+        said = "Another process is writing tags; waiting for it…"
+        return cls(parse_duration(time).total_seconds(), lambda: messages.tell(said))
+
+
+def _undo(settings: Settings, turn: Turn, messages: MessageOptions) -> None:
+    from notesearch.library.tag import undo_tags
+
+    report = undo_tags(settings, wait_s=turn.wait_s, waiting=turn.waiting)
+    if _tell_of_writing(report, "restored", messages):
+        messages.tell("What was refused stays in the list: notesearch tag --undo --list")
+        raise typer.Exit(ERROR)
+
+
+def _list_undoable(settings: Settings) -> None:
+    """Prints the runs that can be undone and what was refused, the newest first."""
+    from notesearch.library.tag import undoable_runs
+
+    runs = undoable_runs(settings)
+    for run in runs:
+        began = f"{run.began.astimezone():%Y-%m-%d %H:%M:%S}"
+        if run.notes:
+            show([f"{began}  {counted(len(run.notes), 'note')} tagged"])
+        for entry in run.refused:
+            state = entry.reason or "as it was then: --undo restores it"
+            show([f"{began}  {paint(shown_path(entry.path), 'path')}: {state}"])
+    if not runs:
+        raise typer.Exit(NOTHING_FOUND)
 
 
 def _named(paths: list[str] | None) -> tuple[list[Path] | None, list[Skipped]]:
@@ -186,23 +247,44 @@ def _show_changes(run: TagRun) -> bool:
     return _tell_of_refusals(refused)
 
 
-def _ask_and_write(settings: Settings, run: TagRun, messages: MessageOptions) -> bool:
+def _is_wanted(suggestions: Sequence[Suggestions]) -> bool:
+    """Asks whether to write all that is suggested; yes, where nobody sits at a terminal or there is nothing to write.
+
+    The end of stdin is as good as "no".
+    """
+    changed = [entry for entry in suggestions if entry.new_tags]
+    if not (changed and is_terminal(sys.stdin) and is_terminal(sys.stderr)):
+        return True
+    tags = counted(sum(len(entry.new_tags) for entry in changed), "tag")
+    question = f"Write {tags} into {counted(len(changed), 'note')}? [y/N] (l lists them) "
+    try:
+        while (answer := _read(question).strip().lower()) in ("l", "list"):
+            for entry in changed:
+                warn(f"{shown_path(entry.path)}: {', '.join(entry.new_tags)}")
+    except EOFError:
+        warn("")
+        return False
+    return answer in ("y", "yes")
+
+
+def _ask_and_write(settings: Settings, run: TagRun, turn: Turn, messages: MessageOptions) -> bool:
     from notesearch.library.tag import remember
 
     accepted, rejected = ask_about([entry for entry in run.suggestions if entry.new_tags])
-    refused = _write_tags(settings, run, accepted, messages)
+    refused = _write_tags(settings, run, accepted, turn, messages)
     remember(settings, rejected)
     return refused
 
 
-def _write_tags(settings: Settings, run: TagRun, tags: Decided, messages: MessageOptions) -> bool:
+def _write_tags(settings: Settings, run: TagRun, tags: Decided, turn: Turn, messages: MessageOptions) -> bool:
     """Writes tags and says what was done; says whether any note was refused."""
     from notesearch.library.tag import write_tags
 
     if not tags:
         messages.tell("Nothing written.")
         return False
-    return _tell_of_writing(write_tags(settings, run, tags), "tagged", messages)
+    report = write_tags(settings, run, tags, wait_s=turn.wait_s, waiting=turn.waiting)
+    return _tell_of_writing(report, "tagged", messages)
 
 
 def _tell_of_writing(report: WriteReport, verb: str, messages: MessageOptions) -> bool:

@@ -37,7 +37,7 @@ from notesearch.writeback.journal import opened_journal
 BY_DAMAGE = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 _REPAIR = "Repair it: notesearch doctor --repair"
 # All that notesearch keeps in an index directory. What else is there is not its business.
-_OWN = "notes.db* rebuilt.db* folders.json* vectors.hnsw* writer.lock *.jsonl tag-journals classifiers models"
+_OWN = "notes.db* rebuilt.db* folders.json* vectors.hnsw* *.lock *.jsonl tag-journals classifiers models"
 # What only a process makes that holds the writer's lock, until it is done.
 _OF_WRITER = ("folders.json.new", "vectors.hnsw.new", "rebuilt.db*")
 _SPARE_BYTES = 50_000_000

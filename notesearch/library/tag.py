@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,11 +16,12 @@ from notesearch.notes import NoteFile, find_notes, read_bytes
 from notesearch.records import Skipped, Suggestions
 from notesearch.settings import DEFAULT_MODEL, Settings
 from notesearch.storage import IndexReader
+from notesearch.storage.database import acquire_lock, make_index_dir
 from notesearch.tagging.classifier import DEFAULT_NAME, classifier_dir, load_classifier
 from notesearch.tagging.features import Content, ContentReader, EncoderSpec
 from notesearch.tagging.labels import Labelled, choose_labels, remember_rejections
 from notesearch.tagging.taggers import NameTagger, NeighbourTagger, Tagger, TrainedTagger, suggest
-from notesearch.writeback.apply import TaggedNote, WriteReport, apply_tags, diff_of, undo_last
+from notesearch.writeback.apply import TaggedNote, UndoableRun, WriteReport, apply_tags, diff_of, undo_last, undoable
 from notesearch.writeback.replace import check_replaceable
 
 # One note may have a tag by mistake.
@@ -170,18 +171,37 @@ def journal_dir(settings: Settings) -> Path:
     return settings.index_dir / "tag-journals"
 
 
-def write_tags(settings: Settings, run: TagRun, tags: dict[str, tuple[str, ...]]) -> WriteReport:
+def write_tags(
+    settings: Settings,
+    run: TagRun,
+    tags: dict[str, tuple[str, ...]],
+    *,
+    wait_s: float = 0.0,
+    waiting: Callable[[], None] | None = None,
+) -> WriteReport:
     """Writes tags into notes.
 
     Args:
         settings: Which index; its directory keeps the journal to undo from.
         run: What `suggest_tags` found: a note that has changed since is left alone.
         tags: The tags of each note, by path.
+        wait_s: How long to wait for another process that is writing tags or taking them out.
+        waiting: Called once where there is one to wait for.
 
     Raises:
+        IndexBusy: Another process is writing tags, and did not finish in time.
         StoreError: The journal cannot be written.
     """
-    return apply_tags(journal_dir(settings), _tagged_notes(run, tags))
+    with _only_writer(settings, wait_s, waiting):
+        return apply_tags(journal_dir(settings), _tagged_notes(run, tags))
+
+
+@contextmanager
+def _only_writer(settings: Settings, wait_s: float, waiting: Callable[[], None] | None) -> Iterator[None]:
+    """Keeps other processes from writing tags, so that what each has done can be undone."""
+    make_index_dir(settings.index_dir)
+    with acquire_lock(settings.index_dir, wait_s, waiting, name="tags.lock", what="tags, for the index"):
+        yield
 
 
 def diff_tags(run: TagRun, tags: dict[str, tuple[str, ...]]) -> Iterator[str | Skipped]:
@@ -207,14 +227,30 @@ def remember(settings: Settings, rejected: dict[str, tuple[str, ...]]) -> None:
         remember_rejections(settings.index_dir, rejected)
 
 
-def undo_tags(settings: Settings) -> WriteReport:
-    """Takes out again what the last `write_tags` wrote.
+def undo_tags(settings: Settings, *, wait_s: float = 0.0, waiting: Callable[[], None] | None = None) -> WriteReport:
+    """Takes out again what the last `write_tags` wrote; see `undo_last`.
+
+    Args:
+        settings: Which index.
+        wait_s: See `write_tags`.
+        waiting: See `write_tags`.
 
     Raises:
         UsageError: There is nothing to undo.
-        StoreError: The journal cannot be read.
+        IndexBusy: Another process is writing tags, and did not finish in time.
+        StoreError: A journal cannot be read.
     """
-    return undo_last(journal_dir(settings))
+    with _only_writer(settings, wait_s, waiting):
+        return undo_last(journal_dir(settings))
+
+
+def undoable_runs(settings: Settings) -> list[UndoableRun]:
+    """The runs whose tags can be taken out again, and what could not be of others; the newest first.
+
+    Raises:
+        StoreError: A journal cannot be read, or another process is writing it.
+    """
+    return undoable(journal_dir(settings))
 
 
 def _tagged_notes(run: TagRun, tags: dict[str, tuple[str, ...]]) -> Iterator[TaggedNote | Skipped]:

@@ -265,13 +265,22 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
     return connection
 
 
-def acquire_lock(index_dir: Path, wait_s: float = 0.0, waiting: Callable[[], None] | None = None) -> FileLock:
+def acquire_lock(
+    index_dir: Path,
+    wait_s: float = 0.0,
+    waiting: Callable[[], None] | None = None,
+    *,
+    name: str = "writer.lock",
+    what: str = "to the index",
+) -> FileLock:
     """Takes the lock of the writer of an index: there is one at a time. The system drops it when its holder dies.
 
     Args:
         index_dir: The directory of the index.
         wait_s: How long to wait for another writer to finish.
         waiting: Called once where there is one to wait for.
+        name: Of the lock, for writers of other things.
+        what: What they write.
 
     Raises:
         IndexBusy: Another process has it, and did not let go of it in time.
@@ -279,7 +288,7 @@ def acquire_lock(index_dir: Path, wait_s: float = 0.0, waiting: Callable[[], Non
     """
     from filelock import FileLock, Timeout
 
-    lock = FileLock(index_dir / "writer.lock", mode=0o600)
+    lock = FileLock(index_dir / name, mode=0o600)
     try:
         with suppress(Timeout):
             lock.acquire(timeout=0)
@@ -289,7 +298,7 @@ def acquire_lock(index_dir: Path, wait_s: float = 0.0, waiting: Callable[[], Non
         lock.acquire(timeout=wait_s, poll_interval=_POLL_S)
     except Timeout as error:
         raise IndexBusy(
-            f"another process is writing to the index in {index_dir}",
+            f"another process is writing {what} in {index_dir}",
             "Try again when it has finished, or wait for it: --wait 10m",
         ) from error
     except OSError as error:

@@ -2,16 +2,16 @@
 
 Before a note is replaced, a line in a journal records the change: its place, the bytes removed, the bytes inserted, and
 the hash of the file before and after. So at any moment each note holds its old or its new bytes, and the journal leads
-from one to the other. Each run has a journal of its own; once the run was undone, its name ends in `.undone`.
+from one to the other. Whoever calls sees to it that one process at a time writes or undoes.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from hashlib import sha256
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
@@ -26,12 +26,15 @@ from notesearch.writeback.journal import (
     Entry,
     JournalWriter,
     discard_journal,
+    is_of_refused,
+    journals,
+    keep_refused,
     mark_as_undone,
-    newest_journal,
     opened_journal,
+    time_of,
 )
 from notesearch.writeback.plan import plan_tag_edit
-from notesearch.writeback.replace import new_temporary_name, remove_leftover, replace_file
+from notesearch.writeback.replace import clear_leftover, digest, is_left_over, new_temporary_name, replace_file
 
 _CONTEXT_LINES = 3
 
@@ -58,11 +61,26 @@ class WriteReport:
     Attributes:
         written: Files that were replaced.
         unchanged: Files that were already as wanted.
-        refused: Files that were left alone, and why; `for_now` where undoing again may put them back.
+        refused: Files that were left alone, and why; `for_now` where undoing again takes up the same run.
     """
 
     written: tuple[str, ...]
     unchanged: tuple[str, ...]
+    refused: tuple[Skipped, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UndoableRun:
+    """A run that can be undone, or what could not be undone of one.
+
+    Attributes:
+        began: When it began.
+        notes: Files that it changed; empty where it was undone but for `refused`.
+        refused: Files that could not be put back, and why they cannot now; an empty reason where they can.
+    """
+
+    began: datetime
+    notes: tuple[str, ...]
     refused: tuple[Skipped, ...]
 
 
@@ -78,6 +96,10 @@ def _report(outcomes: Sequence[tuple[str, _Outcome]]) -> WriteReport:
     )
 
 
+def _as_outcomes(refused: Iterable[Skipped]) -> list[tuple[str, _Outcome]]:
+    return [(entry.path, entry) for entry in refused]
+
+
 def apply_tags(directory: Path, notes: Iterable[TaggedNote | Skipped]) -> WriteReport:
     """Write tags into notes; what cannot be written is left alone and reported.
 
@@ -91,8 +113,7 @@ def apply_tags(directory: Path, notes: Iterable[TaggedNote | Skipped]) -> WriteR
     Raises:
         StoreError: The journal cannot be written. What was done until then can be undone.
     """
-    _clear_leftovers(directory)
-    outcomes: list[tuple[str, _Outcome]] = []
+    outcomes = _as_outcomes(_clear_last_run(directory))
     with JournalWriter(directory) as journal:
         for note in notes:
             if isinstance(note, Skipped):
@@ -106,15 +127,26 @@ def apply_tags(directory: Path, notes: Iterable[TaggedNote | Skipped]) -> WriteR
     return _report(outcomes)
 
 
-def _clear_leftovers(directory: Path) -> None:
-    """Remove what the last run left beside notes, if it was killed; those before it were looked after by that run."""
-    path = newest_journal(directory)
-    if path is None:
-        return
-    # Where a living process uses the journal, nothing is left; that one is damaged is for `undo_last` to say.
-    with suppress(StoreError), opened_journal(path) as entries:
-        for entry in entries:
-            remove_leftover(Path(entry.path), entry.temporary_name)
+def _clear_last_run(directory: Path) -> list[Skipped]:
+    """Clear what the last run left beside notes, if it was killed; those before it were looked after by that run."""
+    found: list[Skipped] = []
+    paths = journals(directory)
+    last = [path for path in paths if not is_of_refused(path)][:1]
+    for path in [*last, *filter(is_of_refused, paths)]:
+        with suppress(StoreError), opened_journal(path) as entries:  # that one is damaged is for `undo_last` to say
+            found += _clear_leftovers(entries)
+    return found
+
+
+def _clear_leftovers(entries: Iterable[Entry]) -> list[Skipped]:
+    """Clear what is beside notes; returns those where another program was writing as well."""
+    found = []
+    for entry in entries:
+        kept = clear_leftover(Path(entry.path), entry.temporary_name, {entry.before, entry.after})
+        if kept:
+            reason = f"another program was writing it when a run was killed; what it saved is kept as {kept}"
+            found.append(Skipped(_shown(entry.path), reason))
+    return found
 
 
 def _apply(journal: JournalWriter, note: TaggedNote) -> _Outcome:
@@ -123,12 +155,13 @@ def _apply(journal: JournalWriter, note: TaggedNote) -> _Outcome:
         return "unchanged"
     new = edit.applied_to(note.data)
     path = os.path.abspath(note.path)  # noqa: PTH100 - Path.absolute keeps `..`
-    entry = Entry(path, edit, _hash(note.data), _hash(new), new_temporary_name())
+    entry = Entry(path, edit, digest(note.data), digest(new), new_temporary_name())
     journal.write(entry)
     try:
         replace_file(note.path, note.data, new, entry.temporary_name)
     except NoteNotWritable:
-        journal.take_back()
+        if not is_left_over(note.path, entry.temporary_name):  # else the next run has to know of it
+            journal.take_back()
         raise
     return "written"
 
@@ -136,49 +169,124 @@ def _apply(journal: JournalWriter, note: TaggedNote) -> _Outcome:
 def undo_last(directory: Path) -> WriteReport:
     """Put back the notes that the last run of writing tags changed.
 
-    A note that was changed after that is left alone. The run is done with then, unless a note that still holds exactly
-    what was written could not be replaced: then the next call takes up the same run.
+    A note that was changed after that is left alone, and tried again by each later call: it is put back once it holds
+    what was written. The edits of a note are undone from the last to the first, whichever runs made them. Where a note
+    that still holds what was written cannot be replaced, the next call takes up the same run.
 
     Args:
         directory: Where the journals are.
 
     Returns:
-        What was done.
+        What was done; of what earlier calls had to leave alone, only what was put back now.
 
     Raises:
         UsageError: There is nothing to undo.
-        StoreError: The journal cannot be read, or another process is writing it.
+        StoreError: A journal cannot be read, or another process is writing it.
     """
-    while path := newest_journal(directory):
-        with opened_journal(path) as entries:
-            if not entries:
+    with _opened_journals(directory) as opened:
+        run = next((path for path, _ in opened if not is_of_refused(path)), None)
+        asked = _asked(opened, run)
+        kept = _clear_leftovers(entry for _, entry in asked)
+        outcomes = _undo_all([entry for _, entry in asked])
+        done = {entry for entry, outcome in outcomes.items() if not isinstance(outcome, Skipped)}
+        of_run = [outcomes[entry] for path, entry in asked if path == run]
+        for path, entries in opened:
+            left = [entry for entry in entries if entry not in done]
+            if is_of_refused(path) and len(left) < len(entries):
+                keep_refused(path, left)
+            elif path == run and not any(isinstance(outcome, Skipped) and outcome.for_now for outcome in of_run):
+                mark_as_undone(path, left)
+        told = [(path, entry) for path, entry in asked if path == run or outcomes[entry] == "written"]
+        if run is None and not told:
+            refused = " What could not be undone: notesearch tag --undo --list" if opened else ""
+            hint = f"Each run that wrote tags can be undone once, the last one first.{refused}"
+            raise UsageError("there is nothing to undo", hint)
+    return _report([*_as_outcomes(kept), *((_shown(entry.path), outcomes[entry]) for _, entry in told)])
+
+
+def undoable(directory: Path) -> list[UndoableRun]:
+    """The runs that can be undone, and what could not be undone of others; the newest first.
+
+    Args:
+        directory: Where the journals are.
+
+    Raises:
+        StoreError: A journal cannot be read, or another process is writing it.
+    """
+    with _opened_journals(directory) as opened:
+        return [
+            UndoableRun(time_of(path), (), tuple(map(_state, entries)))
+            if is_of_refused(path)
+            else UndoableRun(time_of(path), tuple(_shown(entry.path) for entry in entries), ())
+            for path, entries in opened
+        ]
+
+
+def _state(entry: Entry) -> Skipped:
+    found = _undoing(entry)
+    return found if isinstance(found, Skipped) else Skipped(_shown(entry.path), "")
+
+
+@contextmanager
+def _opened_journals(directory: Path) -> Iterator[list[tuple[Path, list[Entry]]]]:
+    """The journals that have something to undo, and their entries; the newest first."""
+    with ExitStack() as stack:
+        opened = [(path, stack.enter_context(opened_journal(path))) for path in journals(directory)]
+        for path, entries in opened:
+            if not entries:  # the run was killed before it changed a note
                 discard_journal(path)
-                continue
-            report = _report([(_shown(entry.path), _undo(entry)) for entry in reversed(entries)])
-            if not any(skipped.for_now for skipped in report.refused):
-                mark_as_undone(path)
-        return report
-    raise UsageError("there is nothing to undo", "Each run that wrote tags can be undone once, the last one first.")
+        yield [(path, entries) for path, entries in opened if entries]
+
+
+def _asked(opened: Sequence[tuple[Path, list[Entry]]], run: Path | None) -> list[tuple[Path, Entry]]:
+    """What is to be undone, the newest first: a run, and what could not be undone of others.
+
+    An edit stays where another one came after it that is not to be undone.
+    """
+    asked: list[tuple[Path, Entry]] = []
+    stays: set[str] = set()
+    for path, entries in opened:
+        if path == run or is_of_refused(path):
+            asked += [(path, entry) for entry in reversed(entries) if entry.path not in stays]
+        else:
+            stays |= {entry.path for entry in entries}
+    return asked
+
+
+def _undo_all(entries: Sequence[Entry]) -> dict[Entry, _Outcome]:
+    """Undo edits in order; once more as long as that gets further, since processes may have written by turns."""
+    outcomes: dict[Entry, _Outcome] = {}
+    while entries:
+        outcomes |= {entry: _undo(entry) for entry in entries}
+        refused = [entry for entry in entries if isinstance(outcomes[entry], Skipped)]
+        entries = refused if any(outcomes[entry] == "written" for entry in entries) else ()
+    return outcomes
 
 
 def _undo(entry: Entry) -> _Outcome:
-    path, shown = Path(entry.path), _shown(entry.path)
-    remove_leftover(path, entry.temporary_name)
+    undoing = _undoing(entry)
+    if undoing is None or isinstance(undoing, Skipped):
+        return undoing or "unchanged"
     try:
-        data = read_bytes(NoteFile(path, Stamp()))
+        replace_file(Path(entry.path), *undoing, entry.temporary_name)
+    except NoteNotWritable as error:
+        return Skipped(_shown(entry.path), error.message, for_now=True)
+    return "written"
+
+
+def _undoing(entry: Entry) -> tuple[bytes, bytes] | Skipped | None:
+    """What a note holds and what it is to hold; why that cannot be; or `None` where it is as it was."""
+    try:
+        data = read_bytes(NoteFile(Path(entry.path), Stamp()))
     except NoteUnreadable as error:
-        return Skipped(shown, error.message)
-    found = _hash(data)
+        return Skipped(_shown(entry.path), error.message)
+    found = digest(data)
     old = entry.edit.undone_in(data)
     if found == entry.before:  # the run was killed before it came to this note, or it was put back before
-        return "unchanged"
-    if found != entry.after or _hash(old) != entry.before:
-        return Skipped(shown, "changed since the tags were written")
-    try:
-        replace_file(path, data, old, entry.temporary_name)
-    except NoteNotWritable as error:
-        return Skipped(shown, error.message, for_now=True)
-    return "written"
+        return None
+    if found != entry.after or digest(old) != entry.before:
+        return Skipped(_shown(entry.path), "changed since the tags were written")
+    return data, old
 
 
 def diff_of(note: TaggedNote) -> str:
@@ -231,10 +339,6 @@ def _range(start: int, count: int) -> str:
     if count == 1:
         return str(start + 1)
     return f"{start + 1 if count else start},{count}"
-
-
-def _hash(data: bytes) -> str:
-    return sha256(data).hexdigest()
 
 
 def _shown(path: str) -> str:

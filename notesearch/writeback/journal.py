@@ -1,4 +1,8 @@
-"""Journals of what a run is about to change in notes: files of JSON, one line for each note."""
+"""Journals of what a run is about to change in notes: files of JSON, one line for each note.
+
+Each run has one. Its name ends in `.undone` once the run was undone, and what had to be left alone then is in another
+file beside it, whose name ends in `.refused`.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +13,18 @@ import os
 import re
 import time
 from base64 import b64decode, b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
 from notesearch.errors import StoreError
-from notesearch.files import make_private_folder, sync
+from notesearch.files import make_private_folder, sync, write_whole
 from notesearch.writeback.plan import FileEdit
 
-_NAME = re.compile(r"(\d{8}T\d{6}Z)-(\d{3,})\.jsonl(\.undone)?")
+_NAME = re.compile(r"(\d{8}T\d{6}Z)-(\d{3,})\.jsonl(\.undone|\.refused)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +118,26 @@ class JournalWriter:
         sync(self._directory)
 
 
-def newest_journal(directory: Path) -> Path | None:
-    """The journal of the last run that was not undone, if there is one.
+def journals(directory: Path) -> list[Path]:
+    """The journals of runs that were not undone, and of what could not be undone of others; the newest first.
 
     Raises:
         StoreError: The directory cannot be read.
     """
-    names = [name for name in _names(directory) if not name.endswith(".undone")]
-    return directory / max(names) if names else None
+    names = {name for name in _names(directory) if not name.endswith(".undone")}
+    # Of a process that was killed as it undid the run, which is to be undone still.
+    names -= {f"{name}.refused" for name in names}
+    return [directory / name for name in sorted(names, reverse=True)]
+
+
+def is_of_refused(path: Path) -> bool:
+    """Whether a journal is of what could not be undone of its run, rather than of a run that was not undone."""
+    return path.name.endswith(".refused")
+
+
+def time_of(path: Path) -> datetime:
+    """When the run of a journal began."""
+    return datetime.strptime(path.name.partition("-")[0], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
 
 
 @contextmanager
@@ -156,14 +173,28 @@ def discard_journal(path: Path) -> None:
         path.unlink()
 
 
-def mark_as_undone(path: Path) -> None:
-    """Give a journal the name by which it is not found any more.
+def mark_as_undone(path: Path, refused: Sequence[Entry]) -> None:
+    """Give the journal of a run the name of one that was undone, and keep what could not be undone for later.
 
     Raises:
-        StoreError: It cannot be renamed.
+        StoreError: That cannot be done.
     """
     with _translated(path):
+        keep_refused(path.with_name(f"{path.name}.refused"), refused)
         path.rename(f"{path}.undone")
+
+
+def keep_refused(path: Path, refused: Sequence[Entry]) -> None:
+    """Write the journal of what could not be undone of a run; without entries, there is none.
+
+    Raises:
+        StoreError: It cannot be written.
+    """
+    with _translated(path):
+        if refused:
+            write_whole(path, b"".join(map(_to_line, refused)).decode())
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _names(directory: Path) -> list[str]:
