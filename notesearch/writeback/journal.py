@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
-from notesearch.errors import StoreError
+from notesearch.errors import IndexBusy, StoreError
 from notesearch.files import make_private_folder, sync, write_whole
 from notesearch.writeback.plan import FileEdit
 
@@ -156,7 +156,7 @@ def opened_journal(path: Path) -> Iterator[list[Entry]]:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise StoreError("another process is writing tags", "Try again when it has finished.") from error
+                raise IndexBusy("another process is writing tags", "Try again when it has finished.") from error
             content = path.read_bytes()
         yield _entries(path, content)
     finally:

@@ -4,7 +4,7 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from tagging_fixtures import Vault, bytes_below, text_about, write_labels
 
 from notesearch.errors import StoreError
 from notesearch.settings import Settings
+from notesearch.storage.database import acquire_lock
 from notesearch.tagging.classifier import load_classifier
 
 pytest_plugins = ["tagging_fixtures"]
@@ -156,13 +157,9 @@ def test_undo_goes_with_nothing_else(run, trained, more) -> None:
     assert trained.holds() == before
 
 
-def test_changes_are_written_or_shown(run, trained) -> None:
-    before = trained.holds()
-    for more in ([], ["--interactive"]):
-        done = run("tag", "--dry-run", "--apply", *more)
-        assert (done.code, done.out) == (2, "")
-        assert done.err.startswith("notesearch: --apply and --dry-run were both given\n")
-    assert trained.holds() == before
+def test_list_goes_with_undo_alone(run, trained) -> None:
+    done = run("tag", "--list")
+    assert (done.code, done.out) == (2, "") and "--list was given without --undo" in done.err
 
 
 HOSTILE = "[red]\x1b[31m\x07\u202e"
@@ -244,7 +241,116 @@ def test_a_dry_run_shows_a_diff_and_changes_nothing(run, trained) -> None:
     assert set(bytes_below(trained.settings.index_dir)) == index
 
 
+def test_writing_and_showing_is_showing(run, trained, stdin, terminals) -> None:
+    before, shown = trained.holds(), run("tag", "--dry-run")
+    terminals.update(("stdin", "stderr"))
+    for more in ([], ["--interactive"], ["--yes"]):
+        done = run("tag", "--dry-run", "--apply", *more)
+        assert (done.code, done.out) == (0, shown.out) and "[y/N]" not in done.err
+    assert trained.holds() == before
+
+
+def test_what_was_refused_is_listed_until_it_is_undone(run, inbox) -> None:
+    note = inbox.folder / "inbox/soup.md"
+    assert (run("tag", "--undo", "--list").code, run("tag", "--undo", "--list").out) == (1, "")
+    before = inbox.holds()
+    run("tag", inbox.folder / "inbox", "--apply")
+    tagged = note.read_bytes()
+    assert run("tag", "--undo", "--list").out.endswith("  2 notes tagged\n")
+    note.write_bytes(tagged + b"more")
+    done = run("tag", "--undo")
+    assert done.code == 2 and "1 note restored." in done.err
+    assert f"refused  {note}: changed since the tags were written\n" in done.err
+    listed = run("tag", "--undo", "--list")
+    assert listed.code == 0 and listed.out.endswith(f"{note}: changed since the tags were written\n")
+    note.write_bytes(tagged)
+    assert run("tag", "--undo").code == 0
+    assert inbox.holds() == before
+    assert run("tag", "--undo", "--list").code == 1
+
+
+def test_one_process_writes_tags_at_a_time(run, trained) -> None:
+    before = trained.holds()
+    lock = acquire_lock(trained.settings.index_dir, name="tags.lock")
+    for command in (("--apply",), ("--undo",)):
+        done = run("tag", *command, "--wait", "0")
+        assert done.code == 4 and "another process is writing tags" in done.err
+    assert run("tag").code == 0, "suggestions need no lock"
+    assert trained.holds() == before
+    lock.release()
+    assert run("tag", "--apply", "--wait", "0").code == 0
+
+
+def test_a_home_directory_is_not_tagged_by_a_slip(run, trained, monkeypatch) -> None:
+    before = trained.holds()
+    monkeypatch.setenv("HOME", str(trained.folder))
+    done = run("tag", "--apply", trained.folder)
+    files = sum(path.suffix == ".md" for path in trained.folder.rglob("*"))
+    assert done.code == 2 and f": {files} files would be taken for notes\n" in done.err and "--yes" in done.err
+    assert trained.holds() == before
+    assert run("tag", trained.folder).code == run("tag", "--apply", "--dry-run", trained.folder).code == 0
+    assert run("tag", "--apply", trained.folder / "inbox").code == 0
+    run("tag", "--undo")
+    assert run("tag", "--apply", "--yes", trained.folder).code == 0
+
+
 # Asking
+
+
+@pytest.fixture
+def at_terminal(stdin, terminals) -> Callable[[str], None]:
+    """Sits at a terminal and types."""
+
+    def type_in(text: str) -> None:
+        stdin(text)
+        terminals.update(("stdin", "stderr"))
+
+    return type_in
+
+
+QUESTION = "Write 2 tags into 2 notes? [y/N] (l lists them) "
+
+
+@pytest.mark.parametrize("typed", ["\n", "n\n", "what\n", "", "l\n"])
+def test_at_a_terminal_nothing_is_written_without_a_yes(run, inbox, at_terminal, typed) -> None:
+    (inbox.folder / "inbox/fixed.md").unlink()
+    before = inbox.holds()
+    at_terminal(typed)
+    done = run("tag", "--apply", inbox.folder / "inbox")
+    assert (done.code, done.out) == (0, "") and "Nothing written." in done.err
+    assert QUESTION in done.err
+    assert inbox.holds() == before
+
+
+def test_at_a_terminal_a_yes_writes(run, inbox, at_terminal) -> None:
+    (inbox.folder / "inbox/fixed.md").unlink()
+    at_terminal("l\nY\n")
+    done = run("tag", "--apply", inbox.folder / "inbox")
+    assert done.code == 0 and "2 notes tagged." in done.err
+    assert f"{inbox.folder}/inbox/new.md: databases\n" in done.err
+    assert f"{inbox.folder}/inbox/soup.md: cooking\n" in done.err
+    assert done.err.count(QUESTION) == 2
+
+
+def test_nobody_is_asked_who_is_not_there_or_said_yes(run, trained, at_terminal, terminals) -> None:
+    for there, more in (
+        ({"stdin"}, ()),
+        ({"stderr"}, ()),
+        ({"stdin", "stderr"}, ("--yes",)),
+        ({"stdin", "stderr"}, ("-y",)),
+    ):
+        at_terminal("")
+        terminals.clear()
+        terminals.update(there)
+        done = run("tag", "--apply", *more)
+        assert done.code == 0 and "[y/N]" not in done.err and "1 note tagged." in done.err
+        run("tag", "--undo")
+
+
+def test_nobody_is_asked_about_nothing(run, trained, at_terminal) -> None:
+    (trained.folder / "inbox/new.md").unlink()
+    at_terminal("")
+    assert "[y/N]" not in run("tag", "--apply", trained.folder).err
 
 
 def written(vault: Vault, names: Sequence[str]) -> list[str]:

@@ -62,7 +62,7 @@ def test_a_run_that_was_killed_before_it_tagged_a_note_is_not_in_the_way(opened:
     found.sandbox.put_back()
     found.sandbox.must(*found.arguments)
     again = ("tag", str(found.sandbox.vault), "--labels", "evening", "--min-score", "0", "--apply")
-    first_entry = len(found.old_notes) + 4  # after looking for leftovers, and making and locking the journal
+    first_entry = len(found.old_notes) + 5  # after locking, looking for leftovers, and making the journal
     assert found.sandbox.run(*again, fault=Fault(kind, first_entry)).fired
     newest = max((found.sandbox.index_dir / "tag-journals").iterdir()).read_bytes()
     assert b"\n" not in newest and bool(newest) == (kind is Kind.KILL_HALFWAY)

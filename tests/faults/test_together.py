@@ -61,19 +61,26 @@ def test_nobody_undoes_what_is_being_written(opened: Open) -> None:
     found = opened(TagAndUndo)
     assert isinstance(found, TagAndUndo)
     first = stopped(found, 0.5)
-    undo = found.sandbox.run("tag", "--undo")
-    assert undo.code == 2
+    undo = found.sandbox.run("tag", "--undo", "--wait", "0")
+    assert undo.code == 4
     assert "another process is writing tags" in undo.errors
     assert went_on(first).code == 0
     assert found.sandbox.notes() == found.new_notes
     found.undo_all()
 
 
-def test_two_that_tag_the_same_notes_at_once(opened: Open) -> None:
+def test_of_two_that_tag_one_works_and_the_other_waits_or_leaves(opened: Open) -> None:
     found = opened(TagAndUndo)
     assert isinstance(found, TagAndUndo)
     first = stopped(found, 0.5)
-    assert found.sandbox.run(*found.arguments).code == 0
-    assert "refused" in went_on(first).errors  # the notes that the other one has tagged meanwhile
-    assert found.sandbox.notes() == found.new_notes
+    other = ("tag", str(found.sandbox.vault), "--labels", "evening", "--min-score", "0", "--apply")
+    assert found.sandbox.run(*other, "--wait", "0").code == 4
+    waits = found.sandbox.start(*other, "--wait", "1m")
+    assert went_on(first).code == 0
+    waited = waits.wait()
+    assert found.sandbox.notes().keys() == found.new_notes.keys()
+    for name, new in found.new_notes.items():
+        data = found.sandbox.notes()[name][0]
+        refused = f"refused  {found.sandbox.vault / name}: changed since it was read" in waited.errors
+        assert data == new[0] if refused else b"evening" in data and b"tea" in data, name
     found.undo_all()

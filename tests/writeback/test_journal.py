@@ -5,7 +5,7 @@ import shutil
 import stat
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from notesearch.errors import NoteNotWritable, StoreError, UsageError
 from notesearch.records import Skipped
-from notesearch.writeback.apply import TaggedNote, WriteReport, apply_tags, diff_of, undo_last
+from notesearch.writeback.apply import TaggedNote, UndoableRun, WriteReport, apply_tags, diff_of, undo_last, undoable
+from notesearch.writeback.replace import _Pair
 
 
 @pytest.fixture
@@ -145,21 +146,142 @@ def test_a_note_that_cannot_be_put_back_now_can_be_later(journals: Path, notes: 
         undo_last(journals)
 
 
+def interrupt(monkeypatch: pytest.MonkeyPatch, name: str, error: BaseException, watch: Callable[[], None]) -> None:
+    """Has the replacement of a note fail at the last moment, and looks at things before each."""
+    exchange = _Pair.exchange
+
+    def failing(pair: _Pair) -> bool:
+        watch()
+        if pair.name == name:
+            raise error
+        return exchange(pair)
+
+    monkeypatch.setattr(_Pair, "exchange", failing)
+
+
+def test_what_was_refused_can_be_undone_once_it_is_as_it_was(journals: Path, notes: list[Path]) -> None:
+    before = [path.read_bytes() for path in notes]
+    apply_tags(journals, [tag(path) for path in notes])
+    tagged = [path.read_bytes() for path in notes]
+    first, second, _ = notes
+    first.write_bytes(b"edited")
+    second.rename(second.with_suffix(".away"))
+    assert len(undo_last(journals).refused) == 2
+    (run,) = undoable(journals)
+    assert run == UndoableRun(
+        run.began,
+        (),
+        (Skipped(str(first), "changed since the tags were written"), Skipped(str(second), "file disappeared")),
+    )
+    with pytest.raises(UsageError) as caught:
+        undo_last(journals)
+    assert "--undo --list" in caught.value.hint
+    second.with_suffix(".away").rename(second)
+    assert undo_last(journals) == WriteReport((str(second),), (), ())
+    first.write_bytes(tagged[0])
+    assert [entry.reason for run in undoable(journals) for entry in run.refused] == [""]
+    assert undo_last(journals) == WriteReport((str(first),), (), ())
+    assert [path.read_bytes() for path in notes] == before
+    assert undoable(journals) == []
+
+
+def test_what_was_refused_of_one_run_does_not_keep_others_from_being_undone(journals: Path, notes: list[Path]) -> None:
+    first, second, _ = notes
+    before = first.read_bytes(), second.read_bytes()
+    apply_tags(journals, [tag(first, "b"), tag(second, "b")])
+    apply_tags(journals, [tag(first, "c")])
+    both = first.read_bytes()
+    first.write_bytes(b"edited")
+    assert [run.notes for run in undoable(journals)] == [(str(first),), (str(first), str(second))]
+    assert undo_last(journals).refused == (Skipped(str(first), "changed since the tags were written"),)
+    assert undo_last(journals) == WriteReport(
+        (str(second),), (), (Skipped(str(first), "changed since the tags were written"),)
+    )
+    first.write_bytes(both)
+    assert undo_last(journals).written == (str(first), str(first)), "one run's tags after the other's"
+    assert (first.read_bytes(), second.read_bytes()) == before
+
+
+def test_an_edit_that_a_later_run_made_anew_stays(journals: Path, notes: list[Path]) -> None:
+    first, second, _ = notes
+    untagged = first.read_bytes()
+    apply_tags(journals, [tag(first)])
+    tagged = first.read_bytes()
+    first.write_bytes(b"edited")
+    undo_last(journals)
+    first.write_bytes(untagged)
+    apply_tags(journals, [tag(first)])
+    apply_tags(journals, [tag(second)])
+    assert undo_last(journals).written == (str(second),)
+    assert first.read_bytes() == tagged, "the second run's tags are not to be taken out"
+    assert undo_last(journals).written == (str(first),)
+    assert (first.read_bytes(), undoable(journals)) == (untagged, [])
+
+
+def test_runs_that_wrote_by_turns_are_undone(journals: Path, notes: list[Path]) -> None:
+    """As two that keep their journals in different places, or a version without a lock, could."""
+    first, second, _ = notes
+    before = first.read_bytes(), second.read_bytes()
+
+    def beside() -> Iterator[TaggedNote]:
+        yield tag(first, "b")
+        apply_tags(journals, [tag(first, "c"), tag(second, "c")])
+        yield tag(second, "b")
+
+    apply_tags(journals, beside())
+    undo_last(journals)
+    undo_last(journals)
+    assert (first.read_bytes(), second.read_bytes()) == before
+    assert undoable(journals) == []
+
+
+def test_undoing_that_was_killed_keeps_what_it_refused(
+    journals: Path, notes: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, _ = notes
+    apply_tags(journals, [tag(first), tag(second)])
+    tagged = first.read_bytes()
+    first.write_bytes(b"edited")
+
+    def kill(path: Path, target: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "rename", kill)
+    with pytest.raises(KeyboardInterrupt):
+        undo_last(journals)
+    monkeypatch.undo()
+    assert [run.notes for run in undoable(journals)] == [(str(first), str(second))]
+    assert undo_last(journals).unchanged == (str(second),)
+    first.write_bytes(tagged)
+    assert undo_last(journals).written == (str(first),)
+
+
+def test_a_save_in_the_moment_of_a_kill_is_put_back_or_kept(journals: Path, notes: list[Path]) -> None:
+    first, second, third = notes
+    apply_tags(journals, [tag(first), tag(second)])
+    fields = [json.loads(line) for line in only_journal(journals).read_bytes().splitlines()]
+    first.with_name(fields[0]["temporary"]).write_bytes(b"saved meanwhile")
+    second.with_name(fields[1]["temporary"]).write_bytes(b"saved meanwhile")
+    second.write_bytes(b"saved later")
+    (refused,) = apply_tags(journals, [tag(third)]).refused
+    assert first.read_bytes() == b"saved meanwhile"
+    assert second.read_bytes() == b"saved later"
+    (kept,) = set(names_in(first.parent)) - {path.name for path in notes}
+    assert refused.path == str(second) and kept in refused.reason
+    assert first.with_name(kept).read_bytes() == b"saved meanwhile"
+
+
 def test_the_journal_is_written_before_the_note(
     journals: Path, notes: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second, _ = notes
     before = second.read_bytes()
-    replace = os.replace
     lines: list[int] = []
 
-    def kill_on_second(source: str, target: str) -> None:
+    def count() -> None:
         lines.append(only_journal(journals).read_bytes().count(b"\n"))
-        if Path(target) == second:
-            raise KeyboardInterrupt
-        replace(source, target)
 
-    monkeypatch.setattr(os, "replace", kill_on_second)
+    interrupt(monkeypatch, second.name, KeyboardInterrupt(), count)
     with pytest.raises(KeyboardInterrupt):
         apply_tags(journals, [tag(path) for path in notes])
     monkeypatch.undo()
@@ -173,14 +295,7 @@ def test_a_note_that_was_not_replaced_is_not_in_the_journal(
     journals: Path, notes: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second, third = notes
-    replace = os.replace
-
-    def fail_on_second(source: str, target: str) -> None:
-        if Path(target) == second:
-            raise OSError(errno.EIO, "Input/output error")
-        replace(source, target)
-
-    monkeypatch.setattr(os, "replace", fail_on_second)
+    interrupt(monkeypatch, second.name, OSError(errno.EIO, "Input/output error"), lambda: None)
     report = apply_tags(journals, [tag(path) for path in notes])
     assert report.refused == (Skipped(str(second), "input/output error"),)
     paths = [json.loads(line)["path"] for line in only_journal(journals).read_bytes().splitlines()]
@@ -192,14 +307,7 @@ def test_undoing_that_was_killed_can_be_taken_up(
 ) -> None:
     first, second, third = notes
     apply_tags(journals, [tag(path) for path in notes])
-    replace = os.replace
-
-    def kill_on_second(source: str, target: str) -> None:
-        if Path(target) == second:
-            raise KeyboardInterrupt
-        replace(source, target)
-
-    monkeypatch.setattr(os, "replace", kill_on_second)
+    interrupt(monkeypatch, second.name, KeyboardInterrupt(), lambda: None)
     with pytest.raises(KeyboardInterrupt):
         undo_last(journals)
     monkeypatch.undo()
