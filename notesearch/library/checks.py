@@ -31,7 +31,7 @@ from notesearch.storage.check import IndexCheck, full_text_fits
 from notesearch.storage.database import database_file, writer_is_at_work
 from notesearch.storage.folders import Coverage, read_coverage
 from notesearch.tagging.classifier import classifiers_dir, load_classifier
-from notesearch.writeback.journal import opened_journal
+from notesearch.writeback.journal import read_journal
 
 # What the libraries raise that damaged files go through.
 BY_DAMAGE = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
@@ -267,10 +267,10 @@ def _check_journals(settings: Settings) -> Iterator[Check]:
     sound = 0
     for path in sorted(journal_dir(settings).glob("*.jsonl")):
         try:
-            with opened_journal(path) as entries:
-                complete = path.read_bytes().endswith(b"\n")
+            entries = read_journal(path)
+            complete = path.read_bytes().endswith(b"\n")
         except StoreError as error:
-            busy = isinstance(error.__cause__, BlockingIOError)
+            busy = isinstance(error, IndexBusy)
             yield _is_well("tag journals", "" if busy else error.message, "tags are being written now", error.hint)
             continue
         sound += complete

@@ -8,8 +8,8 @@ from one to the other. Whoever calls sees to it that one process at a time write
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -30,7 +30,7 @@ from notesearch.writeback.journal import (
     journals,
     keep_refused,
     mark_as_undone,
-    opened_journal,
+    read_journal,
     time_of,
 )
 from notesearch.writeback.plan import plan_tag_edit
@@ -133,8 +133,8 @@ def _clear_last_run(directory: Path) -> list[Skipped]:
     paths = journals(directory)
     last = [path for path in paths if not is_of_refused(path)][:1]
     for path in [*last, *filter(is_of_refused, paths)]:
-        with suppress(StoreError), opened_journal(path) as entries:  # that one is damaged is for `undo_last` to say
-            found += _clear_leftovers(entries)
+        with suppress(StoreError):  # that one is damaged is for `undo_last` to say
+            found += _clear_leftovers(read_journal(path))
     return found
 
 
@@ -183,24 +183,24 @@ def undo_last(directory: Path) -> WriteReport:
         UsageError: There is nothing to undo.
         StoreError: A journal cannot be read, or another process is writing it.
     """
-    with _opened_journals(directory) as opened:
-        run = next((path for path, _ in opened if not is_of_refused(path)), None)
-        asked = _asked(opened, run)
-        kept = _clear_leftovers(entry for _, entry in asked)
-        outcomes = _undo_all([entry for _, entry in asked])
-        done = {entry for entry, outcome in outcomes.items() if not isinstance(outcome, Skipped)}
-        of_run = [outcomes[entry] for path, entry in asked if path == run]
-        for path, entries in opened:
-            left = [entry for entry in entries if entry not in done]
-            if is_of_refused(path) and len(left) < len(entries):
-                keep_refused(path, left)
-            elif path == run and not any(isinstance(outcome, Skipped) and outcome.for_now for outcome in of_run):
-                mark_as_undone(path, left)
-        told = [(path, entry) for path, entry in asked if path == run or outcomes[entry] == "written"]
-        if run is None and not told:
-            refused = " What could not be undone: notesearch tag --undo --list" if opened else ""
-            hint = f"Each run that wrote tags can be undone once, the last one first.{refused}"
-            raise UsageError("there is nothing to undo", hint)
+    opened = _read_journals(directory)
+    run = next((path for path, _ in opened if not is_of_refused(path)), None)
+    asked = _asked(opened, run)
+    kept = _clear_leftovers(entry for _, entry in asked)
+    outcomes = _undo_all([entry for _, entry in asked])
+    done = {entry for entry, outcome in outcomes.items() if not isinstance(outcome, Skipped)}
+    of_run = [outcomes[entry] for path, entry in asked if path == run]
+    for path, entries in opened:
+        left = [entry for entry in entries if entry not in done]
+        if is_of_refused(path) and len(left) < len(entries):
+            keep_refused(path, left)
+        elif path == run and not any(isinstance(outcome, Skipped) and outcome.for_now for outcome in of_run):
+            mark_as_undone(path, left)
+    told = [(path, entry) for path, entry in asked if path == run or outcomes[entry] == "written"]
+    if run is None and not told:
+        refused = " What could not be undone: notesearch tag --undo --list" if opened else ""
+        hint = f"Each run that wrote tags can be undone once, the last one first.{refused}"
+        raise UsageError("there is nothing to undo", hint)
     return _report([*_as_outcomes(kept), *((_shown(entry.path), outcomes[entry]) for _, entry in told)])
 
 
@@ -213,13 +213,13 @@ def undoable(directory: Path) -> list[UndoableRun]:
     Raises:
         StoreError: A journal cannot be read, or another process is writing it.
     """
-    with _opened_journals(directory) as opened:
-        return [
-            UndoableRun(time_of(path), (), tuple(map(_state, entries)))
-            if is_of_refused(path)
-            else UndoableRun(time_of(path), tuple(_shown(entry.path) for entry in entries), ())
-            for path, entries in opened
-        ]
+    opened = _read_journals(directory)
+    return [
+        UndoableRun(time_of(path), (), tuple(map(_state, entries)))
+        if is_of_refused(path)
+        else UndoableRun(time_of(path), tuple(_shown(entry.path) for entry in entries), ())
+        for path, entries in opened
+    ]
 
 
 def _state(entry: Entry) -> Skipped:
@@ -227,15 +227,13 @@ def _state(entry: Entry) -> Skipped:
     return found if isinstance(found, Skipped) else Skipped(_shown(entry.path), "")
 
 
-@contextmanager
-def _opened_journals(directory: Path) -> Iterator[list[tuple[Path, list[Entry]]]]:
+def _read_journals(directory: Path) -> list[tuple[Path, list[Entry]]]:
     """The journals that have something to undo, and their entries; the newest first."""
-    with ExitStack() as stack:
-        opened = [(path, stack.enter_context(opened_journal(path))) for path in journals(directory)]
-        for path, entries in opened:
-            if not entries:  # the run was killed before it changed a note
-                discard_journal(path)
-        yield [(path, entries) for path, entries in opened if entries]
+    found = [(path, read_journal(path)) for path in journals(directory)]
+    for path, entries in found:
+        if not entries:  # the run was killed before it changed a note
+            discard_journal(path)
+    return [(path, entries) for path, entries in found if entries]
 
 
 def _asked(opened: Sequence[tuple[Path, list[Entry]]], run: Path | None) -> list[tuple[Path, Entry]]:

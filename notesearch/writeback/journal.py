@@ -21,7 +21,7 @@ from pathlib import Path
 from types import TracebackType
 
 from notesearch.errors import IndexBusy, StoreError
-from notesearch.files import make_private_folder, sync, write_whole
+from notesearch.files import is_locked, make_private_folder, sync, write_whole
 from notesearch.writeback.plan import FileEdit
 
 _NAME = re.compile(r"(\d{8}T\d{6}Z)-(\d{3,})\.jsonl(\.undone|\.refused)?")
@@ -140,9 +140,8 @@ def time_of(path: Path) -> datetime:
     return datetime.strptime(path.name.partition("-")[0], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
 
 
-@contextmanager
-def opened_journal(path: Path) -> Iterator[list[Entry]]:
-    """Gives the entries of a journal in order, and keeps other processes from it.
+def read_journal(path: Path) -> list[Entry]:
+    """The entries of a journal, in order.
 
     A damaged last line is left out: it was being written when the run was killed, so its note was not changed.
 
@@ -150,17 +149,9 @@ def opened_journal(path: Path) -> Iterator[list[Entry]]:
         StoreError: It cannot be read, is damaged, or is being written.
     """
     with _translated(path):
-        descriptor = os.open(path, os.O_RDWR)
-    try:
-        with _translated(path):
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise IndexBusy("another process is writing tags", "Try again when it has finished.") from error
-            content = path.read_bytes()
-        yield _entries(path, content)
-    finally:
-        os.close(descriptor)
+        if is_locked(path):
+            raise IndexBusy("another process is writing tags", "Try again when it has finished.")
+        return _entries(path, path.read_bytes())
 
 
 def discard_journal(path: Path) -> None:
