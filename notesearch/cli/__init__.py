@@ -27,7 +27,7 @@ COMMANDS = {
         "search": ("search.search", "Find the notes that answer a query, best first."),
         "similar": ("similar.similar", "Find the notes that are related to a note, and say why."),
         "duplicates": ("duplicates.duplicates", "Find notes that are copies of others or parts of them."),
-        "rerank": ("rerank.rerank", "Put in order what another program has found."),
+        "rerank": ("rerank.rerank", "Rank what another program has found."),
         "open": ("open.open_note", "Open a note in your editor, at the line."),
     },
     "Index": {

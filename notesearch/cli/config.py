@@ -1,4 +1,4 @@
-"""`notesearch config`: what is in force, and where it comes from."""
+"""`notesearch config`: the settings in force, and where each comes from."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def config(
 ) -> None:
     """Show the settings in force, and where each comes from.
 
-    A flag comes before an environment variable, that before the collection, that before the rest of the settings file.
+    An option overrides an environment variable, that the collection, and that the rest of the settings file.
 
     Example: notesearch config --collection work
 

@@ -42,14 +42,16 @@ def evaluate(
         list[str] | None,  # typer takes no list of Literal
         option(
             f"<{'|'.join(_STAGES)}>",
-            "Score this stage; again for more. Default: all; cross-encoder where one is set.",
+            "Score this stage; may be repeated. Default: all; cross-encoder where one is set.",
             "--stage",
             parser=_stage,
             autocompletion=lambda: list(_STAGES),
         ),
     ] = None,
-    cross_encoder: Annotated[str | None, option("MODEL", "Score it too: a local directory or a hub id.")] = None,
-    worst: Annotated[int, option("N", "Show the N queries for which each stage does most harm.", min=0)] = 0,
+    cross_encoder: Annotated[
+        str | None, option("MODEL", "Score this cross-encoder too: a local directory or a hub id.")
+    ] = None,
+    worst: Annotated[int, option("N", "Show the N queries that each stage hurts most.", min=0)] = 0,
     work_dir: Annotated[
         Path | None, option("DIR", "Keep the index here for the next time. Default: a temporary one.")
     ] = None,
@@ -71,7 +73,7 @@ def evaluate(
     """Score the search, stage by stage.
 
     On queries with judgements, in a folder or in files of TREC; else on queries that your notes make themselves: their
-    titles, headings and links, which are taken out of the notes first. The documents are indexed apart from your index.
+    titles, headings and links, which are removed from the notes first. The documents are indexed apart from your index.
 
     Example: notesearch eval
 
@@ -107,7 +109,7 @@ def evaluate(
     if not messages.quiet:
         messages.tell_of_skipped(evaluation.skipped)
     if evaluation.own_notes:
-        messages.tell("The queries are the notes' own titles, headings and links, which were taken out of them first.")
+        messages.tell("The queries are the notes' own titles, headings and links, which were removed from them first.")
     if html:
         messages.tell(f"Report: {html}")
 

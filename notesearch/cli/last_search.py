@@ -15,7 +15,7 @@ from notesearch.files import make_private_folder, private_opener
 from notesearch.records import Hit, Place
 from notesearch.settings import cache_dir
 
-# Whoever opens a hit has searched not long before; and what was searched for is nobody's business for longer.
+# Searches are private, so they are kept no longer than somebody may want to open a hit.
 _KEPT_S = 24 * 3600
 
 

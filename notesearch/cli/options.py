@@ -36,7 +36,7 @@ def flag(help: str, *names: str) -> Any:
     return typer.Option(*names, help=help)
 
 
-# Shells evaluate what completes a line, and anyone may have written a tag: only what means nothing to any of them.
+# Shells evaluate what completes a line, and anyone may have written a tag: only tags that are harmless in all shells.
 _HARMLESS = re.compile(r"\w[\w/.+-]*")
 
 
@@ -83,7 +83,7 @@ CollectionName = Annotated[
     option("NAME", "A collection of the settings.", "--collection", "-c", autocompletion=complete_collection),
 ]
 CrossEncoderName = Annotated[
-    str | None, option("MODEL", "Rerank by it: a local directory or a hub id.", "--cross-encoder")
+    str | None, option("MODEL", "Rerank with this model: a local directory or a hub id.", "--cross-encoder")
 ]
 ConceptsFile = Annotated[
     Path | None,
@@ -142,7 +142,7 @@ class FilterOptions:
     """Which notes may be hits."""
 
     tag: Annotated[
-        list[str], option("TAG", "Only notes with this tag; again for more.", "--tag", autocompletion=complete_tag)
+        list[str], option("TAG", "Only notes with this tag; may be repeated.", "--tag", autocompletion=complete_tag)
     ] = field(default_factory=list)
     not_tag: Annotated[
         list[str], option("TAG", "Only notes without this tag.", "--not-tag", autocompletion=complete_tag)

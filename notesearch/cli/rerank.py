@@ -1,4 +1,4 @@
-"""`notesearch rerank`: put in order what another program has found."""
+"""`notesearch rerank`: rank what another program has found."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def rerank(
     index: IndexOptions,
     messages: MessageOptions,
 ) -> None:
-    """Put in order what another program has found.
+    """Rank what another program has found.
 
     Candidates are paths, the lines that rg -n and grep -n print, or hits of search --jsonl. What the index knows is
     not read again, and no index is needed. Exits with 1 when there is nothing to rank.

@@ -53,7 +53,7 @@ def search(
         list[str] | None,
         option(
             "NAME",
-            "A collection of the settings; again for more.",
+            "A collection of the settings; may be repeated.",
             "--collection",
             "-c",
             autocompletion=complete_collection,

@@ -41,7 +41,7 @@ _MEANT_OR_UNSAFE = re.compile(f"([\t\n]|{_COLOUR})|{_UNSAFE.pattern}")
 def write(pieces: Iterable[str]) -> None:
     """Writes to stdout: exactly what is given, unless it is a terminal.
 
-    Ends the program quietly where the reader has gone (`| head`): what it wanted, it has.
+    Ends the program quietly where the reader has gone (`| head`): it has what it wanted.
     """
     if sys.stdout is None:
         raise OSError(errno.EBADF, "stdout is closed")

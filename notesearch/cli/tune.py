@@ -31,7 +31,9 @@ def tune(
     model: Annotated[
         str | None, option("MODEL", "Bi-encoder: a local directory or a hub id. Default: the index's.")
     ] = None,
-    output: Annotated[Path | None, option("DIR", "Where to put it. Default: a new folder beside the index.")] = None,
+    output: Annotated[
+        Path | None, option("DIR", "Where to put the model. Default: a new folder beside the index.")
+    ] = None,
     seed: Seed = 0,
     as_json: Annotated[bool, flag("Print the report as JSON.", "--json")] = False,
     *,

@@ -1,4 +1,4 @@
-"""What was read of a document, and the clean-up that all kinds of documents share."""
+"""The text and metadata of a document, and the clean-up that all kinds of documents share."""
 
 import re
 import struct

@@ -44,7 +44,7 @@ class Collection:
         notes_dir: The notes themselves, where the collection is a folder of notes; documents are their paths below it.
         corpus_file: Else, the documents as JSON lines with `_id`, `title` and `text`.
         document_ids: Path below `notes_dir` → document id, where the notes are copies under other names.
-        skipped: What of it cannot be used, and why.
+        skipped: What cannot be used, and why.
     """
 
     queries: dict[str, str]

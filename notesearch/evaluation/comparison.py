@@ -117,7 +117,7 @@ def give_verdict(rankings: Sequence[Ranking]) -> str:
     if not alike:
         second, outcome = compared[0]
         return (
-            f"{name} serves best: nDCG@10 {values.mean():.3f}, {outcome.difference:.3f} above {second[0]} "
+            f"{name} is best: nDCG@10 {values.mean():.3f}, {outcome.difference:.3f} above {second[0]} "
             f"(95 % interval {outcome.low:.3f} to {outcome.high:.3f}, {shown_p(outcome.p)})."
         )
     rivals = " or ".join(f"{other[0]} ({shown_p(outcome.p)})" for other, outcome in alike)
@@ -125,11 +125,8 @@ def give_verdict(rankings: Sequence[Ranking]) -> str:
     timed = [(ms, other) for (other, _, ms), _ in alike if ms is not None]
     if best_ms is not None and timed and best_ms - min(timed)[0] >= _WORTH_TELLING_MS:
         ms, other = min(timed)
-        faster = f"; {other} takes {best_ms - ms:.0f} ms a query less"
-    return (
-        f"{name} scores highest, nDCG@10 {values.mean():.3f}, but it cannot be told that it is better than "
-        f"{rivals}{faster}."
-    )
+        faster = f"; {other} takes {best_ms - ms:.0f} ms less a query"
+    return f"{name} scores highest, nDCG@10 {values.mean():.3f}, but it may be no better than {rivals}{faster}."
 
 
 def shown_p(p: float) -> str:

@@ -1,4 +1,4 @@
-"""Known items: queries made of the notes' own titles, headings and links, which are taken out of the notes first."""
+"""Known items: queries made of the notes' own titles, headings and links, which are removed from the notes first."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class KnownItem:
         query: Its words.
         source: Number of the note whose text contains them.
         target: Number of the note to be found.
-        start: Where they are in the source's text; they are taken out before the query is asked.
+        start: Where they are in the source's text; they are removed before the query is asked.
         end: One past that; `start` for a title that is not in the text.
         answer_start: Where the target's text answers the query.
         answer_end: One past that.

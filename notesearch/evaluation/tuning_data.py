@@ -22,7 +22,7 @@ PairSource = Literal["title", "heading", "link", "tag", "file", "accepted"]
 
 # Parts of the notes, in hundredths: to decide by, and to choose the interpolation weight by.
 _TEST, _VALIDATION = 25, 15
-# More would take longer than they are worth: so many are taken at random.
+# The most of each; where there are more, a random sample.
 _MOST_PAIRS = 6_000
 _MOST_ITEMS_JUDGED = 600
 _MOST_RIVALS = 1_000
@@ -40,10 +40,10 @@ class TextPair:
     """A query and a passage that answers it.
 
     Attributes:
-        source: Who says so.
+        source: Where the pair comes from.
         query: The query.
         passage: The passage.
-        negative: A passage that looks like an answer and is none; empty where nobody said.
+        negative: A passage that looks like an answer but is none; empty where none is given.
         notes: Paths of the notes that it is about; none for texts of unknown origin.
     """
 
@@ -55,7 +55,7 @@ class TextPair:
 
     @property
     def groups(self) -> frozenset[str]:
-        """What two pairs may not have in common if the one's passages are to be wrong answers to the other's query."""
+        """What two pairs may not share if the passages of one are to be negatives for the query of the other."""
         passages = (f"passage: {text}" for text in (self.passage, self.negative) if text)
         return frozenset((*self.notes, f"query: {key_of(self.query)}", *passages))
 
@@ -165,7 +165,7 @@ def _part(note: Note) -> int:
 
 
 def _sample(values: Sequence[Kind], most: int, random: np.random.Generator) -> list[Kind]:
-    """So many at most, taken at random, in the order in which they were."""
+    """A random sample of at most so many, in their order."""
     chosen = random.permutation(len(values))[:most]
     return [values[place] for place in sorted(chosen.tolist())]
 

@@ -1,4 +1,4 @@
-"""Training an encoder on labelled texts: with a head that tells the labels, or so that texts of one label are close."""
+"""Training an encoder on labelled texts: with a classification head, or so that texts with a common label are close."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def fit_contrastive(
 
 
 def shuffled_batches(lengths: Mapping[int, int], size: int, random: np.random.Generator) -> list[list[int]]:
-    """Puts texts into batches of like length, in random order.
+    """Puts texts of similar length into batches, in random order.
 
     Args:
         lengths: The texts' numbers, and how many tokens each has.

@@ -1,4 +1,4 @@
-"""What the lower layers of a transformer make of some texts, computed once, so that only the upper ones are run again.
+"""The output of a transformer's lower layers for some texts, computed once, so that only the upper layers run again.
 
 It makes a training step cheaper by half and embedding by four fifths: see docs/decisions/0010-tuning.md.
 """

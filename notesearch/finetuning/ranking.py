@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
     Vectors = NDArray[np.float32]
 
-# What is left over at the end of an epoch: too few wrong answers to learn from.
+# A smaller batch, at the end of an epoch, is left out: it has too few negatives to learn from.
 _LEAST_BATCH = 8
 # What similarities are multiplied by before the softmax, as is customary with sentence encoders.
 _SCALE = 20.0
-# By how much another passage must be more similar to a query than its own for it to be taken for an answer, too.
+# A passage that is more similar to a query than its own passage, by more than this, may be an answer too.
 _MARGIN = 0.1
 
 
@@ -54,8 +54,8 @@ class Pair:
     Attributes:
         query: The query.
         passage: The passage.
-        negative: A passage that looks like an answer and is none; empty where nobody said.
-        groups: What the pair is about: pairs with a group in common are no wrong answers to each other, and are never
+        negative: A passage that looks like an answer but is none; empty where none is given.
+        groups: What the pair is about: the passages of pairs with a common group are no negatives; such pairs are never
             in the same batch. The passage of one and the negative of another, if they are the same, must be one.
     """
 
@@ -93,7 +93,7 @@ def fit_pairs(
         queries = [encoder.rows[pair.query] for pair in batch]
         passages = [encoder.rows[text] for text in (*(p.passage for p in batch), *(batch[n].negative for n in named))]
         ignored = false_negatives(encoder.untrained[queries], encoder.untrained[passages])
-        ignored[named, range(len(batch), len(passages))] = False  # their owner says that these are no answers
+        ignored[named, range(len(batch), len(passages))] = False  # named negatives are no false ones
         # Apart, since a query would be filled up to the length of the passages.
         return ranking_loss(encoder.vectors(queries), encoder.vectors(passages), ignored)
 
@@ -132,10 +132,10 @@ def batches_without_duplicates(pairs: Sequence[Pair], size: int, random: np.rand
 
 
 def false_negatives(queries: Vectors, passages: Vectors) -> NDArray[np.bool_]:
-    """Passages that may answer a query though another was said to: those that are much more similar to it.
+    """Finds passages that may answer a query beside its own: those that are much more similar to it.
 
     Guided filtering of false negatives (GISTEmbed, Solatorio, 2024), the guide being the encoder before training. With
-    a margin: what is just a little more similar is what there is most to learn from (docs/decisions/0010-tuning.md).
+    a margin, since most can be learnt from passages that are slightly more similar (docs/decisions/0010-tuning.md).
 
     Args:
         queries: The guide's vectors, float32 `(n, dim)`, of length 1.

@@ -1,4 +1,4 @@
-"""An encoder whose upper layers are trained: the training loop that all objectives share, checkpoints, and saving."""
+"""An encoder whose upper layers are trained: the training loop that all losses share, checkpoints, and saving."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _SECONDS_BETWEEN_CHECKPOINTS = 15.0
 
 
 def ignore(_done: int, _total: int) -> None:
-    """Progress that nobody wants to know."""
+    """Ignores progress."""
 
 
 class TrainableEncoder:

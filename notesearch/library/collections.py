@@ -129,7 +129,7 @@ def open_collections(
 
 
 def sync_collection(settings: Settings, *, rebuild: bool = False, **options: Any) -> IndexReport:
-    """Brings the index of a collection in step with its folders, and with those that it covers besides.
+    """Updates the index of a collection from its folders, and from others that it covers.
 
     Args:
         settings: Those of the collection.

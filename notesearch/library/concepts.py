@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from notesearch.encoders import Encoder
 
 
-# A longer title is no idea that a query would name.
+# Nobody would write a longer title into a query.
 _MOST_IDEA_WORDS = 6
 # Where a title goes on to explain itself.
 _TITLE_END = re.compile(r"\s[(\[–—|/-]|[:;,(\[]\s*")
-# Names more similar than this (0 unrelated, 1 an answer) the encoder sees as kin itself.
+# Names more similar than this (0 unrelated, 1 an answer) are close for the encoder already.
 _MOST_SIMILARITY = 0.5
-# Two tags have met by chance where they met more rarely, or where their log-likelihood ratio is below that of p = .001.
+# Two tags are together by chance on fewer notes than this, or with a log-likelihood ratio below that of p = .001.
 _LEAST_TOGETHER = 3
 _MOST_TAGS = 100
 _LEAST_LIKELIHOOD_RATIO = 10.83

@@ -39,7 +39,7 @@ from notesearch.tagging.report import Report, make_report, write_report
 from notesearch.tagging.selection import Progress, Trained, train
 from notesearch.tagging.tuned import Tuning, slow_estimators
 
-# Two to learn from, and one to see whether it was learnt.
+# Two to learn from, and one to test with.
 MIN_EXAMPLES = 3
 # Ridge regression holds kernels of the examples: 4 bytes a pair, three times over.
 _MOST_EXAMPLES = 12_000

@@ -1,4 +1,4 @@
-"""Reading lines of notes for an assistant: of those that the index knows, in the indexed folders, and of no other."""
+"""The tools for assistants. Only notes that the index knows can be read, and only in its folders."""
 
 from __future__ import annotations
 

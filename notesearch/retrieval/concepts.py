@@ -1,4 +1,4 @@
-"""The owner's own links between ideas (`concepts.toml`): which of them a query calls for, and what they make of notes.
+"""The owner's links between ideas (`concepts.toml`): which of them apply to a query, and how they change the ranking.
 
 See docs/decisions/0008-concepts.md.
 """
@@ -114,11 +114,11 @@ def parse_concepts(text: str, path: Path) -> Concepts:
 
 
 def count_ideas(own: Ranking, ideas: Sequence[tuple[float, Ranking]]) -> list[tuple[Candidate, Ranking]]:
-    """Counts each note for what the query makes of it, or for what an idea does, whichever is more.
+    """Gives each note the higher of its scores for the query and for the linked ideas.
 
-    An idea's best note counts its weight times what the query's best one does, at most: so the query's best note stays
+    The best note of an idea gets at most the idea's weight times the score of the query's best note. So that one stays
     first, and the notes of the query stay in their order, those of ideas between and below them. Where the query finds
-    nothing, each of its notes being worth 0, there is no best one, and ideas count as they are.
+    nothing (all scores are 0), the scores of ideas are not lowered.
 
     Args:
         own: The query's ranking.

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 # Candidates that the graph looks at beyond those wanted (hnswlib's ef is their sum): measured by
 # benchmarks/warm_search.py.
 _SPARE_CANDIDATES = 400
-# A search asks several times, at last for some hundreds.
+# A search asks the graph several times, the last time for some hundreds.
 _LEAST_WANTED = 600
-# More than this part of the chunks is sooner found by scanning all of them, whether wanted or admitted.
+# If more than this part of the chunks is wanted or admitted, scanning all of them is faster.
 _GRAPH_PART = 0.2
 
 
@@ -89,7 +89,7 @@ class ExactScores:
 
 
 class GraphScores:
-    """How similar all chunks are to a query, found out by the graph as far as somebody asks; see `ExactScores`."""
+    """How similar all chunks are to a query, looked up in the graph when asked for; see `ExactScores`."""
 
     def __init__(self, scan: Scan, query_vector: Scores) -> None:
         self._scan = scan

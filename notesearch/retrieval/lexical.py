@@ -24,7 +24,7 @@ _PAIR_WEIGHT = 0.25
 _SATURATION = K1 + 1
 # Many more notes are scored than a search proposes: those that the dense side proposes should have their words counted.
 _MOST_NOTES = 5_000
-# A phrase that more notes hold than this is no phrase to search by.
+# A phrase that more notes hold than this is too common to search by.
 _MOST_PHRASE_MATCHES = 2_000
 # A stem begins as its word does, so only words that begin like a word of the query need to be stemmed.
 _BEGINNING_CHARS = 2
@@ -83,7 +83,7 @@ def match_lexical(
 
 
 def is_mentioned(reader: Reader, words: str) -> bool:
-    """Whether some words stand one after another in a note, in whatever form."""
+    """Whether some words stand one after another in a note, in any form."""
     return bool(reader.match(WordQuery((words,)), 1, Filters()))
 
 
@@ -122,7 +122,7 @@ def _most_attainable(reader: Reader, query: Query) -> float:
 
 
 def note_frequencies(reader: Reader, words: Iterable[str]) -> dict[str, int]:
-    """In how many notes each word occurs, in whatever form.
+    """In how many notes each word occurs, in any form.
 
     A word that is several terms (a pair of characters) is at most as frequent as the rarest of them.
     """

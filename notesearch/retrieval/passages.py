@@ -62,7 +62,7 @@ class ChosenPassage:
     """The passage by which a note is shown.
 
     Attributes:
-        found: The note in its place.
+        found: The note with its scores.
         note: The note.
         chunk: The passage.
         others: How many other passages the note has (of those that may be shown).

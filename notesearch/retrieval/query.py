@@ -11,7 +11,7 @@ from notesearch.errors import UsageError, require_type
 from notesearch.records import Filters
 from notesearch.words import STOPWORDS, find_words, spelled, storable
 
-# A pasted document is a query too, but its later words add time rather than meaning.
+# A pasted document is a query too, but its later words take time and add little meaning.
 _MOST_WORDS = 128
 # In a query of more words than this outside quotation marks, the marks belong to a pasted text.
 _MOST_WORDS_OUTSIDE_PHRASES = 8

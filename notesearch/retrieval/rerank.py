@@ -1,4 +1,4 @@
-"""Places that other programs found, scored by meaning: with the index where it knows them, without it elsewhere."""
+"""Ranks places that other programs found; what the index knows of them is not encoded again."""
 
 from __future__ import annotations
 

@@ -116,7 +116,7 @@ class _Related:
     """A related note.
 
     Attributes:
-        found: The note in its place.
+        found: The note with its scores.
         note: The note.
         chunks: Its chunks.
         pairs: Places of the passages that meet, in either note, and the cosines of their embeddings.

@@ -1,1 +1,1 @@
-"""Tags: learnt from labelled notes, suggested for others, written into notes, and taken out again."""
+"""Tags: learnt from labelled notes, suggested for others, written into notes, and removed again."""

@@ -1,4 +1,4 @@
-"""A trained classifier on disk. numpy and the standard library are enough to read it; half of one is never read."""
+"""A trained classifier on disk. Reading needs only numpy and the standard library; an incomplete one is never read."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 DEFAULT_NAME = "default"
 REPORT_PAGE = "report.html"
 
-# Raise this when the files mean something else than before.
+# Raise this when the meaning of the files changes.
 _FORMAT = 2
 _RECORD = "classifier.json"
 _ARRAYS = "heads.safetensors"
@@ -157,10 +157,10 @@ def load_classifier(directory: Path) -> Classifier | None:
         if record.get("format") != _FORMAT:
             raise ModelError(f"the classifier in {directory} is of another version of notesearch", _hint(directory))
         if record.pop("sha256") != _record_digest(record):
-            raise ValueError(f"{_RECORD} is not as it was written")
+            raise ValueError(f"{_RECORD} was changed since it was written")
         for name, digest in record["files"].items():
             if _digest(found / name) != digest:
-                raise ValueError(f"{name} is not as it was written")
+                raise ValueError(f"{name} was changed since it was written")
         classifier = _read(found, record)
         _check_values(classifier)
         return classifier
@@ -216,7 +216,7 @@ def _read(directory: Path, record: dict[str, Any]) -> Classifier:
     heads = {name: arrays.get(name) for name in ("terms", "vectors", "tuned")}
     tuned = read_prepared(tuned_dir(directory) / _PREPARED) if record["tuned"] else None
     if record["tuned"] and tuned is None:
-        raise ValueError(f"{_TUNED} is not as it was written")
+        raise ValueError(f"{_TUNED} was changed since it was written")
     return Classifier(
         heads=Heads(arrays["bias"], **heads, neighbours=record["neighbours"]),
         vocabulary=Vocabulary(terms, arrays["idf"]),

@@ -195,7 +195,7 @@ class Estimator(Protocol):
 
 @dataclass(frozen=True)
 class MostFrequent:
-    """The baseline: it knows nothing of a note but, where `uses_names`, the names of labels in it."""
+    """The baseline: it sees nothing of a note except, with `uses_names`, the names of labels in it."""
 
     features: Features
     uses_names: bool = False
@@ -304,7 +304,7 @@ class Ridge:
 
 
 def fast_estimators(features: Features) -> list[Estimator]:
-    """Those that take seconds, the simplest first."""
+    """The fast estimators, the simplest first."""
     return [
         MostFrequent(features),
         MostFrequent(features, uses_names=True),

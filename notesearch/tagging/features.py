@@ -1,4 +1,4 @@
-"""What a tagger takes of a note: its terms, and the mean embedding of a few of its passages."""
+"""What a tagger uses of a note: its terms, and the mean embedding of a few of its passages."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ _MOST_TERMS = 200_000
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a tagger takes of a note.
+    """What a tagger uses of a note.
 
     Attributes:
         path: Absolute path; empty for a text that is in no file.

@@ -43,7 +43,7 @@ _HOPELESS = 0.02
 # Two folds are little evidence: a slow estimator must be better by more than this, too. Differences of .01 did not hold
 # on other notes, and a second encoder doubles the time of tagging.
 _LEAST_GAIN = 0.02
-# With more examples than this, the default hyperparameters are taken, which suit most collections.
+# With more examples than this, hyperparameters are not tuned; the defaults suit most collections.
 _MOST_EXAMPLES_TO_TUNE_ON = 3000
 
 
@@ -186,7 +186,7 @@ class _Validator:
 
         Args:
             estimator: The estimator.
-            rival: The best fast one so far, which a slow one is compared with.
+            rival: The best fast estimator so far, with which a slow one is compared.
             progress: Told the settings tried.
         """
         variants = estimator.variants() if len(self._rows) <= _MOST_EXAMPLES_TO_TUNE_ON else (estimator,)

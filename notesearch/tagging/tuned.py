@@ -1,4 +1,4 @@
-"""The ways to learn labels that train the encoder itself: they take minutes, and must be worth it."""
+"""Estimators that train the encoder itself: they take minutes, and are chosen only if they are clearly better."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Tuning:
     def classify(self, train: Rows, test: Rows) -> Scores:
         """Trains the encoder with a head on some examples; gives the logits of others, float32 `(len(test), labels)`.
 
-        What was asked for before is remembered.
+        Results are remembered.
         """
         key = (train.tobytes(), test.tobytes())
         if key not in self._logits:
@@ -161,7 +161,7 @@ class Contrastive:
 
 
 def slow_estimators(features: Features, tuning: Tuning) -> list[Estimator]:
-    """The ways that take minutes."""
+    """The slow estimators."""
     return [
         Contrastive(features, tuning),
         FineTuned(features, tuning),

@@ -154,7 +154,7 @@ def test_without_judgements_the_notes_ask_for_themselves(run, fake_encoder, writ
     assert (done.code, report["own_notes"], report["queries"]) == (0, True, 10)
     assert report["stages"][0]["grades"]["title"]["hit_1"] == 1.0
     assert (
-        done.err == "The queries are the notes' own titles, headings and links, which were taken out of them first.\n"
+        done.err == "The queries are the notes' own titles, headings and links, which were removed from them first.\n"
     )
     assert run("index", folder, "--quiet").code == 0
     of_index = json.loads(run("eval", "--stage", "lexical", "--json", "--max-queries", "4").out)
