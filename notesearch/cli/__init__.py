@@ -16,7 +16,14 @@ import typer.main
 
 from notesearch import __version__
 from notesearch.cli.options import with_groups
-from notesearch.cli.process import ending_at_sigterm, fill_closed_streams, keep_private
+from notesearch.cli.process import (
+    INTERRUPTED,
+    TERMINATED,
+    end_at_once,
+    ending_at_sigterm,
+    fill_closed_streams,
+    keep_private,
+)
 from notesearch.cli.terminal import warn, warn_of_traceback
 from notesearch.errors import NotesearchError
 
@@ -149,6 +156,12 @@ def main() -> None:
     try:
         with ending_at_sigterm():
             app(prog_name="notesearch")
+    except KeyboardInterrupt:  # another one, while the first was dealt with
+        end_at_once(INTERRUPTED)
+    except SystemExit as end:
+        if end.code in (INTERRUPTED, TERMINATED):
+            end_at_once(end.code)
+        raise
     except NotesearchError as error:
         warn(f"notesearch: {error.message}")
         if error.hint:

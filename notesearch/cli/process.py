@@ -8,15 +8,16 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import NoReturn
 
 # What a command makes is for its owner only; what an editor makes that it starts is not ours to decide on.
 USERS_UMASK = os.umask(0o077)
 os.umask(USERS_UMASK)
 
 _STDERR = 2
-_EXIT_CODE = 128 + signal.SIGTERM
+INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
 # A long call into C (building the vector file, say) holds the handler up; nothing on disk needs it to have run.
 _PATIENCE_S = 1.5
 
@@ -53,9 +54,20 @@ def ending_at_sigterm() -> Iterator[None]:
         os.close(sent)
 
 
+def end_at_once(code: int) -> NoReturn:
+    """Ends the process once all is cleared up.
+
+    Threads of the encoder may be at work still. The usual way out would pull their memory from under them and abort.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):  # it may be closed, or missing
+            stream.flush()
+    os._exit(code)
+
+
 def _unwind(number: int, frame: FrameType | None) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one would break off the clearing up
-    sys.exit(_EXIT_CODE)
+    sys.exit(TERMINATED)
 
 
 def _end_in_time(received: int) -> None:
@@ -63,4 +75,4 @@ def _end_in_time(received: int) -> None:
         while number := numbers.read(1):
             if number[0] == signal.SIGTERM:
                 time.sleep(_PATIENCE_S)
-                os._exit(_EXIT_CODE)
+                os._exit(TERMINATED)

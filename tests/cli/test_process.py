@@ -57,3 +57,30 @@ def test_afterwards_the_signal_does_what_it_did_before() -> None:
     with pytest.raises(ZeroDivisionError), ending_at_sigterm():
         raise ZeroDivisionError
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+TWICE = """
+import sys, threading, time
+import notesearch.cli as cli
+
+def work(prog_name):
+    threading.Thread(target=time.sleep, args=[3600]).start()  # as one that encodes
+    print("at work", flush=True)
+    try:
+        threading.Event().wait()
+    finally:
+        print("clearing up", flush=True)
+        threading.Event().wait()
+
+cli.app = work
+cli.main()
+"""
+
+
+def test_a_second_ctrl_c_ends_a_command_whose_threads_are_at_work() -> None:
+    with subprocess.Popen([sys.executable, "-c", TWICE], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for said in ("at work", "clearing up"):
+            assert process.stdout.readline().strip() == said
+            process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
