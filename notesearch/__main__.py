@@ -1,5 +1,5 @@
 """`python -m notesearch`."""
 
-from notesearch.cli import main
+from notesearch.cli import run_and_exit
 
-main()
+run_and_exit()

@@ -41,7 +41,7 @@ def test_the_wheel_brings_the_manual_page_and_nothing_else(wheel: zipfile.ZipFil
 
 def test_its_entry_point_is_the_program(wheel: zipfile.ZipFile) -> None:
     (entry_points,) = (name for name in wheel.namelist() if name.endswith("entry_points.txt"))
-    assert "notesearch = notesearch.cli:main" in wheel.read(entry_points).decode()
+    assert "notesearch = notesearch.cli:run_and_exit" in wheel.read(entry_points).decode()
 
 
 def test_its_readme_is_the_readme(wheel: zipfile.ZipFile) -> None:

@@ -156,12 +156,6 @@ def main() -> None:
     try:
         with ending_at_sigterm():
             app(prog_name="notesearch")
-    except KeyboardInterrupt:  # another one, while the first was dealt with
-        end_at_once(INTERRUPTED)
-    except SystemExit as end:
-        if end.code in (INTERRUPTED, TERMINATED):
-            end_at_once(end.code)
-        raise
     except NotesearchError as error:
         warn(f"notesearch: {error.message}")
         if error.hint:
@@ -174,3 +168,15 @@ def main() -> None:
         sys.exit(NotesearchError.exit_code)
     finally:
         gc.freeze()  # or the interpreter would go through everything once more on its way out
+
+
+def run_and_exit() -> None:
+    """Runs the command line as the program that a user starts."""
+    try:
+        main()
+    except KeyboardInterrupt:  # another one, while the first was dealt with
+        end_at_once(INTERRUPTED)
+    except SystemExit as end:
+        if end.code in (INTERRUPTED, TERMINATED):
+            end_at_once(end.code)
+        raise

@@ -1,4 +1,5 @@
 import json
+import re
 import sqlite3
 
 import pytest
@@ -47,7 +48,8 @@ def test_in_a_window_of_80_columns_lines_fit_and_no_word_is_lost(run, index_dir,
     monkeypatch.setenv("COLUMNS", "80")
     done = run("doctor")
     assert max(map(columns_of, done.out.splitlines())) <= 80
-    assert "".join(done.out.split()) == "".join(whole)
+    # How much space is free may change in between.
+    assert re.sub(r"[0-9.]+", "", "".join(done.out.split())) == re.sub(r"[0-9.]+", "", "".join(whole))
 
 
 def test_quiet_prints_only_what_is_not_well(run, index_dir, indexed):

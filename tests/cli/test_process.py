@@ -65,15 +65,15 @@ import notesearch.cli as cli
 
 def work(prog_name):
     threading.Thread(target=time.sleep, args=[3600]).start()  # as one that encodes
-    print("at work", flush=True)
     try:
+        print("at work", flush=True)
         threading.Event().wait()
     finally:
         print("clearing up", flush=True)
         threading.Event().wait()
 
 cli.app = work
-cli.main()
+cli.run_and_exit()
 """
 
 

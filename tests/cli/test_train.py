@@ -91,7 +91,7 @@ def test_what_cannot_be_read_is_named(run, vault, tmp_path) -> None:
         (["--name", "../../x"], "'../../x' cannot be the name", "letters"),
         (["--method", "magic"], "there is no method 'magic'", "'tf-idf'"),
         (["--labels-from", "absent.jsonl"], "cannot read absent.jsonl: No such file", "JSON lines"),
-        (["--labels-from", "."], "cannot read .: Is a directory", "JSON lines"),
+        (["--labels-from", "."], "cannot read .: a folder", "JSON lines"),
         (["--min-examples", "99"], "'cooking' is on 6 of them", "Tag more"),
         (["--index-dir", "/nowhere"], "nothing is indexed to learn from", "notesearch index"),
     ],
