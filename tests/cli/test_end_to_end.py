@@ -7,6 +7,7 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -95,18 +96,15 @@ def test_ctrl_c_ends_a_command_with_130_and_no_traceback(sample):
     command = [sys.executable, "-m", "notesearch", "search", "--queries", f"/dev/fd/{read}", "--jsonl"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "pass_fds": [read]}
     with (
-        os.fdopen(written, "wb") as queries,
         subprocess.Popen(command, env=sample.environment, encoding="utf-8", preexec_fn=heed_ctrl_c, **pipes) as process,
+        os.fdopen(written, "wb") as queries,
     ):
         os.close(read)
         queries.write(b"\n" * (1 << 20))  # more than a pipe holds: it is being read when this is over
         while process.poll() is None:  # Python overlooks one that comes between two reads
             process.send_signal(signal.SIGINT)
             time.sleep(0.1)
-        try:
-            out, err = process.communicate(timeout=60)
-        finally:
-            process.kill()
+        out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, "")
     assert "Traceback" not in err
 
