@@ -19,8 +19,9 @@ from notesearch.indexing.fingerprints import fingerprint_of, require_same_vector
 from notesearch.notes import NoteFile, Walk, find_notes, note_from_bytes, read_bytes, reader_version
 from notesearch.records import Chunking, IndexReport, Skipped
 from notesearch.storage import Fingerprint
+from notesearch.storage.index_reader import KnownNote
 from notesearch.storage.rebuild import forget_rebuilt, rebuilding
-from notesearch.storage.rows import KeptNote, KnownNote, SkippedFile
+from notesearch.storage.rows import KeptNote, SkippedFile
 from notesearch.storage.writer import IndexWriter
 
 # What a passage holds beside its chunk: title, headings, special tokens.

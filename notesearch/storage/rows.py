@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Self
+from typing import Any
 
 from notesearch.files import Stamp
 from notesearch.records import Chunk, Note, Skipped
@@ -16,30 +15,6 @@ Rows = defaultdict[str, list[dict[str, Any]]]
 """The rows of a batch, by table."""
 
 _NO_STAMP = Stamp(size=-1)
-KNOWN_COLUMNS = "id, content_hash, reader, size, mtime_ns, ctime_ns, inode"
-
-
-@dataclass(frozen=True, slots=True)
-class KnownNote:
-    """What tells whether a note has changed since it was indexed.
-
-    Attributes:
-        id: Of the note.
-        stamp: Of its file.
-        content_hash: Of its file.
-        reader: The version of the code that read it.
-    """
-
-    id: int
-    stamp: Stamp
-    content_hash: bytes
-    reader: int
-
-    @classmethod
-    def of_row(cls, row: Sequence[Any]) -> Self:
-        """Makes one of a row of `KNOWN_COLUMNS`."""
-        id, content_hash, reader, *stamp = row
-        return cls(int(id), Stamp(*stamp), bytes(content_hash), int(reader))
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,13 +32,18 @@ from notesearch.storage.database import (
     translated_errors,
 )
 from notesearch.storage.folders import Coverage, read_coverage, write_coverage
-from notesearch.storage.index_reader import read_fingerprint, read_synced, read_vector_file_record, read_vectors
+from notesearch.storage.index_reader import (
+    KNOWN_COLUMNS,
+    KnownNote,
+    read_fingerprint,
+    read_synced,
+    read_vector_file_record,
+    read_vectors,
+)
 from notesearch.storage.reader import Fingerprint
 from notesearch.storage.rows import (
-    KNOWN_COLUMNS,
     EncodedNote,
     KeptNote,
-    KnownNote,
     Rows,
     SkippedFile,
     add_chunk_row,
