@@ -280,10 +280,10 @@ def _write_tags(settings: Settings, run: TagRun, tags: Decided, turn: Turn, mess
     """Writes tags and says what was done; says whether any note was refused."""
     from notesearch.library.tag import write_tags
 
+    report = write_tags(settings, run, tags, wait_s=turn.wait_s, waiting=turn.waiting)
     if not tags:
         messages.tell("Nothing written.")
-        return False
-    report = write_tags(settings, run, tags, wait_s=turn.wait_s, waiting=turn.waiting)
+        return _tell_of_refusals(report.refused)
     return _tell_of_writing(report, "tagged", messages)
 
 

@@ -179,7 +179,7 @@ def write_tags(
     wait_s: float = 0.0,
     waiting: Callable[[], None] | None = None,
 ) -> WriteReport:
-    """Writes tags into notes.
+    """Writes tags into notes, and clears what a run that was killed has left beside some.
 
     Args:
         settings: Which index; its directory keeps the journal to undo from.
@@ -192,6 +192,8 @@ def write_tags(
         IndexBusy: Another process is writing tags, and did not finish in time.
         StoreError: The journal cannot be written.
     """
+    if not tags and not journal_dir(settings).exists():
+        return WriteReport((), (), ())
     with _only_writer(settings, wait_s, waiting):
         return apply_tags(journal_dir(settings), _tagged_notes(run, tags))
 
