@@ -2,7 +2,8 @@
 
 python benchmarks/faults.py [--kills 200] [--errors 100] [--signals 10] [--races 20] [--seed 0]
 
-With `--every`, each command is killed at every change that it makes on the disk, before it and halfway through it.
+With `--every`, each command is killed at every change that it makes on the disk, before it and halfway through it, and
+another program saves all notes before every change of `tag --apply`.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ sys.path.insert(0, str(_ROOT / "tests"))
 
 from faults.driver import Fault, Kind, Sandbox, Server, build_shim  # noqa: E402
 from faults.scenario import Scenario  # noqa: E402
-from faults.scenarios import SCENARIOS, IndexAgain, Rebuild, Tuning  # noqa: E402
+from faults.scenarios import SCENARIOS, IndexAgain, Rebuild, TagAndUndo, Tuning  # noqa: E402
 
 from notesearch.errors import NotesearchError  # noqa: E402
 
@@ -64,6 +65,8 @@ def main() -> None:
             kills = every_kill(scenario) if arguments.every else some_kills(scenario, arguments.kills, kinds, chance)
             faults = [*kills, *some_errors(scenario, arguments.errors, kinds, chance)]
             failures += disturb(scenario, faults)
+            if arguments.every and type(scenario) is TagAndUndo:
+                failures += save_beside(scenario)
             server.close()
         if arguments.races:
             failures += race(shim, folder / "races", arguments.races, chance)
@@ -109,6 +112,20 @@ def disturb(scenario: Scenario, faults: list[Fault]) -> int:
     for fault, what in wrong:
         print(f"  {fault}\n{what}")
     return len(wrong)
+
+
+def save_beside(scenario: TagAndUndo) -> int:
+    """Has another program save all notes before every change of `tag --apply`; returns how often a save was lost."""
+    lost = 0
+    for at in range(1, scenario.changes + 1):
+        for by_renaming in (False, True):
+            try:
+                scenario.check_saves(at, by_renaming=by_renaming)
+            except AssertionError:
+                lost += 1
+                print(f"  a save before change {at}\n{traceback.format_exc(limit=-2)}")
+    print(f"saves beside {scenario.name}: {2 * scenario.changes}, lost: {lost}", flush=True)
+    return lost
 
 
 def race(shim: Path, folder: Path, rounds: int, chance: random.Random) -> int:

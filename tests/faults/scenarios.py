@@ -15,7 +15,7 @@ from tagging_fixtures import WORDS, tagged
 from notesearch.storage.folders import read_coverage
 from notesearch.tagging.classifier import load_classifier
 
-from .driver import Fault, Outcome, Running, Sandbox
+from .driver import Fault, Kind, Outcome, Running, Sandbox
 from .scenario import Scenario, assert_told, write
 from .tuning_stub import is_whole_model
 
@@ -225,6 +225,7 @@ class TagAndUndo(_TagScenario):
     """`tag --apply`; what it did is taken back at once."""
 
     name = "tag --apply, undo"
+    ADDED = b"\nA sentence that was added meanwhile.\n"
 
     def set_up(self) -> None:
         write_notes(self.sandbox)
@@ -232,6 +233,38 @@ class TagAndUndo(_TagScenario):
 
     def check_recovery(self, outcome: Outcome) -> None:
         self.undo_all()
+
+    def check_saves(self, at: int, *, by_renaming: bool) -> None:
+        """Another program saves all notes just before a change of the disk; what it saved is never lost.
+
+        Args:
+            at: Number of the change.
+            by_renaming: Whether it saves as careful editors do, rather than in place.
+        """
+        self.sandbox.put_back()
+        running = self.sandbox.start(*self.arguments, fault=Fault(Kind.STOP, at), patches=self.patches)
+        assert running.wait().code is None
+        for name in self.old_notes:
+            note = self.sandbox.vault / name
+            if by_renaming:
+                saved = note.with_name("~saving")
+                saved.write_bytes(note.read_bytes() + self.ADDED)
+                saved.replace(note)
+            else:
+                with note.open("ab") as file:
+                    file.write(self.ADDED)
+        running.go_on()
+        done = running.wait()
+        assert done.code in (0, 2) and "Traceback" not in done.errors, done
+        self._check_added()
+        self.sandbox.run("tag", "--undo")
+        self._check_added()
+
+    def _check_added(self) -> None:
+        notes = self.sandbox.notes()
+        for name in self.old_notes:
+            beside = [data for other, (data, *_) in notes.items() if other.startswith(name)]
+            assert any(data.endswith(self.ADDED) for data in beside), name
 
 
 class TagAgain(TagAndUndo):

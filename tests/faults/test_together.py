@@ -84,3 +84,11 @@ def test_of_two_that_tag_one_works_and_the_other_waits_or_leaves(opened: Open) -
         refused = f"refused  {found.sandbox.vault / name}: changed since it was read" in waited.errors
         assert data == new[0] if refused else b"evening" in data and b"tea" in data, name
     found.undo_all()
+
+
+@pytest.mark.parametrize("by_renaming", [False, True])
+def test_no_save_beside_tagging_is_lost(opened: Open, by_renaming: bool) -> None:
+    found = opened(TagAndUndo)
+    assert isinstance(found, TagAndUndo)
+    for at in range(found.changes // 2, found.changes, found.changes // 12):
+        found.check_saves(at, by_renaming=by_renaming)
