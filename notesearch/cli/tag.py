@@ -109,7 +109,7 @@ def tag(
     _check_combination(paths or [], apply=apply, dry_run=dry_run, interactive=interactive, undo=undo, as_list=as_list)
     turn = Turn.of(wait, messages)
     if as_list:
-        return _list_undoable(settings)
+        return _list_undoable(settings, messages)
     if undo:
         return _undo(settings, turn, messages)
     named, unreadable = _named(paths)
@@ -194,7 +194,7 @@ def _undo(settings: Settings, turn: Turn, messages: MessageOptions) -> None:
         raise typer.Exit(ERROR)
 
 
-def _list_undoable(settings: Settings) -> None:
+def _list_undoable(settings: Settings, messages: MessageOptions) -> None:
     """Prints the runs that can be undone and what was refused, the newest first."""
     from notesearch.library.tag import undoable_runs
 
@@ -207,6 +207,7 @@ def _list_undoable(settings: Settings) -> None:
             state = entry.reason or "as it was then: --undo restores it"
             show([f"{began}  {paint(shown_path(entry.path), 'path')}: {state}"])
     if not runs:
+        messages.tell("There is nothing to undo.")
         raise typer.Exit(NOTHING_FOUND)
 
 
