@@ -14,6 +14,7 @@ import re
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Collection, Iterator
+from functools import cache
 
 # Scripts written without spaces between words (or, for Hangul, with particles glued on): Thai, Lao, Burmese, Khmer,
 # Hiragana, Katakana, Han, Hangul. Their marks are among them; their punctuation is not.
@@ -21,7 +22,6 @@ UNSPACED = (
     "\u0e01-\u0e3a\u0e40-\u0e4e\u0e81-\u0ece\u0edc-\u0edf\u1000-\u103f\u1050-\u1089\u109a-\u109d\u1780-\u17d3\u17dd"
     "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\uff66-\uff9f\U00020000-\U000323af"
 )
-UNSPACED_CHARACTER = re.compile(f"[{UNSPACED}]")
 
 # English words that say nothing about what a query or a passage is about.
 STOPWORDS = frozenset(
@@ -52,7 +52,7 @@ _MARKS = (
 )
 _ANY_LETTER = f"(?:[^\\W_]|[{_MARKS}])"
 _LETTERS = f"(?:[^\\W_{UNSPACED}]|[{_MARKS}])"
-_RUN = re.compile(f"[{UNSPACED}]+|{_LETTERS}+")
+_ASCII_RUN = re.compile("[A-Za-z0-9]+")
 # In a text of ASCII, all but letters and digits separates words, as it does there for the pattern.
 _SEPARATORS = {code: " " for code in range(128) if not chr(code).isalnum()}
 # What typing programs put into texts that are ASCII otherwise: none of it is a letter.
@@ -183,10 +183,31 @@ def pattern_of(phrase: str) -> re.Pattern[str]:
     return re.compile(before + r"\s+".join(map(re.escape, words)) + after)
 
 
+# Compiling these takes 7 ms, which a search of plain English need not wait for.
+@cache
+def unspaced() -> re.Pattern[str]:
+    """What finds a character of the scripts that are written without spaces."""
+    return re.compile(f"[{UNSPACED}]")
+
+
+@cache
+def _any_run() -> re.Pattern[str]:
+    return re.compile(f"[{UNSPACED}]+|{_LETTERS}+")
+
+
+def holds_unspaced(text: str) -> bool:
+    """Whether a text in one spelling holds a character of the scripts that are written without spaces."""
+    return not text.isascii() and unspaced().search(text) is not None
+
+
+def _runs_of(spelled_text: str) -> Iterator[re.Match[str]]:
+    return (_ASCII_RUN if spelled_text.isascii() else _any_run()).finditer(spelled_text)
+
+
 def find_runs(text: str) -> list[tuple[int, int]]:
     """Finds start and end of each run of letters and digits: a word, or a whole sentence of an unspaced script."""
     spelling = Spelling(text)
-    return [spelling.span(*run.span()) for run in _RUN.finditer(spelling.text)]
+    return [spelling.span(*run.span()) for run in _runs_of(spelling.text)]
 
 
 def find_words(text: str) -> Iterator[tuple[int, int, str]]:
@@ -196,9 +217,9 @@ def find_words(text: str) -> Iterator[tuple[int, int, str]]:
         Start, end, and the word's key; for a run of characters of an unspaced script, its overlapping pairs.
     """
     spelling = Spelling(text)
-    for run in _RUN.finditer(spelling.text):
+    for run in _runs_of(spelling.text):
         start, end = run.span()
-        if end - start > 2 and UNSPACED_CHARACTER.match(run.group()):
+        if end - start > 2 and holds_unspaced(run.group()):
             yield from ((*spelling.span(i, i + 2), spelling.text[i : i + 2]) for i in range(start, end - 1))
         else:
             yield *spelling.span(start, end), key_of(run.group())
@@ -209,13 +230,13 @@ def keys_of_runs(text: str) -> list[str]:
     plain = _without_typography(text)
     if plain.isascii():
         return plain.lower().translate(_SEPARATORS).split()
-    return [key_of(run) for run in _RUN.findall(spelled(text))]
+    return [key_of(run.group()) for run in _runs_of(spelled(text))]
 
 
 def distinct_words(text: str) -> set[str]:
     """The words that `find_words` finds, each once, and much faster; whole runs of an unspaced script among them."""
     words = set(keys_of_runs(text))
-    if UNSPACED_CHARACTER.search(spelled(text)):
+    if holds_unspaced(spelled(text)):
         words |= {word for _, _, word in find_words(text)}
     return words
 

@@ -11,7 +11,7 @@ from notesearch.encoders.files import find_model, load_model, loading
 from notesearch.encoders.preparing import PROBES, max_tokens, measure_late_scale
 from notesearch.encoders.token_codes import CodedWord, Span, code_bits, compress
 from notesearch.errors import ModelError
-from notesearch.words import UNSPACED_CHARACTER, Spelling, find_runs, key_of, spelled
+from notesearch.words import Spelling, find_runs, holds_unspaced, key_of, spelled, unspaced
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -125,6 +125,6 @@ def _word_at(text: str, runs: Sequence[Span], span: Span) -> tuple[str, tuple[Sp
     if start >= end:
         return "", ()
     # A run of an unspaced script is a whole sentence: there, each token is a word.
-    if not UNSPACED_CHARACTER.match(text, start):
+    if not (holds_unspaced(text) and unspaced().match(text, start)):
         start, end = next((run for run in runs if run[0] < end and start < run[1]), (start, end))
     return key_of(text[start:end]), ((start, end),)

@@ -15,7 +15,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from notesearch.words import STOPWORDS, UNSPACED_CHARACTER, find_runs, find_some_words, key_of, keys_of_runs, spelled
+from notesearch.words import (
+    STOPWORDS,
+    find_runs,
+    find_some_words,
+    holds_unspaced,
+    key_of,
+    keys_of_runs,
+    spelled,
+    unspaced,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,7 +66,7 @@ def coded_words(text: str, token_spans: Sequence[Span]) -> list[CodedWord]:
         single empty one that all tokens belong to, so that every text has a code.
     """
     runs = find_runs(text)
-    has_unspaced = UNSPACED_CHARACTER.search(text) is not None
+    has_unspaced = holds_unspaced(text)
     tokens: dict[str, list[int]] = {}
     spans: dict[str, list[Span]] = {}
     run = 0
@@ -71,7 +80,7 @@ def coded_words(text: str, token_spans: Sequence[Span]) -> list[CodedWord]:
             # A run of an unspaced script is a whole sentence: there, each token is a word (without the space that some
             # tokenizers begin it with).
             start, end = max(start, span[0]), min(end, span[1])
-            span = (start, end) if UNSPACED_CHARACTER.match(text, start) else span
+            span = (start, end) if unspaced().match(text, start) else span
         word = key_of(text[span[0] : span[1]])
         if word not in tokens:
             tokens[word], spans[word] = [number], [span]
@@ -88,7 +97,7 @@ def coded_words(text: str, token_spans: Sequence[Span]) -> list[CodedWord]:
 
 def single_words(text: str) -> list[str]:
     """The words that `coded_words` finds where each has a token of its own: nothing is cut off, no script unspaced."""
-    if UNSPACED_CHARACTER.search(spelled(text)):
+    if holds_unspaced(spelled(text)):
         return []
     words = list(dict.fromkeys(keys_of_runs(text)))
     return [word for word in words if word not in STOPWORDS] or words

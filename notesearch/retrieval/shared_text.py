@@ -14,7 +14,7 @@ import numpy as np
 
 from notesearch.notes.structure import LineTable
 from notesearch.storage import IndexReader, StoredChunk
-from notesearch.words import UNSPACED_CHARACTER, Spelling, find_runs, key_of, spelled
+from notesearch.words import Spelling, find_runs, holds_unspaced, key_of, spelled, unspaced
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -297,10 +297,11 @@ def _words(text: str) -> list[str]:
 def _spans_in(text: str) -> list[tuple[int, int]]:
     """Start and end of each word of a text in one spelling."""
     runs = find_runs(text)
-    if text.isascii() or not UNSPACED_CHARACTER.search(text):
+    if not holds_unspaced(text):
         return runs
     spans = []
     for start, end in runs:
-        unspaced = UNSPACED_CHARACTER.match(text, start)
-        spans += [(place, place + 1) for place in range(start, end)] if unspaced else [(start, end)]
+        spans += (
+            [(place, place + 1) for place in range(start, end)] if unspaced().match(text, start) else [(start, end)]
+        )
     return spans

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from notesearch.words import UNSPACED_CHARACTER, bare
+from notesearch.words import bare, unspaced
 
 # Marks are parts of words: in Indic scripts they are vowels.
 TOKENIZER = "porter unicode61 remove_diacritics 0 categories ''L* N* M* Co''"
@@ -50,7 +50,7 @@ def searchable_words(text: str) -> str:
     A query for several of them asks for a phrase; so any substring of such a text can be found, without a dictionary.
     Words are forgotten by computing them again: a change here needs another `SCHEMA_VERSION`.
     """
-    return text if text.isascii() else UNSPACED_CHARACTER.sub(r" \g<0> ", bare(text))
+    return text if text.isascii() else unspaced().sub(r" \g<0> ", bare(text))
 
 
 def quoted(words: str) -> str:
