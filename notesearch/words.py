@@ -102,8 +102,10 @@ class Spelling:
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """Where a part of the spelled text stands in the written one; of a ligature, all of it."""
-        if self._starts is None or start == end:
-            return (self.start(start), self.start(start)) if start == end else (start, end)
+        if start == end:
+            return self.start(start), self.start(start)
+        if self._starts is None:
+            return start, end
         following = bisect_right(self._starts, self._starts[end - 1])
         return self._starts[start], self._starts[following]
 
@@ -117,10 +119,7 @@ def _spell(written: str) -> tuple[str, list[int] | None]:
 
     The list ends with the text's length, several times if need be: no other place is beyond the last character.
     """
-    text = written
-    for forms, plain in _QUOTES:
-        for form in forms:
-            text = text.replace(form, plain)
+    text = _with_plain_quotes(written)
     if text.isascii() or (unicodedata.is_normalized("NFKC", text) and not _HAS_UNSEEN.search(text)):
         return text, None
     parts: list[str] = []
@@ -235,8 +234,9 @@ def keys_of_runs(text: str) -> list[str]:
 
 def distinct_words(text: str) -> set[str]:
     """The words that `find_words` finds, each once, and much faster; whole runs of an unspaced script among them."""
+    text = spelled(text)
     words = set(keys_of_runs(text))
-    if holds_unspaced(spelled(text)):
+    if holds_unspaced(text):
         words |= {word for _, _, word in find_words(text)}
     return words
 
@@ -267,9 +267,14 @@ def _without_typography(text: str) -> str:
     if not text.isascii():
         for mark in _TYPOGRAPHIC:
             text = text.replace(mark, " ")
-        for forms, plain in _QUOTES:
-            for form in forms:
-                text = text.replace(form, plain)
+        text = _with_plain_quotes(text)
+    return text
+
+
+def _with_plain_quotes(text: str) -> str:
+    for forms, plain in _QUOTES:
+        for form in forms:
+            text = text.replace(form, plain)
     return text
 
 

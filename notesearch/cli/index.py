@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
@@ -12,8 +11,8 @@ from typing import Annotated
 
 import typer
 
-from notesearch.cli.options import IndexOptions, MessageOptions, flag, option, parse_duration
-from notesearch.cli.terminal import counted, is_terminal, warn, write_json
+from notesearch.cli.options import IndexOptions, MessageOptions, Turn, flag, option
+from notesearch.cli.terminal import counted, warn, write_json
 from notesearch.errors import NOTES_UNREAD, UsageError
 from notesearch.file_kinds import HOW_TO_READ
 from notesearch.records import IndexReport
@@ -78,15 +77,11 @@ def index(
         follow_symlinks=follow_symlinks,
         threads=threads,
     )
-    unattended = not is_terminal(sys.stderr)
-    wait_s = parse_duration(wait if wait is not None else "10m" if unattended else "0").total_seconds()
+    turn = Turn.of(wait, messages, "Another process is writing to the index; waiting for it…")
     if nice:
         os.nice(_NICENESS)
     # os.path's leaves the name of an unknown user as it is; Path's raises.
     paths = [Path(os.path.expanduser(folder)).absolute() for folder in folders or []]  # noqa: PTH111
-
-    def waiting() -> None:
-        messages.tell("Another process is writing to the index; waiting for it…")
 
     if forget and not paths and index.collection is None:
         raise UsageError("--forget was given without a folder", "Name it: notesearch index --forget FOLDER")
@@ -95,7 +90,7 @@ def index(
         if not leaving:
             messages.tell("Nothing to forget: the settings name all folders of the index.")
         for path in leaving:
-            count = forget_folder(settings, path.resolve(), wait_s=wait_s, waiting=waiting)
+            count = forget_folder(settings, path.resolve(), wait_s=turn.wait_s, waiting=turn.waiting)
             messages.tell(f"Forgot {path}: {counted(count, 'note')}. The files themselves are untouched.")
         return
     if not yes:
@@ -103,7 +98,9 @@ def index(
     sync = partial(sync_index, folders=paths) if paths or index.collection is None else sync_collection
     try:
         with messages.progress("Indexing notes") as progress:
-            report = sync(settings, check=check, rebuild=rebuild, wait_s=wait_s, waiting=waiting, progress=progress)
+            report = sync(
+                settings, check=check, rebuild=rebuild, wait_s=turn.wait_s, waiting=turn.waiting, progress=progress
+            )
     except (KeyboardInterrupt, SystemExit):  # Ctrl-C, SIGTERM
         kept = unfinished(settings)
         warn(f"notesearch: interrupted, {f'{kept} kept' if kept else 'what is done is kept'}; run it again")

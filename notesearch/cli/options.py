@@ -138,6 +138,25 @@ class MessageOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """How to wait for other processes that write.
+
+    Attributes:
+        wait_s: How long.
+        waiting: Says that we wait.
+    """
+
+    wait_s: float
+    waiting: Callable[[], None]
+
+    @classmethod
+    def of(cls, wait: str | None, messages: MessageOptions, said: str) -> Turn:
+        """What is meant by the option, or by its absence: to wait, but not where somebody sits at a terminal."""
+        time = wait if wait is not None else "0" if is_terminal(sys.stderr) else "10m"
+        return cls(parse_duration(time).total_seconds(), lambda: messages.tell(said))
+
+
+@dataclass(frozen=True, slots=True)
 class FilterOptions:
     """Which notes may be hits."""
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from notesearch.cli.options import IndexOptions, MessageOptions, flag, option, parse_duration
+from notesearch.cli.options import IndexOptions, MessageOptions, Turn, flag, option
 from notesearch.cli.output import one_line
 from notesearch.cli.places import lines_of_stdin, read_places
 from notesearch.cli.terminal import (
@@ -107,7 +107,7 @@ def tag(
 
     settings = index.settings()
     _check_combination(paths or [], apply=apply, dry_run=dry_run, interactive=interactive, undo=undo, as_list=as_list)
-    turn = Turn.of(wait, messages)
+    turn = Turn.of(wait, messages, "Another process is writing tags; waiting for it…")
     if as_list:
         return _list_undoable(settings, messages)
     if undo:
@@ -163,26 +163,6 @@ def _check_combination(
         raise UsageError("--list was given without --undo", "Give both: notesearch tag --undo --list")
     if undo and (paths or apply or dry_run):
         raise UsageError("--undo takes back a whole run, and nothing else", "Give it alone: notesearch tag --undo")
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """How to wait for other processes that write tags.
-
-    Attributes:
-        wait_s: How long.
-        waiting: Says that we wait.
-    """
-
-    wait_s: float
-    waiting: Callable[[], None]
-
-    @classmethod
-    def of(cls, wait: str | None, messages: MessageOptions) -> Turn:
-        """What is meant by the option, or by its absence."""
-        time = wait if wait is not None else "0" if is_terminal(sys.stderr) else "10m"
-        said = "Another process is writing tags; waiting for it…"
-        return cls(parse_duration(time).total_seconds(), lambda: messages.tell(said))
 
 
 def _undo(settings: Settings, turn: Turn, messages: MessageOptions) -> None:

@@ -138,7 +138,12 @@ def word_forms(reader: Reader, query_words: Iterable[str], words: Set[str]) -> d
         The words found, each with the word of the query that it stands for.
     """
     asked = list(dict.fromkeys(query_words))
-    beginnings = {bare(word)[:_BEGINNING_CHARS] for word in asked}
-    stems = reader.stems([*asked, *(word for word in words if bare(word)[:_BEGINNING_CHARS] in beginnings)])
+    beginnings = {_beginning(word) for word in asked}
+    stems = reader.stems([*asked, *(word for word in words if _beginning(word) in beginnings)])
     by_stem = {stems[word]: word for word in reversed(asked)}
     return {word: by_stem[stem] for word, stem in stems.items() if stem and stem in by_stem}
+
+
+def _beginning(word: str) -> str:
+    """The first letters of a word, given as its key, as the full-text index sees them."""
+    return (word if word.isascii() else bare(word))[:_BEGINNING_CHARS]
