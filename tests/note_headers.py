@@ -100,6 +100,13 @@ READ = [
     ("txt", "T\nAda\n2020-03-04\n\n%!target: html\nText", "txt2tags settings", "", "T", DATED),
     ("md", "#+title: T\n#+filetags: :a:b:\nText", "keywords of Org", "a|b", "T", NO_DATE),
     ("md", "T\n\n# H\n\nText" + JOPLIN, "a Joplin trailer", "", "T", None),
+    (
+        "md",
+        "# T\n\nCreated time: March 4, 2020 10:11 PM\nTags: a, b c\n\nText",
+        *("properties of Notion", "a|b c", "T", datetime(2020, 3, 4, 22, 11)),
+    ),
+    ("txt", "title : T\ndate : 2020-03-04\n\nText", "a header of", "", "T", DATED),
+    ("md", "Created time: 2020-03-04\n\nText", "a header of", "", "name", DATED),
     ("md", "#!/usr/bin/env pandoc\nText", "a `#!` line", "", "name", NO_DATE),
     ("md", "<!-- -*- mode: markdown -*- -->\nText", "a mode line of Emacs", "", "name", NO_DATE),
     ("md", "Text\n<!-- vim: set ft=markdown: -->\n", "a mode line of Vim", "", "name", NO_DATE),

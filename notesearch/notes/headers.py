@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from email.utils import parsedate_to_datetime
 from typing import Any
 
+from notesearch.notes.dates import is_date_key
 from notesearch.notes.metadata import (
     MAX_CHARS,
     FrontMatter,
@@ -31,7 +31,7 @@ _KEY = r"(?P<key>[A-Za-z][\w-]*(?: [\w-]+){0,3})"
 
 # A line such as `Note: remember this` makes no header: one of these has to be among the keys.
 _KNOWN_KEYS = frozenset(
-    "title subtitle tags tag keywords date created modified updated author authors category categories slug permalink"
+    "title subtitle tags tag keywords modified updated author authors category categories slug permalink"
     " layout draft css copyright affiliation abstract".split()
 )
 # How far into a note what marks a form is looked for, where it need not be at the top.
@@ -85,7 +85,7 @@ def _fields(text: str, start: int, form: HeaderForm, joiner: str = "\n") -> tupl
 
 
 def _is_known(values: Mapping[str, Any]) -> bool:
-    return not _KNOWN_KEYS.isdisjoint(values)
+    return any(key in _KNOWN_KEYS or is_date_key(key) for key in values)
 
 
 def _with_lists(values: Mapping[str, str], form: HeaderForm) -> dict[str, Any]:
@@ -103,7 +103,7 @@ def _divided(written: str, form: HeaderForm) -> list[str]:
     return [unquoted(piece) for piece in pieces if piece]
 
 
-_PLAIN_FIELD = re.compile(rf" {{0,3}}{_KEY}:(?!:){_VALUE}")
+_PLAIN_FIELD = re.compile(rf" {{0,3}}{_KEY}[ \t]*:(?!:){_VALUE}")
 _PLAIN = HeaderForm(
     "a header of `key: value` lines",
     _PLAIN_FIELD,
@@ -132,9 +132,7 @@ def _plain(text: str) -> FrontMatter | None:
             _ZIM, {"title": title[1] if title else "", "created": created, "tags": tags}, (0, end), hides=True
         )
     if "from" in values and not {"to", "subject", "message-id"}.isdisjoint(values):
-        return _at_top(
-            _MAIL, {"title": values.get("subject", ""), "date": _mail_date(values.get("date", ""))}, (0, end)
-        )
+        return _at_top(_MAIL, {"title": values.get("subject", ""), "date": values.get("date", "")}, (0, end))
     if not _is_known(values) or _UNDERLINE.match(text, end):
         return None
     if closed := _CLOSED.match(text[:MAX_CHARS]):
@@ -149,11 +147,20 @@ def _plain(text: str) -> FrontMatter | None:
     return _at_top(_PLAIN, _with_lists(values, _PLAIN), (0, end))
 
 
-def _mail_date(written: str) -> str:
-    try:
-        return parsedate_to_datetime(written).isoformat()
-    except ValueError:
-        return ""
+_NOTION = HeaderForm("properties of Notion", _PLAIN_FIELD, marks=("", ":"))
+_NOTION_TITLE = re.compile(rf"# [^\r\n]+{_END}[ \t]*{_END}")
+_NOTION_DATE = re.compile(r"[A-Z][a-z]+ \d{1,2}, \d{4}\b")
+
+
+def _notion(text: str) -> FrontMatter | None:
+    """`Created: March 4, 2021 10:11 AM` below the title; other lines there may be prose."""
+    title = _NOTION_TITLE.match(text)
+    if not title:
+        return None
+    values, end = _fields(text, title.end(), _NOTION)
+    if not any(is_date_key(key) and _NOTION_DATE.match(value) for key, value in values.items()):
+        return None
+    return _within(_NOTION, _with_lists(values, _NOTION), (title.end(), end))
 
 
 _NIKOLA_OPENING = re.compile(rf"\s*(?:(?:<!--|#\+begin_comment)[ \t]*{_END})?", re.IGNORECASE)
@@ -336,7 +343,6 @@ _DOKUWIKI_TAGS = re.compile(r"\{\{tag>([^{}\r\n]+)\}\}")
 _ORG = HeaderForm("keywords of Org", re.compile(rf"#\+(?P<key>\w+):{_VALUE}"))
 _JOPLIN = HeaderForm("a Joplin trailer")
 _JOPLIN_TRAILER = re.compile(rf"(?<=[\r\n])id: [0-9a-f]{{32}}{_END}(?:\w+:[^\r\n]*{_END})*?type_: \d+\s*\Z")
-_JOPLIN_CREATED = re.compile(r"(?<=[\r\n])created_time: ([^\r\n]*)")
 
 
 def _wiki(text: str) -> FrontMatter | None:
@@ -363,9 +369,11 @@ def _joplin(text: str) -> FrontMatter | None:
     trailer = _JOPLIN_TRAILER.search(text, max(0, len(text) - _HOW_FAR)) if "type_: " in text[-40:] else None
     if not trailer:
         return None
-    created = _JOPLIN_CREATED.search(trailer[0])
+    fields = dict(line.partition(": ")[::2] for line in trailer[0].splitlines())
+    # The owner may set the first; the second is when Joplin made the file.
+    created = fields.get("user_created_time") or fields.get("created_time", "")
     title = text[: trailer.start()].strip().splitlines()[:1]
-    return _within(_JOPLIN, {"title": "".join(title), "created": created[1] if created else ""}, trailer.span())
+    return _within(_JOPLIN, {"title": "".join(title), "created": created}, trailer.span())
 
 
 _FIRST_LINES = (
@@ -393,6 +401,7 @@ _FORMS: tuple[tuple[_Kinds, Callable[[str], FrontMatter | None]], ...] = (
     (_PROSE, _json),
     (_PROSE, _named),
     (_PROSE, _plain),
+    (("Markdown",), _notion),
     (_PROSE, _logseq),
     (_PROSE, _percent),
     (_PROSE, _asciidoc),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Set
 
+from notesearch.notes.dates import is_date_key
 from notesearch.notes.markdown import hashtags, markdown_without_tags, relative_target
 from notesearch.notes.structure import LineRange, LineTable, NoteFormat, Parsed, one_line
 from notesearch.records import Link
@@ -97,7 +98,6 @@ _BLOCK_EDGE = re.compile(r"[ \t]*#\+(?:begin|end)_\w", re.IGNORECASE)
 _DRAWER = re.compile(r"[ \t]*:([\w-]{1,40}):[ \t]*$")
 _PROPERTY = re.compile(r"[ \t]*:([^\s:]{1,40}):[ \t]+(\S.*)")
 _TEXT_PROPERTIES = ("roam_aliases",)
-_DATE_PROPERTIES = ("created", "date")
 _PLANNING = re.compile(r"[ \t]*(?:(?:CLOSED|SCHEDULED|DEADLINE):[ \t]*(?:<[^<>]*>|\[[^\[\]]*\])[ \t]*)+$")
 # Lines that Org writes into a logbook; a note of the owner's may stand below one.
 _LOGGED = re.compile(
@@ -131,7 +131,7 @@ def _parse(table: LineTable, first_line: int) -> Parsed:
             key, value = (written[1].lower(), written[2].strip()) if (written := _PROPERTY.match(line)) else ("", "")
             if key == "id":
                 ids.append(value)
-            if before_headings and key in _DATE_PROPERTIES:
+            if before_headings and is_date_key(key):
                 values.setdefault(key, value)
             hides = key not in _TEXT_PROPERTIES
         elif keyword := _KEYWORD.match(line):

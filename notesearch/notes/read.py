@@ -13,9 +13,10 @@ from typing import Any
 from notesearch.errors import NoteUnreadable
 from notesearch.file_kinds import DOCUMENTS_VERSION, HOW_TO_READ, has_reader, is_document, kind_of
 from notesearch.files import Stamp, hash_of
+from notesearch.notes.dates import date_of
 from notesearch.notes.headers import read_metadata
 from notesearch.notes.markdown import MARKDOWN, TEXT
-from notesearch.notes.metadata import date_of, title_of
+from notesearch.notes.metadata import title_of
 from notesearch.notes.org import ORG
 from notesearch.notes.rst import RST
 from notesearch.notes.structure import LineRange, LineTable, NoteFormat, assemble

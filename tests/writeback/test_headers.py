@@ -79,7 +79,7 @@ def test_hashtags() -> None:
     assert refusal("a.md", "Tags: #a #b\n\n# H", "x y") == "the tags would not be read as they are meant"
 
 
-WRITTEN = ("a header of", "a Nikola header", "page properties", "docinfo")
+WRITTEN = ("a header of", "properties of Notion", "a Nikola header", "page properties", "docinfo")
 EVERY_FORM = sorted({(suffix, text, form) for suffix, text, form, *_ in READ})
 
 
