@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 BlockKind = Literal["heading", "paragraph", "code"]
 TitleSource = Literal["front_matter", "heading", "file_name"]
@@ -19,6 +19,8 @@ RerankMethod = Literal["maxsim", "dense", "cross-encoder"]
 """What scores the candidates that another program has found."""
 SearchStage = Literal["lexical", "dense", "hybrid", "maxsim", "cross-encoder"]
 """The stages of a search, as an evaluation scores them."""
+WordsOf = Literal["", "title", "text"]
+"""Among which words of a note those of a property count; empty where they stand there anyway, or say nothing."""
 TestSplit = Literal["random", "time"]
 """How the notes are chosen that are held out to test on: at random, or the newest."""
 
@@ -64,6 +66,26 @@ class Block:
     title: str = ""
 
 
+class Property(NamedTuple):
+    """One value that a note gives to one of its properties.
+
+    Attributes:
+        name: Of the property, as written.
+        value: As written.
+        compared: The value as text that others are compared with.
+        number: The value, where it is a number.
+        moment: The value, where it is a date, naive local time.
+        words: Among which words of the note those of the value count.
+    """
+
+    name: str
+    value: str
+    compared: str
+    number: float | None = None
+    moment: datetime | None = None
+    words: WordsOf = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Note:
     """A note as read from its file.
@@ -84,6 +106,7 @@ class Note:
         ids: By which links of the kind `id` may call it.
         page_starts: Where each page begins, offsets into the text; none where there are no pages.
         part_tags: The last of its tags, which are not the whole note's, but those of parts (headings in Org).
+        properties: What it says of itself in keys and values, one for each value of a list, in order.
     """
 
     path: Path
@@ -99,6 +122,7 @@ class Note:
     ids: tuple[str, ...] = ()
     page_starts: tuple[int, ...] = ()
     part_tags: tuple[str, ...] = ()
+    properties: tuple[Property, ...] = ()
 
     @property
     def file_tags(self) -> tuple[str, ...]:

@@ -18,8 +18,9 @@ from notesearch.notes.headers import read_metadata
 from notesearch.notes.markdown import MARKDOWN, TEXT
 from notesearch.notes.metadata import title_of
 from notesearch.notes.org import ORG
+from notesearch.notes.properties import make_properties
 from notesearch.notes.rst import RST
-from notesearch.notes.structure import LineRange, LineTable, NoteFormat, assemble
+from notesearch.notes.structure import LineRange, LineTable, NoteFormat, Written, assemble
 from notesearch.notes.tags import unique_tags, written_tags
 from notesearch.notes.walk import NoteFile
 from notesearch.records import Block, Link, Note
@@ -196,6 +197,7 @@ def _document_note(path: Path, data: bytes, modified: datetime) -> Note:
         date=when or modified,
         problems=tuple(document.problems),
         page_starts=tuple(document.page_starts),
+        properties=(),
     )
 
 
@@ -250,6 +252,8 @@ def parse_note(path: Path, text: str, modified: datetime) -> Note:
     when, problem = date_of(values, path)
     if front_matter.form:  # its date may be meant otherwise
         problem = ""
+    is_text = not (front_matter.body_start and blocks)
+    properties = [Written(str(key), value, is_text) for key, value in front_matter.data.items()]
     file_tags = unique_tags([*written_tags(values), *tags])
     if not blocks and front_matter.data:
         start, end = front_matter.span
@@ -267,4 +271,5 @@ def parse_note(path: Path, text: str, modified: datetime) -> Note:
         problems=tuple(line for line in (front_matter.problem, problem) if line),
         hidden=tuple((table.starts[lines.first], table.ends[lines.end - 1]) for lines in hidden),
         ids=tuple(parsed.ids),
+        properties=make_properties([*properties, *parsed.properties]),
     )

@@ -67,6 +67,20 @@ class LineRange(NamedTuple):
     title: str = ""
 
 
+class Written(NamedTuple):
+    """A property as its note holds it.
+
+    Attributes:
+        name: The key; of mappings within others, all keys on the way, with dots between.
+        value: What stands there.
+        in_text: Whether the value is text of the note besides, which is found without it.
+    """
+
+    name: str
+    value: object
+    in_text: bool
+
+
 class Parsed(NamedTuple):
     """What the lines of a note say in its format.
 
@@ -75,12 +89,14 @@ class Parsed(NamedTuple):
         values: Keywords and properties, as front matter has them, by their names in lower case.
         tags: The tags of the whole note.
         ids: By which links of the kind `id` may call it.
+        properties: What it says of itself in keys and values.
     """
 
     ranges: Sequence[LineRange]
     values: Mapping[str, str] = MappingProxyType({})
     tags: Sequence[str] = ()
     ids: Sequence[str] = ()
+    properties: Sequence[Written] = ()
 
 
 class NoteFormat(NamedTuple):

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 # How long to wait for another process to finish a batch.
 _PATIENCE_MS = 2_000
 _LENGTH_TOLERANCE = 0.05  # rounding changes the length of a vector, which is 1, by much less
-_TYPES = {"INTEGER": int, "TEXT": str, "BLOB": bytes}
-_TABLES = ("meta", "folders", "notes", "tags", "links", "names", "chunks", "dead_vectors", "skipped")
+_TYPES = {"INTEGER": int, "TEXT": str, "BLOB": bytes, "REAL": float}
+_TABLES = ("meta", "folders", "notes", "tags", "links", "names", "properties", "chunks", "dead_vectors", "skipped")
 # Tables, indexes and views; without what SQLite and FTS5 make on their own, and may word as they like.
 _DESCRIPTIONS = """SELECT name, sql FROM sqlite_schema
                    WHERE sql NOT NULL AND (name NOT GLOB 'note_words_*' OR name = 'note_words_source')"""
@@ -61,11 +61,12 @@ class IndexCheck(IndexReader):
         self.synced()  # raises where it cannot be read
         counts = {fault: self._query(f"SELECT count(*) FROM {rows}")[0][0] for fault, rows in _FAULTS.items()}
         for table in _TABLES:
-            kinds = [_TYPES[row[2]] for row in self._query(f"PRAGMA table_info({table})")]
+            columns = self._query(f"PRAGMA table_info({table})")
+            kinds = [(_TYPES[kind], _TYPES[kind] if required else type(None)) for _, _, kind, required, *_ in columns]
             with self._errors():
                 rows = self._connection.execute(f"SELECT * FROM {table}")
                 counts[f"rows of {table} with a value of another type"] = sum(
-                    [*map(type, row)] != kinds for row in rows
+                    any(type(value) not in own for value, own in zip(row, kinds, strict=True)) for row in rows
                 )
         lengths = np.linalg.norm(self._stored_vectors(0)[1].astype(np.float64), axis=1)
         # Not a number is wrong too.

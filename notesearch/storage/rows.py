@@ -114,6 +114,20 @@ def add_note_rows(rows: Rows, note_id: int, encoded: EncodedNote) -> None:
         }
         for position, tag in enumerate(note.tags)
     ]
+    rows["properties"] += [
+        {
+            "note_id": note_id,
+            "position": position,
+            "name": each.name,
+            "key": key_of(each.name),
+            "value": each.value,
+            "value_key": each.compared,
+            "number": each.number,
+            "moment": each.moment and stored_date(each.moment),
+            "words": each.words,
+        }
+        for position, each in enumerate(note.properties)
+    ]
     rows["links"] += [
         {"note_id": note_id, "position": position, "target": link.target, "anchor": link.anchor, "kind": link.kind}
         for position, link in enumerate(note.links)

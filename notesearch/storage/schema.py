@@ -16,7 +16,7 @@ from notesearch.storage.full_text import TOKENIZER
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 # A database with tables, but none of these, belongs to another program.
 OWN_TABLES = {"embeddings", "token_codes", "note_words"}
 
@@ -61,6 +61,19 @@ _TABLES = (
     name TEXT NOT NULL,
     PRIMARY KEY (note_id, name)
 ) WITHOUT ROWID""",
+    """CREATE TABLE properties (
+    note_id INTEGER NOT NULL REFERENCES notes (id),
+    position INTEGER NOT NULL,
+    name TEXT NOT NULL,             -- as its owner writes it
+    key TEXT NOT NULL,              -- for comparison, like value_key
+    value TEXT NOT NULL,
+    value_key TEXT NOT NULL,
+    number REAL,                    -- the value, where it is one
+    moment TEXT,                    -- the value, where it is a date: ISO 8601, local time
+    words TEXT NOT NULL,            -- the column of note_words that holds its words, if any does
+    PRIMARY KEY (note_id, position)
+) WITHOUT ROWID""",
+    "CREATE INDEX properties_by_key ON properties (key, value_key)",
     # An id is never used again (AUTOINCREMENT), and a chunk's vector never changes: what was derived from an id stays
     # true for as long as the id exists. vectors.hnsw relies on it.
     """CREATE TABLE chunks (
@@ -102,13 +115,19 @@ _TABLES = (
     reader INTEGER NOT NULL
 )""",
     # Words are looked up by note: BM25 over whole notes ranks better than over chunks. The text is stored once, in
-    # the chunks. words() is `storage.full_text.searchable_words`, registered on every connection that writes.
+    # the chunks and properties. words() is `storage.full_text.searchable_words`, registered on every connection that
+    # writes.
     """CREATE VIEW note_words_source AS
     SELECT
         id,
-        words(title) AS title,
-        (SELECT words(coalesce(group_concat(text, char(10)), '')) FROM
-            (SELECT text FROM chunks WHERE note_id = notes.id ORDER BY position)) AS text
+        words(title || char(10) || coalesce((SELECT group_concat(value, char(10)) FROM
+            (SELECT value FROM properties WHERE note_id = notes.id AND words = 'title' ORDER BY position)
+        ), '')) AS title,
+        words(coalesce((SELECT group_concat(text, char(10)) FROM
+            (SELECT text FROM chunks WHERE note_id = notes.id ORDER BY position)
+        ), '') || char(10) || coalesce((SELECT group_concat(value, char(10)) FROM
+            (SELECT value FROM properties WHERE note_id = notes.id AND words = 'text' ORDER BY position)
+        ), '')) AS text
     FROM notes""",
     f"""CREATE VIRTUAL TABLE note_words USING fts5 (
     title, text, content = 'note_words_source', content_rowid = 'id', tokenize = '{TOKENIZER}'
@@ -121,6 +140,7 @@ _VIEWS = {
         (SELECT group_concat(tag, ', ') FROM (SELECT tag FROM tags WHERE note_id = notes.id ORDER BY position)) AS tags
         FROM notes JOIN folders ON folders.id = folder_id""",
     "my_tags": "SELECT path, title, tag FROM tags JOIN notes ON notes.id = note_id",
+    "my_properties": "SELECT path, title, name, value, number, moment FROM properties JOIN notes ON notes.id = note_id",
     "my_links": "SELECT path, title, target, anchor, kind FROM links JOIN notes ON notes.id = note_id",
     "my_passages": """SELECT path, title, heading, start_line, end_line, text
         FROM chunks JOIN notes ON notes.id = note_id""",

@@ -52,6 +52,7 @@ from notesearch.storage.rows import (
 )
 from notesearch.storage.vectors import build_vector_file, extend_vector_file, is_sound, vector_file
 
+_PARTS_OF_NOTES = ("tags", "links", "names", "properties")
 # The vector file is extended when SQLite holds this part more than it, and built from nothing when this part is dead.
 _STALE_PART = 0.1
 _DEAD_PART = 0.25
@@ -287,7 +288,7 @@ class IndexWriter:
             known: dict[bytes, list[int]] = {}
             if encoded.replaced is not None:
                 self._forget_words(note_id)  # while the old words are still there
-                self._delete_from(("tags", "links", "names"), "note_id", [note_id])
+                self._delete_from(_PARTS_OF_NOTES, "note_id", [note_id])
                 for chunk_id, passage_hash in self._passages_of(note_id):
                     known.setdefault(passage_hash, []).append(chunk_id)
             add_note_rows(rows, note_id, encoded)
@@ -305,7 +306,7 @@ class IndexWriter:
         with translated_errors(self._database):
             for table in ("notes", "chunks"):
                 database.table(table).upsert_all(rows[table], pk="id")
-            for table in ("tags", "links", "names", "embeddings", "token_codes"):
+            for table in (*_PARTS_OF_NOTES, "embeddings", "token_codes"):
                 database.table(table).insert_all(rows[table])
         for row in rows["notes"]:
             self._learn_words(row["id"])
@@ -315,7 +316,7 @@ class IndexWriter:
         for note_id in note_ids:
             self._forget_words(note_id)
             self._remove_chunks([chunk_id for chunk_id, _ in self._passages_of(note_id)])
-        self._delete_from(("tags", "links", "names"), "note_id", note_ids)
+        self._delete_from(_PARTS_OF_NOTES, "note_id", note_ids)
         self._delete_from(("notes",), "id", note_ids)
 
     def forget_skipped(self, folder_id: int, below: str) -> None:
