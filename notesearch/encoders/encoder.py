@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -17,6 +17,7 @@ from notesearch.encoders.token_codes import (
     code_bits,
     coded_words,
     compress,
+    legibility,
     places_of_words,
     single_words,
     word_vectors,
@@ -26,6 +27,8 @@ from notesearch.words import Spelling, spelled
 
 # Of a text that is tokenised whole: its tokens, half a kilobyte each until they are counted, take 50 MB at most.
 _PIECE_CHARS = 100_000
+# What tokenizers put in the place of a word of which their vocabulary has nothing.
+_UNKNOWN = ("[UNK]", "<unk>")
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -81,6 +84,10 @@ class ScoreScale:
         """Scores on a scale where 0 is unrelated and 1 is an answer, for any model."""
         return (scores - np.float32(self.unrelated)) / np.float32(self.spread)
 
+    def weighted(self, weight: float) -> ScoreScale:
+        """A scale on which every similarity is a part, from 0 to 1, of what it is on this one."""
+        return self if weight == 1 else ScoreScale(self.unrelated, self.unrelated + self.spread / max(weight, 1e-6))
+
     @property
     def spread(self) -> float:
         """How far the scores of an answer are above those of unrelated passages."""
@@ -96,12 +103,14 @@ class EncodedQuery:
         words: Its words that take part in late interaction; places are in the query's own text.
         word_vectors: float32 `(len(words), bits)`, each row of length 1.
         alike: Whether all words count alike, as a multi-vector model was trained to have it, not by how rare they are.
+        legible: How much of a word the model could read, from 0 to 1; words that are not here it read in full.
     """
 
     vector: Vectors
     words: tuple[CodedWord, ...]
     word_vectors: Vectors
     alike: bool = False
+    legible: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +172,7 @@ class Encoder:
         self._tokenizer_file = tokenizer_file
         self._tokenizer = load_tokenizer(tokenizer_file)
         self._tokenizer.enable_truncation(config.max_tokens)
+        self._unknown = {self._tokenizer.token_to_id(name) for name in _UNKNOWN}
         self._whole_text_tokenizer: Any = None
         self._forward = forward
 
@@ -174,10 +184,14 @@ class Encoder:
         input_ids, attention_mask = pad([encoding.ids], self.config.pad_token_id)
         token_vectors = self._forward(input_ids, attention_mask)
         vector: Vectors = _pool(token_vectors, attention_mask, self.config.pooling)[0]
+        spans = _spans(encoding, prompt)
+        words = coded_words(spelling.text, spans)
+        legible = legibility(words, [token_id in self._unknown for token_id in encoding.ids], spans)
         if self._multi_vector:
-            return EncodedQuery(vector, *self._multi_vector.encode_query(query), alike=True)
-        words = coded_words(spelling.text, _spans(encoding, prompt))
-        return EncodedQuery(vector, tuple(_as_written(words, spelling)), word_vectors(token_vectors[0], words))
+            return EncodedQuery(vector, *self._multi_vector.encode_query(query), alike=True, legible=legible)
+        return EncodedQuery(
+            vector, tuple(_as_written(words, spelling)), word_vectors(token_vectors[0], words), legible=legible
+        )
 
     def encode_passages(self, passages: Sequence[str]) -> EncodedPassages:
         """Encodes passages; what goes beyond the model's `max_tokens` is cut off."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -37,6 +38,9 @@ Span = tuple[int, int]
 _CODE_BITS = 256
 # The cosine between a vector and its signs, where the components are like draws of one normal distribution.
 _SIGNS_COSINE = math.sqrt(2 / math.pi)
+# How much is read of a word that is spelled letter by letter: the model knows the script, but not its words.
+_LETTER_READ = 0.1
+_HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,33 @@ def coded_words(text: str, token_spans: Sequence[Span]) -> list[CodedWord]:
         return [CodedWord("", tuple(every_token), ())]
     kept = [word for word in tokens if word not in STOPWORDS] or list(tokens)
     return [CodedWord(word, tuple(tokens[word]), tuple(spans[word])) for word in kept]
+
+
+def legibility(words: Sequence[CodedWord], unknown: Sequence[bool], token_spans: Sequence[Span]) -> dict[str, float]:
+    """How much of each word of a text a model could read, from 0 to 1; words that it read in full are left out.
+
+    Args:
+        words: As `coded_words` finds them.
+        unknown: Of each token, whether it stands for what the model's vocabulary has nothing of.
+        token_spans: Start and end of each token.
+    """
+    legible = {}
+    for word in words:
+        tokens = [token for token in word.tokens if token_spans[token][0] < token_spans[token][1]]
+        # A single Han character is a word, of the other scripts only one that stands alone.
+        has_letters = not word.word.isascii() and (len(tokens) > 1 or holds_unspaced(word.word))
+        has_letters = has_letters and not _HAN.search(word.word)
+        read = [_read_of(token_spans[token], unknown=unknown[token], has_letters=has_letters) for token in tokens]
+        if sum(read) < len(read):
+            legible[word.word] = sum(read) / len(read)
+    return legible
+
+
+def _read_of(span: Span, *, unknown: bool, has_letters: bool) -> float:
+    """How much of a token a model could read; a letter hardly, where single characters are letters."""
+    if unknown:
+        return 0.0
+    return _LETTER_READ if has_letters and span[1] - span[0] == 1 else 1.0
 
 
 def single_words(text: str) -> list[str]:

@@ -56,7 +56,8 @@ class LateQuery:
         encoder: What encoded it, and the passages.
         words: Its words.
         vectors: Theirs, float32 `(words, bits)`, each of length 1.
-        weights: What each counts, float32 `(words,)`; their sum is 1.
+        weights: What each counts, float32 `(words,)`; their sum is 1, but 0 where the model could read none of them.
+        legible: How much of the query the model could read, from 0 to 1.
     """
 
     text: str
@@ -64,12 +65,13 @@ class LateQuery:
     words: tuple[CodedWord, ...]
     vectors: Scores
     weights: Scores
+    legible: float = 1.0
 
     @classmethod
     def of(
         cls, text: str, encoder: Encoder, encoded: EncodedQuery, frequencies: Mapping[str, int], notes: int
     ) -> LateQuery:
-        """Weights the words of a query by how rare they are, unless they count alike.
+        """Weights the words of a query by how rare they are, unless they count alike, and by how much of each was read.
 
         Args:
             text: The query.
@@ -82,7 +84,10 @@ class LateQuery:
         weights = np.maximum(np.array(rarities, dtype=np.float32), 0)
         if encoded.alike or not weights.any():
             weights = np.ones_like(weights)
-        return cls(text, encoder, encoded.words, encoded.word_vectors, weights / weights.sum())
+        read = weights * np.array([encoded.legible.get(word.word, 1.0) for word in encoded.words], dtype=np.float32)
+        total = read.sum()
+        legible = float(total / weights.sum())
+        return cls(text, encoder, encoded.words, encoded.word_vectors, read / total if total else read, legible)
 
     @classmethod
     def of_index(cls, text: str, encoder: Encoder, encoded: EncodedQuery, reader: Reader) -> LateQuery:
@@ -114,7 +119,8 @@ class LateQuery:
 
     def contributions(self, scores: Scores) -> Scores:
         """What scores of late interaction, which are on a scale of their own, add to similarities."""
-        contributions: Scores = np.float32(LATE_WEIGHT) * self.encoder.late_scale.similarity(scores)
+        scale = self.encoder.late_scale.weighted(self.legible)
+        contributions: Scores = np.float32(LATE_WEIGHT) * scale.similarity(scores)
         return contributions
 
     def match(self, codes: bytes, passage: str) -> list[WordMatch]:

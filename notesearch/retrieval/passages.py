@@ -216,7 +216,7 @@ def find_evidence(query: LateQuery, title: str, chunk: StoredChunk, codes: bytes
     before = len(passage) - len(chunk.text)  # the passage ends with the chunk's text
     evidence, matches = [], []
     for met in query.match(codes, passage):
-        if not met.word.spans or not met.places:  # markers, or a text without words
+        if not (met.weight and met.word.spans and met.places):  # one not read, a marker, or a text without words
             continue
         inside = [(start - before, end - before) for start, end in met.places if start >= before]
         first_start, first_end = met.places[0]

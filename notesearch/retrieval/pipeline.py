@@ -141,12 +141,14 @@ class Searcher:
         if admitted is None:
             admitted = self._reader.admitted_chunks(scope.filters)
         dense = self._scan.score(encoded.vector, admitted)
-        fusion = Fusion(self._reader, lexical, dense, encoder.scale, by_words=scope.mode == "lexical")
-        candidates = fusion.best(proposed, pool)
-        if scope.rerank == "none":
-            return Ranking(query, fusion, (), None, candidates)
         late = LateQuery.of_index(query.text, encoder, encoded, self._reader)
+        # Of a query that the model cannot read, meaning says nothing.
+        scale, by_words = encoder.scale.weighted(late.legible), scope.mode == "lexical" or not late.legible
+        fusion = Fusion(self._reader, lexical, dense, scale, by_words=by_words)
+        candidates = fusion.best(proposed, pool)
+        if scope.rerank == "none" or not late.legible:
+            return Ranking(query, fusion, (), None, candidates)
         stages: list[Stage] = [LateInteraction(self._reader, dense, late)]
         if scope.mode != "lexical":
-            stages.append(Feedback(self._reader, dense, encoded.vector, encoder.scale))
+            stages.append(Feedback(self._reader, dense, encoded.vector, scale))
         return Ranking(query, fusion, tuple(stages), late, run_stages(candidates, stages))

@@ -70,6 +70,39 @@ def test_a_terminal_without_unicode_gets_escapes_and_no_traceback(sample):
     assert "\\u9ebb\\u5a46" in done.stdout
 
 
+# A sentence, and words to put into it.
+SCRIPTS = {
+    "amharic": ("ዛሬ በመንደሩ {} አየሁ እና ብዙ ተነጋገርን", "ድመት ውሻ ወፍ ፈረስ ላም"),
+    "armenian": ("Այսօր գյուղում տեսա {} և երկար խոսեցինք", "կատու շուն թռչուն ձի կով"),
+    "georgian": ("დღეს სოფელში ვნახე {} და დიდხანს ვისაუბრეთ", "კატა ძაღლი ჩიტი ცხენი ძროხა"),
+    "hebrew": ("היום בכפר ראיתי {} ודיברנו הרבה", "חתול כלב ציפור סוס פרה"),
+    "khmer": ("ថ្ងៃនេះនៅភូមិយើងនិយាយអំពី {} យូរណាស់", "ឆ្មា ឆ្កែ បក្សី សេះ គោ"),
+    "korean": ("오늘 마을에서 {}에 대해 이야기했다", "고양이 강아지 까마귀 망아지 송아지"),
+    "tamil": ("இன்று கிராமத்தில் {} பார்த்தேன், நீண்ட நேரம் பேசினோம்", "பூனை நாய் பறவை குதிரை பசு"),
+    "thai": ("วันนี้ที่หมู่บ้านเราพูดถึง{}กันนานมาก", "แมว สุนัข นกยูง ม้า วัว"),
+}
+
+
+def test_the_note_that_holds_a_word_is_first_in_scripts_that_the_model_cannot_read(sample, tmp_path):
+    queries = []
+    for script, (sentence, words) in SCRIPTS.items():
+        for number, word in enumerate(words.split()):
+            note = tmp_path / "notes" / script / f"{number}.md"
+            note.parent.mkdir(parents=True, exist_ok=True)
+            note.write_text(sentence.format(word), encoding="utf-8")
+            queries.append(json.dumps({"_id": os.fspath(note), "text": word}))
+    index = ("--index-dir", os.fspath(tmp_path / "index"))
+    assert sample.run("index", os.fspath(tmp_path / "notes"), "--quiet", *index).returncode == 0
+    done = sample.run("search", "--queries", "-", "--jsonl", "-n", "1", *index, input="\n".join(queries))
+    hits = list(map(json.loads, done.stdout.splitlines()))
+    assert len(hits) == len(queries)
+    assert [hit["path"] for hit in hits] == [hit["query_id"] for hit in hits]
+    # What the model read of other scripts is no evidence.
+    assert all(
+        item["query_token"] == item["matched"] for hit in hits for item in hit["evidence"] if "amharic" in hit["path"]
+    )
+
+
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs terminals")
 def test_a_terminal_gets_colours_and_no_color_takes_them_away(sample):
     assert "\x1b[1m" in on_a_terminal({**sample.environment, "TERM": "xterm"})

@@ -17,6 +17,7 @@ from notesearch.encoders.token_codes import (
     coded_words,
     compress,
     expand,
+    legibility,
     max_similarities,
     places_of_words,
     single_words,
@@ -294,3 +295,24 @@ def test_an_unspaced_script_has_no_single_words():
     assert single_words("green 茶") == []
     assert single_words("the tea, the Tea") == ["tea"]
     assert single_words("the The and") == ["the", "and"]
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens", "unknown", "expected"),
+    [
+        ("green tea", ["green", "tea"], [], {}),
+        ("green ወፍ", ["green", "ወፍ"], ["ወፍ"], {"ወፍ": 0}),
+        ("straße", ["stra", "ß", "e"], [], {}),
+        ("კატა", ["კ", "ა", "ტ", "ა"], [], {"კატა": 0.1}),  # letter by letter
+        ("кошкой", ["к", "ошкой"], [], {"кошкой": 0.55}),
+        ("α decay", ["α", "decay"], [], {}),  # one letter is a word of its own
+        ("r2d2", ["r", "2", "d", "2"], [], {}),
+        ("ねこ", ["ね", "こ"], [], {"ね": 0.1, "こ": 0.1}),
+        ("泉水", ["泉", "水"], ["泉"], {"泉": 0}),  # a character is a word
+        ("∮", ["∮"], ["∮"], {"": 0}),
+    ],
+)
+def test_what_a_model_could_read(text: str, tokens: list[str], unknown: list[str], expected: dict[str, float]) -> None:
+    spans = [(0, 0), *spans_of(text, *tokens), (0, 0)]  # with special tokens
+    is_unknown = [text[start:end] in unknown for start, end in spans]
+    assert legibility(coded_words(text, spans), is_unknown, spans) == pytest.approx(expected)

@@ -50,6 +50,15 @@ def test_words_that_are_to_count_alike_do():
     assert LateQuery.of("", None, query, {"rare": 1, "usual": 6}, 7).weights.tolist() == [0.5, 0.5]
 
 
+def test_words_count_as_far_as_the_model_could_read_them():
+    query = replace(encoded("known", "letters", "unknown"), legible={"letters": 0.5, "unknown": 0.0})
+    late = LateQuery.of("", None, query, {"known": 3, "letters": 3, "unknown": 3}, 7)
+    assert late.weights.tolist() == pytest.approx([2 / 3, 1 / 3, 0])
+    assert late.legible == pytest.approx(0.5)
+    late = LateQuery.of("", None, replace(encoded("unknown"), legible={"unknown": 0.0}), {}, 7)
+    assert (late.weights.tolist(), late.legible) == ([0], 0)
+
+
 @given(st.lists(st.integers(0, 60), min_size=1, max_size=20), st.integers(0, 50))
 def test_weights_sum_to_1_and_rarer_words_have_more(frequencies, notes):
     words = [f"word{number}" for number in range(len(frequencies))]
