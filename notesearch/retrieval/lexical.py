@@ -60,6 +60,8 @@ def match_lexical(
 ) -> LexicalScores:
     """Finds the notes that match a query best by its words, and by its words near each other.
 
+    Of stopwords alone, the notes are best in which all of them stand one after another.
+
     Args:
         reader: The index.
         query: The query.
@@ -76,6 +78,11 @@ def match_lexical(
     if pairs := tuple((first, second) for first, second in pairwise(query.words) if first != second):
         for note_id, score in reader.match(WordQuery(pairs=pairs, required=query.phrases), _MOST_NOTES, filters):
             scores[note_id] = scores.get(note_id, 0.0) + _PAIR_WEIGHT * score
+    if query.says_nothing:
+        highest = max(scores.values())
+        for note_id, score in reader.match(WordQuery((" ".join(query.words),)), _MOST_NOTES, filters):
+            if note_id in scores:
+                scores[note_id] += highest + score
     if required is not None:  # the full-text index knows the stems of a phrase's words, not their letters
         admitted = set(reader.notes_of_chunks(required.tolist()).values())
         scores = {note_id: score for note_id, score in scores.items() if note_id in admitted}

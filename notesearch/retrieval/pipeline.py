@@ -142,11 +142,12 @@ class Searcher:
             admitted = self._reader.admitted_chunks(scope.filters)
         dense = self._scan.score(encoded.vector, admitted)
         late = LateQuery.of_index(query.text, encoder, encoded, self._reader)
-        # Of a query that the model cannot read, meaning says nothing.
-        scale, by_words = encoder.scale.weighted(late.legible), scope.mode == "lexical" or not late.legible
+        scale = encoder.scale.weighted(late.legible)
+        has_meaning = late.legible > 0 and not (scope.mode == "hybrid" and query.says_nothing)
+        by_words = scope.mode == "lexical" or not has_meaning
         fusion = Fusion(self._reader, lexical, dense, scale, by_words=by_words)
         candidates = fusion.best(proposed, pool)
-        if scope.rerank == "none" or not late.legible:
+        if scope.rerank == "none" or not has_meaning:
             return Ranking(query, fusion, (), None, candidates)
         stages: list[Stage] = [LateInteraction(self._reader, dense, late)]
         if scope.mode != "lexical":

@@ -39,6 +39,11 @@ class Query:
     words: tuple[str, ...]
     phrases: tuple[str, ...]
 
+    @property
+    def says_nothing(self) -> bool:
+        """Whether it is made of stopwords, so that only where they stand together tells notes apart: let it be."""
+        return bool(self.words) and STOPWORDS.issuperset(self.words)
+
 
 def parse_query(typed: str) -> Query:
     """Parses a query.

@@ -172,6 +172,20 @@ def test_a_query_of_stopwords_finds_notes_that_hold_them(make_searcher):
     assert names(search(searcher, "to be or not to be", "lexical")) == ["hamlet.md"]
 
 
+@pytest.mark.parametrize("mode", ["lexical", "hybrid"])
+def test_of_stopwords_the_note_in_which_they_stand_together_is_first(make_searcher, mode):
+    filler = {
+        f"{number}.md": f"It is to be let, and who it will be to is not the question {number}" for number in range(9)
+    }
+    songs = {"song.md": "They wrote Let It Be, a song of many more words than that, in a year of quarrels"}
+    searcher = make_searcher(filler | songs | {"band.md": "A concert of the Who, loud guitars and broken drums"})
+    for typed, expected in (("let it be", "song.md"), ("the who", "band.md")):
+        hits = search(searcher, typed, mode, "maxsim" if mode == "hybrid" else "none")
+        assert names(hits)[0] == expected
+        assert hits[0].score > 2 * hits[1].score
+        assert not hits[0].evidence
+
+
 def test_an_empty_query_is_refused(searcher):
     with pytest.raises(UsageError):
         search(searcher, "  ")
