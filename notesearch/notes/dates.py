@@ -49,13 +49,12 @@ def is_date_key(key: str) -> bool:
     return _BETWEEN_WORDS.sub("", key.lower()) in _KEYS
 
 
-def is_date(written: str) -> bool:
-    """Whether a text is a date, as a program writes it."""
+def date_in(written: str) -> datetime | None:
+    """The date that a text begins with, as a program writes it, naive local time; None where it is none."""
     try:
-        _read(written)
+        return _read(written)
     except (ValueError, OverflowError, OSError):
-        return False
-    return True
+        return None
 
 
 def _rank(entry: tuple[str, Any]) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Set
 
 from notesearch.notes.dates import is_date_key
 from notesearch.notes.markdown import hashtags, markdown_without_tags, relative_target
-from notesearch.notes.structure import LineRange, LineTable, NoteFormat, Parsed, one_line
+from notesearch.notes.structure import LineRange, LineTable, NoteFormat, Parsed, Written, one_line
 from notesearch.records import Link
 
 # Deeper headings count as this deep: heading paths stay short.
@@ -94,6 +94,13 @@ def _without_state(words: str) -> str:
 
 _KEYWORD = re.compile(r"[ \t]*#\+(\w{1,40}):(.*)")
 _TEXT_KEYWORDS = ("title", "subtitle", "description", "caption")
+# Keywords that say how to show, export or compute something.
+_SETTING = re.compile(
+    r"startup|options|property|columns|macro|bind|link|setupfile|include|results?|(?:tbl)?name|tblfm|plot|call|header"
+    r"|archive|priorities|constants|(?:seq_|typ_)?todo|(?:select_|exclude_)?tags|toc|caption|headline|\w*index|attr_\w+"
+    r"|export_\w+|(?:latex|html|odt|md|beamer|texinfo|ascii|man|reveal|hugo_\w*front_matter)\w*|(?:print_)?bibliography"
+    r"|cite_export|begin_\w+|end_\w+"
+)
 _BLOCK_EDGE = re.compile(r"[ \t]*#\+(?:begin|end)_\w", re.IGNORECASE)
 _DRAWER = re.compile(r"[ \t]*:([\w-]{1,40}):[ \t]*$")
 _PROPERTY = re.compile(r"[ \t]*:([^\s:]{1,40}):[ \t]+(\S.*)")
@@ -115,6 +122,7 @@ def _parse(table: LineTable, first_line: int) -> Parsed:
     values: dict[str, str] = {}
     tags: list[str] = []
     ids: list[str] = []
+    properties: list[Written] = []
     in_properties_until = -1
     before_headings = True
     for index in range(first_line, len(table)):
@@ -134,6 +142,7 @@ def _parse(table: LineTable, first_line: int) -> Parsed:
             if before_headings and is_date_key(key):
                 values.setdefault(key, value)
             hides = key not in _TEXT_PROPERTIES
+            properties.append(Written(written[1] if written else "", value, not hides))
         elif keyword := _KEYWORD.match(line):
             key, value = keyword[1].lower(), keyword[2].strip()
             if key == "filetags":
@@ -142,12 +151,14 @@ def _parse(table: LineTable, first_line: int) -> Parsed:
             elif key not in ("title", "tags"):
                 values.setdefault(key, value)
             hides = key not in _TEXT_KEYWORDS
+            if not _SETTING.fullmatch(key):
+                properties.append(Written(keyword[1], value, not hides))
         else:
             is_planning = index - 1 in headings and _PLANNING.match(line)
             hides = bool(is_planning or _BLOCK_EDGE.match(line) or _LOGGED.match(line))
         if hides and line.strip():
             marked.append(LineRange(index, index + 1, "hidden"))
-    return Parsed(sorted(marked), values, tags, ids)
+    return Parsed(sorted(marked), values, tags, ids, properties)
 
 
 def _drawers(

@@ -18,7 +18,7 @@ from notesearch.notes.headers import read_metadata
 from notesearch.notes.markdown import MARKDOWN, TEXT
 from notesearch.notes.metadata import title_of
 from notesearch.notes.org import ORG
-from notesearch.notes.properties import make_properties
+from notesearch.notes.properties import inline_properties, make_properties
 from notesearch.notes.rst import RST
 from notesearch.notes.structure import LineRange, LineTable, NoteFormat, Written, assemble
 from notesearch.notes.tags import unique_tags, written_tags
@@ -242,11 +242,14 @@ def parse_note(path: Path, text: str, modified: datetime) -> Note:
         hidden, blocks = [], assemble(table, (), first_line)
     tags, part_tags = list(parsed.tags), list[str]()
     links: list[Link] = []
+    inline: list[Written] = []
     for block in blocks:
         if block.kind != "code":
             found_tags, found_links = note_format.inline(text[block.start : block.end], block.start)
             (part_tags if note_format.tags_parts else tags).extend(found_tags)
             links += found_links
+            if note_format in (MARKDOWN, TEXT):
+                inline += inline_properties(text[block.start : block.end])
     values: dict[str, Any] = {**parsed.values} | {str(key).lower(): value for key, value in front_matter.data.items()}
     title, source = title_of(values, blocks, path)
     when, problem = date_of(values, path)
@@ -271,5 +274,5 @@ def parse_note(path: Path, text: str, modified: datetime) -> Note:
         problems=tuple(line for line in (front_matter.problem, problem) if line),
         hidden=tuple((table.starts[lines.first], table.ends[lines.end - 1]) for lines in hidden),
         ids=tuple(parsed.ids),
-        properties=make_properties([*properties, *parsed.properties]),
+        properties=make_properties([*properties, *parsed.properties, *inline]),
     )
