@@ -239,6 +239,19 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
+class MetProperty:
+    """A property of a note in which words of a query stand.
+
+    Attributes:
+        name: Of the property.
+        value: Its value; of a long one, the part that meets the query best.
+    """
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """A note found by a search, with the passage that answers best.
 
@@ -264,6 +277,7 @@ class Hit:
         page: The page that the passage begins on, from 1; `None` where there are no pages. Lines and offsets are those
             of the text that was read then.
         end_page: The page that it ends on.
+        properties: Properties in which words of the query stand that the snippet and the title lack.
         collection: The collection that the note is in, where several were searched; of several, the first.
     """
 
@@ -285,6 +299,7 @@ class Hit:
     evidence: tuple[Evidence, ...] = ()
     page: int | None = None
     end_page: int | None = None
+    properties: tuple[MetProperty, ...] = ()
     collection: str = field(default="", metadata={"leave_out_empty": True})
 
 

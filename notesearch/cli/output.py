@@ -189,6 +189,8 @@ def _lines_of_hit(hit: Hit, columns: int) -> Iterator[str]:
     if hit.tags:
         yield from wrapped(" ".join(f"#{tag}" for tag in hit.tags), columns, indent, style="tag")
     yield from _wrapped_snippet(hit, columns, indent)
+    for each in hit.properties:
+        yield from wrapped(f"{each.name}: {each.value}", columns, indent, style="dim")
 
 
 def _place(hit: Hit) -> str:

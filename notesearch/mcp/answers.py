@@ -40,7 +40,9 @@ def _as_data(hits: Sequence[Hit]) -> list[Any]:
 def _hit_as_text(hit: Hit) -> str:
     heading = f" › {hit.heading}" if hit.heading else ""
     tags = "".join(f"  #{tag}" for tag in hit.tags)
-    return f"{hit.rank}. {hit.title}{heading}\n{hit.path}:{hit.start_line}-{hit.end_line}{tags}\n{hit.snippet}"
+    properties = "".join(f"\n{each.name}: {each.value}" for each in hit.properties)
+    place = f"{hit.path}:{hit.start_line}-{hit.end_line}"
+    return f"{hit.rank}. {hit.title}{heading}\n{place}{tags}\n{hit.snippet}{properties}"
 
 
 def answer_with_similar(hits: Sequence[SimilarHit]) -> Answer:

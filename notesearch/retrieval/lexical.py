@@ -108,12 +108,14 @@ def chunks_with_phrases(reader: Reader, query: Query, filters: Filters) -> NDArr
     chunks: dict[int, list[StoredChunk]] = {}
     for chunk in reader.chunks_of_notes(note_ids):
         chunks.setdefault(chunk.note_id, []).append(chunk)
+    properties = reader.properties(note_ids)
     patterns = [pattern_of(phrase) for phrase in query.phrases]
     found: list[int] = []
     for note_id, parts in chunks.items():
         texts = [bare(part.text) for part in parts]
-        whole = " ".join([bare(titles[note_id]), *texts])
-        if all(pattern.search(whole) for pattern in patterns):
+        values = [bare(each.value) for each in properties.get(note_id, ())]
+        wholes = [bare(titles[note_id]), " ".join(texts), *values]
+        if all(any(map(pattern.search, wholes)) for pattern in patterns):
             holders = [
                 part.id for part, text in zip(parts, texts, strict=True) if any(p.search(text) for p in patterns)
             ]

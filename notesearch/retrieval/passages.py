@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from notesearch.records import Evidence, Hit
+from notesearch.records import Evidence, Hit, MetProperty
 from notesearch.retrieval.fusion import Candidate, Fusion, Stage, run_stages
 from notesearch.retrieval.late_interaction import LateQuery
 from notesearch.retrieval.lexical import word_forms
 from notesearch.retrieval.query import Query
-from notesearch.storage import Reader, StoredChunk, StoredNote
+from notesearch.storage import Reader, StoredChunk, StoredNote, StoredProperty
 from notesearch.words import distinct_words, find_some_words, passage_text
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ POOL_NOTES = 50
 # A weaker match of two words than this cosine is reported as evidence, but not highlighted in the snippet.
 _LEAST_STRENGTH = 0.4
 _SNIPPET_CHARS = 220
+_MOST_PROPERTIES = 3
 # How far back a snippet may reach for the start of its sentence or line.
 _LEAD_CHARS = 60
 
@@ -69,6 +70,7 @@ class ChosenPassage:
         forms: Words of the note that are forms of words of the query, and these; see `lexical.word_forms`.
         late: The query for late interaction, where that took part.
         shown: The part of the passage that is shown; `None` for all of it.
+        properties: Of the note, which may have been found by them.
     """
 
     found: Candidate
@@ -78,6 +80,7 @@ class ChosenPassage:
     forms: Mapping[str, str]
     late: LateQuery | None = None
     shown: StoredChunk | None = None
+    properties: Sequence[StoredProperty] = ()
 
 
 def choose_passages(
@@ -98,7 +101,9 @@ def choose_passages(
         if admitted is None or chunk.id in admitted:
             passages[chunk.note_id].append(chunk)
     words = {chunk.id: distinct_words(chunk.text) for chunks in passages.values() for chunk in chunks}
-    every_word = set().union(*words.values())
+    properties = reader.properties(note_ids)
+    of_properties = (distinct_words(each.value) for values in properties.values() for each in values)
+    every_word = set().union(*words.values(), *of_properties)
     forms = {
         ranking: word_forms(reader, ranking.query.words, every_word)
         for ranking in dict.fromkeys(ranking for _, ranking in ranked)
@@ -112,7 +117,8 @@ def choose_passages(
         unseen = min(found.passages.values(), default=0.0)
         added = np.array([found.passages.get(chunk_id, unseen) for chunk_id in ids], dtype=np.float32)
         best = int((ranking.fusion.score_passages(found.note_id, ids, held) + added).argmax())
-        chosen.append(ChosenPassage(found, notes[found.note_id], chunks[best], len(chunks) - 1, own, ranking.late))
+        passage = ChosenPassage(found, notes[found.note_id], chunks[best], len(chunks) - 1, own, ranking.late)
+        chosen.append(replace(passage, properties=properties.get(found.note_id, ())))
     return chosen
 
 
@@ -159,8 +165,21 @@ def make_hit(rank: int, passage: ChosenPassage, snippet: Snippet, evidence: Sequ
         evidence=tuple(evidence),
         page=chunk.page or None,
         end_page=chunk.end_page or None,
+        properties=_met_properties(passage, snippet.text),
         collection=note.collection,
     )
+
+
+def _met_properties(passage: ChosenPassage, snippet: str) -> tuple[MetProperty, ...]:
+    """The properties in which words of the query stand that one cannot see in title and snippet; not many of them."""
+    forms = passage.forms
+    seen = {forms[word] for word in distinct_words(f"{passage.note.title}\n{snippet}") & forms.keys()}
+    met = []
+    for name, value in passage.properties:
+        matches = _exact_matches(value, forms, ())
+        if {match.word for match in matches} - seen:
+            met.append(MetProperty(name, make_snippet(value, matches).text))
+    return tuple(met[:_MOST_PROPERTIES])
 
 
 def _exact_matches(text: str, forms: Mapping[str, str], matches: Sequence[Match]) -> list[Match]:

@@ -2,7 +2,7 @@
 
 from notesearch.storage.full_text import WordQuery, searchable_words
 from notesearch.storage.index_reader import IndexReader
-from notesearch.storage.reader import Fingerprint, Reader, StoredChunk, StoredNote, Unfinished
+from notesearch.storage.reader import Fingerprint, Reader, StoredChunk, StoredNote, StoredProperty, Unfinished
 
 __all__ = [
     "Fingerprint",
@@ -10,6 +10,7 @@ __all__ = [
     "Reader",
     "StoredChunk",
     "StoredNote",
+    "StoredProperty",
     "Unfinished",
     "WordQuery",
     "searchable_words",

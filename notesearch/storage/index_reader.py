@@ -19,7 +19,7 @@ from notesearch.files import Stamp
 from notesearch.records import Filters, LinkKind
 from notesearch.storage.database import HOW_TO_INDEX, blame_damage, database_file, open_for_reading, translated_errors
 from notesearch.storage.full_text import RANK, TOKENIZER, WordQuery, searchable_words
-from notesearch.storage.reader import Fingerprint, StoredChunk, StoredNote, Unfinished
+from notesearch.storage.reader import Fingerprint, StoredChunk, StoredNote, StoredProperty, Unfinished
 from notesearch.storage.vectors import VectorFileRecord, map_vectors, unpack, vector_file
 from notesearch.words import key_of, spelled
 
@@ -153,6 +153,15 @@ class IndexReader:
             note_id: StoredNote(note_id, path, title, date, tuple(tags[note_id]), tuple(file_tags[note_id]))
             for note_id, path, title, date in rows
         }
+
+    def properties(self, note_ids: Sequence[int]) -> dict[int, list[StoredProperty]]:
+        """See `Reader`."""
+        sql = """SELECT note_id, name, value FROM properties WHERE note_id IN ({}) AND words != ''
+                 ORDER BY note_id, position"""
+        found: dict[int, list[StoredProperty]] = {}
+        for note_id, *stored in self._query_many(sql, note_ids):
+            found.setdefault(note_id, []).append(StoredProperty(*stored))
+        return found
 
     def admitted_chunks(self, filters: Filters) -> NDArray[np.int64] | None:
         """See `Reader`."""

@@ -83,6 +83,13 @@ class StoredNote:
         return cls(id, str(note.path), note.title, note.date.isoformat(timespec="seconds"), note.tags, note.file_tags)
 
 
+class StoredProperty(NamedTuple):
+    """A value of a property of a note as stored; see `records.Property`."""
+
+    name: str
+    value: str
+
+
 class Unfinished(NamedTuple):
     """A first run of `index` that was begun, and is not finished.
 
@@ -168,6 +175,10 @@ class Reader(Protocol):
 
     def notes(self, note_ids: Sequence[int]) -> dict[int, StoredNote]:
         """Fetches notes by id."""
+        ...
+
+    def properties(self, note_ids: Sequence[int]) -> dict[int, list[StoredProperty]]:
+        """Fetches the values of properties by which some notes are found, and that are not in their chunks as well."""
         ...
 
     def admitted_chunks(self, filters: Filters) -> NDArray[np.int64] | None:

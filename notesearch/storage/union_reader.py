@@ -13,7 +13,7 @@ import numpy as np
 
 from notesearch.records import Filters
 from notesearch.storage.full_text import WordQuery, idf
-from notesearch.storage.reader import Reader, StoredChunk, StoredNote, Unfinished
+from notesearch.storage.reader import Reader, StoredChunk, StoredNote, StoredProperty, Unfinished
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -120,6 +120,10 @@ class UnionReader:
             for place, own in self._ask(note_ids, lambda reader, own: reader.notes(own))
             for note in own.values()
         }
+
+    def properties(self, note_ids: Sequence[int]) -> dict[int, list[StoredProperty]]:
+        """See `Reader`."""
+        return _merged(self._ask(note_ids, lambda reader, own: reader.properties(own)))
 
     def admitted_chunks(self, filters: Filters) -> NDArray[np.int64] | None:
         """See `Reader`."""
