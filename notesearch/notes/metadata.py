@@ -31,7 +31,14 @@ _TOML_CLOSING = re.compile(r"(?:^|(?<=[\r\n]))\+\+\+[ \t]*(?:\r\n|\r|\n|\Z)")
 _TOML_KEY_PART = r"""(?:(?<![\w-])[\w-]++|"[^"\n]*+"|'[^'\n]*+')"""
 # One of these is read in a time that grows with the square of its parts.
 _LONG_TOML_KEY = re.compile(rf"{_TOML_KEY_PART}(?:[ \t]*+\.[ \t]*+{_TOML_KEY_PART}){{{MAX_DEPTH}}}")
-_KEY = re.compile(r"[\w-]+[ \t]*[:=]")
+# What begins as a mapping, even if an error follows: a key, one in quotation marks or after `?`, braces, a table.
+_KEY = re.compile(
+    r"""(?:[\w-]+(?: [\w-]+){0,2}|"[^"\r\n]+"|'[^'\r\n]+'|\{[ \t]*["'\w][^:\r\n]*)[ \t]*:(?!//)|\?[ \t]"""
+    r"""|[\w."' -]+=|\[[\w."' -]+\][ \t]*[\r\n]"""
+)
+_BLANK_LINE = re.compile(r"[ \t]*[\r\n]")
+_COMMENTS = re.compile(r"(?:[ \t]*(?:#[^\r\n]*)?(?:\r\n|\r|\n))*+")
+_ONE_WORD = re.compile(r"[\w.-]+")
 _TOML_ERROR_LINE = re.compile(r"at line (\d+)")
 
 
@@ -94,16 +101,31 @@ def parse_front_matter(text: str) -> FrontMatter:
         return FrontMatter()
     is_yaml = opening[1] == "---"
     closing = (_YAML_CLOSING if is_yaml else _TOML_CLOSING).search(text, opening.end())
+    # A first line of dashes alone may be a rule; with a key under it, front matter was meant.
     if closing is None:
-        # A first line of dashes alone may be a horizontal rule; with a key under it, front matter was meant.
-        if _KEY.match(text, opening.end()):
-            return FrontMatter(problem="front matter: line 1: it is never closed")
-        return FrontMatter()
+        has_key = _KEY.match(text, opening.end())
+        return FrontMatter(problem="front matter: line 1: it is never closed") if has_key else FrontMatter()
     span = (opening.end(), closing.start())
+    content = text[slice(*span)]
     written_as: FrontMatterFormat = "yaml" if is_yaml else "toml"
-    data, problem = _load(text[slice(*span)], load_yaml if is_yaml else load_toml)
+    data, problem = _load(content, load_yaml if is_yaml else load_toml)
+    if not _is_meant(content, data):
+        return FrontMatter()
     end = closing.end()
     return FrontMatter(data or {}, 0 if data is None else end, written_as, span, end, problem)
+
+
+def _is_meant(content: str, data: Mapping[str, Any] | None) -> bool:
+    """Whether what stands between two lines of dashes is front matter, and not text between two rules.
+
+    Pandoc takes the first line for a rule where a blank line follows. Others do not, so there it is front matter where
+    each of its keys is a single word.
+    """
+    if not content.strip():
+        return True
+    if _BLANK_LINE.match(content):
+        return bool(data) and all(_ONE_WORD.fullmatch(str(key)) for key in data or ())
+    return data is not None or bool(_KEY.match(_COMMENTS.sub("", content, count=1)))
 
 
 _Load = Callable[[str], tuple[dict[str, Any] | None, str]]
@@ -131,7 +153,7 @@ def load_yaml(content: str) -> tuple[dict[str, Any] | None, str]:
         if root is None:
             return {}, ""
         if not isinstance(root, yaml.MappingNode):
-            return None, "front matter: line 2: it is not a list of `key: value` lines"
+            return None, ""  # a sentence, or a list
         return yaml.load(content, loader_class), _duplicate_key(root)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Set
+from collections.abc import Iterable, Iterator, Set
 
 from notesearch.notes.dates import is_date_key
 from notesearch.notes.markdown import hashtags, markdown_without_tags, relative_target
@@ -13,14 +13,31 @@ from notesearch.records import Link
 # Deeper headings count as this deep: heading paths stay short.
 _MAX_LEVEL = 9
 _CODE_BLOCK = re.compile(r"[ \t]*#\+(begin|end)_(src|example)\b", re.IGNORECASE)
-_TASK_STATE = re.compile(r"(?:TODO|DONE|NEXT|WAITING|CANCELLED)[ \t]+")
-_PRIORITY = re.compile(r"\[#[A-Z0-9]\][ \t]*")
+# Where a file does not name its own.
+_STATES = frozenset(("TODO", "DONE", "NEXT", "WAITING", "CANCELLED"))
+_STATES_LINE = re.compile(r"[ \t]*#\+(?:seq_|typ_)?todo:(.*)", re.IGNORECASE)
+_PRIORITY = re.compile(r"\[#(?:[A-Z]|\d{1,2})\][ \t]*")
+_COMMENT = re.compile(r"COMMENT(?:[ \t]+|$)")
+_COOKIE = re.compile(r"(?<![ \t])[ \t]*\[(?:\d*%|\d*/\d*)\]")
+_HEADING_TAGS = re.compile(r":[\w@#%:]+:")
 _LINK = re.compile(r"\[\[([^\[\]\r\n]+)\](?:\[([^\[\]]+)\])?\]")
 _EXTERNAL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}:")
 
 
-def org_ranges(table: LineTable, first_line: int) -> Iterator[LineRange]:
+def org_ranges(table: LineTable, first_line: int) -> list[LineRange]:
     """Headings (`#+title:` among them) and code blocks in the lines from `first_line` on."""
+    ranges = list(_ranges(table, first_line))
+    states = _states(table, first_line, ranges)
+    return [
+        lines._replace(title=_title(lines.title, states))
+        if lines.kind == "heading" and table.line(lines.first).startswith("*")
+        else lines
+        for lines in ranges
+    ]
+
+
+def _ranges(table: LineTable, first_line: int) -> Iterator[LineRange]:
+    """The same, with the words of headings as they stand there."""
     code_line, code_kind = -1, ""
     for index in range(first_line, len(table)):
         line = table.line(index)
@@ -28,7 +45,7 @@ def org_ranges(table: LineTable, first_line: int) -> Iterator[LineRange]:
         heading = _heading(line)
         if heading:
             level, words, _ = heading
-            yield LineRange(index, index + 1, "heading", min(level, _MAX_LEVEL), one_line(words))
+            yield LineRange(index, index + 1, "heading", min(level, _MAX_LEVEL), words)
             # As in Org itself, a heading ends the block it stands in, which then is text; code has `,*` there.
             code_line = -1
         elif boundary:
@@ -42,6 +59,25 @@ def org_ranges(table: LineTable, first_line: int) -> Iterator[LineRange]:
             yield LineRange(index, index + 1, "heading", 1, one_line(line[8:]))
 
 
+def _states(table: LineTable, first_line: int, ranges: Iterable[LineRange]) -> Set[str]:
+    """The states of tasks that the file names, `#+TODO: OPEN(o@) | SHUT`; those that are usual where it names none."""
+    code = {index for lines in ranges if lines.kind == "code" for index in range(lines.first, lines.end)}
+    found = (_STATES_LINE.match(table.line(index)) for index in range(first_line, len(table)) if index not in code)
+    words = [word.partition("(")[0] for line in found if line for word in line[1].split()]
+    return set(words) - {"|"} or _STATES
+
+
+def _title(words: str, states: Set[str]) -> str:
+    """The words of a heading without its state, priority, `COMMENT` and how much of it is done, which come in order."""
+    first, _, rest = words.partition(" ")
+    if first in states and rest:
+        words = rest.lstrip()
+    for mark in (_PRIORITY, _COMMENT):
+        if found := mark.match(words):
+            words = words[found.end() :]
+    return one_line(_COOKIE.sub("", words))
+
+
 def _inline(text: str, offset: int) -> tuple[list[str], list[Link]]:
     """The tags and hashtags of a block, without the `[#A]` of a heading's priority, and its links."""
     heading = _heading(text)
@@ -50,7 +86,7 @@ def _inline(text: str, offset: int) -> tuple[list[str], list[Link]]:
 
 def _split_tags(written: str) -> list[str]:
     """The tags of `:a:b:`, or of `a b`."""
-    return [tag for tag in written.replace(" ", ":").split(":") if tag]
+    return [tag for tag in re.split(r"[:\s]+", written) if tag]
 
 
 def _links(text: str, offset: int) -> list[Link]:
@@ -74,20 +110,13 @@ def _heading(line: str) -> tuple[int, str, list[str]] | None:
     """Level, words and tags of a heading line."""
     words = line.lstrip("*")
     level = len(line) - len(words)
-    if not level or words[:1] not in (" ", "\t"):
+    if not level or words[:1] != " ":
         return None
     words = words.strip()
     last = words.rsplit(maxsplit=1)[-1:]
-    tags: list[str] = []
-    if last and len(last[0]) > 2 and last[0][0] == last[0][-1] == ":":
-        tags = _split_tags(last[0])
-        words = words[: -len(last[0])].rstrip()
-    return level, _PRIORITY.sub("", _without_state(words), count=1), tags
-
-
-def _without_state(words: str) -> str:
-    state = _TASK_STATE.match(words)
-    return words[state.end() :] if state else words
+    if not last or not _HEADING_TAGS.fullmatch(last[0]):
+        return level, words, []
+    return level, words[: -len(last[0])].rstrip(), _split_tags(last[0])
 
 
 # What an Org note says of itself: keywords, property drawers, planning lines. Other programs read them, people do not.
@@ -104,6 +133,8 @@ _SETTING = re.compile(
 _BLOCK_EDGE = re.compile(r"[ \t]*#\+(?:begin|end)_\w", re.IGNORECASE)
 _DRAWER = re.compile(r"[ \t]*:([\w-]{1,40}):[ \t]*$")
 _PROPERTY = re.compile(r"[ \t]*:([^\s:]{1,40}):[ \t]+(\S.*)")
+_NODE_PROPERTY = re.compile(r"[ \t]*:\S+:(?:[ \t]|$)")
+_NO_TEXT = re.compile(r"[ \t]*#(?:[ \t]|$)")
 _TEXT_PROPERTIES = ("roam_aliases",)
 _PLANNING = re.compile(r"[ \t]*(?:(?:CLOSED|SCHEDULED|DEADLINE):[ \t]*(?:<[^<>]*>|\[[^\[\]]*\])[ \t]*)+$")
 # Lines that Org writes into a logbook; a note of the owner's may stand below one.
@@ -119,6 +150,11 @@ def _parse(table: LineTable, first_line: int) -> Parsed:
     headings = {index for lines in marked if lines.kind == "heading" for index in range(lines.first, lines.end)}
     code = {index for lines in marked if lines.kind == "code" for index in range(lines.first, lines.end)}
     drawers = dict(_drawers(table, first_line, headings, code))
+    property_drawers = {
+        start
+        for start, (name, end) in drawers.items()
+        if name == "properties" and _holds_properties(table, first_line, start, end)
+    }
     values: dict[str, str] = {}
     tags: list[str] = []
     ids: list[str] = []
@@ -132,7 +168,7 @@ def _parse(table: LineTable, first_line: int) -> Parsed:
             before_headings = before_headings and not line.startswith("*")
             continue
         if drawer := drawers.get(index):
-            if drawer[0] == "properties":
+            if index in property_drawers:
                 in_properties_until = drawer[1]
             hides = True
         elif index <= in_properties_until:
@@ -178,6 +214,17 @@ def _drawers(
                 start = -1
 
 
+def _holds_properties(table: LineTable, first_line: int, start: int, end: int) -> bool:
+    """Whether a drawer is that of a heading or of the file: right below the heading, or with comments only above."""
+    above = start - 1
+    if above > first_line and _PLANNING.match(table.line(above)):
+        above -= 1
+    is_placed = (above >= first_line and _heading(table.line(above))) or all(
+        _NO_TEXT.match(table.line(index)) for index in range(first_line, start)
+    )
+    return bool(is_placed) and all(_NODE_PROPERTY.match(table.line(index)) for index in range(start + 1, end))
+
+
 _FILE_TAGS = re.compile(r"(?mi)^[ \t]*#\+filetags:[^\r\n]*")
 
 
@@ -189,10 +236,9 @@ def _without_tags(text: str) -> str:
 def _without_heading_tags(line: str) -> str:
     words = line.rstrip()
     start = max(words.rfind(" "), words.rfind("\t")) + 1
-    tags = words[start:]
-    if line.startswith("*") and len(tags) > 2 and tags[0] == tags[-1] == ":":
+    if line.startswith("*") and _HEADING_TAGS.fullmatch(words, start):
         return words[:start].rstrip() + line[len(line.rstrip("\r\n")) :]
     return line
 
 
-ORG = NoteFormat(_parse, _inline, _without_tags, tags_parts=True, version=2)
+ORG = NoteFormat(_parse, _inline, _without_tags, tags_parts=True, version=3)

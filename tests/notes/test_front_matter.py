@@ -37,14 +37,27 @@ def test_yaml_scalars_stay_as_written() -> None:
     assert parse_front_matter(text).data == {"a": "no", "b": "1.10", "c": "2024-02-31", "d": ["ls"], "e": "007"}
 
 
-@pytest.mark.parametrize("text", ["---\n---\nBody", "---\n# only a comment\n---\nBody", "+++\n+++\nBody"])
+@pytest.mark.parametrize(
+    "text", ["---\n---\nBody", "---\n\n---\nBody", "---\n# only a comment\n---\nBody", "+++\n+++\nBody"]
+)
 def test_empty_front_matter(text: str) -> None:
     found = parse_front_matter(text)
     assert (found.data, text[found.body_start :], found.problem) == ({}, "Body", "")
 
 
 @pytest.mark.parametrize(
-    "text", ["", "Body", "----\na: b\n---\n", " ---\na: b\n---", "---", "---\n\nSome prose\n", "+++"]
+    "text",
+    [
+        *("", "Body", "----\na: b\n---\n", " ---\na: b\n---", "---", "---\n\nSome prose\n", "+++"),
+        # Two rules and what stands between them.
+        *("---\nA sentence.\n---\n", "---\n\nA sentence.\n\n---\n", "---\nA sentence.\n...\n"),
+        *("---\n- a\n- b\n---\n", "---\n\n# Heading\n\n---\n"),
+        *("---\n\nTwo words: and more\n\n---\n", "---\n \nSee it: there\n---\n", "---\n\ntitle: a: b\n---\n"),
+        *("---\n*Emphasis* first\n---\n", "---\n@ada said: so\n---\n", "---\nhttps://example.org says: no: it\n---\n"),
+        *('---\n"Quoted" words\n---\n', "---\n[link](a.md), [b](c.md)\n---\n", "---\n| a | b |\n---\n"),
+        *("---\n{{< figure >}}\n---\n", "---\n" + "long prose " * 7000 + "\n---\n", "---\n- [\n---\n"),
+        *("+++\nA sentence.\n+++\n", "+++\n\nA sentence.\n\n+++\n", "+++\n- a\n+++\n"),
+    ],
 )
 def test_no_front_matter(text: str) -> None:
     assert parse_front_matter(text) == FrontMatter()
@@ -56,8 +69,8 @@ def test_no_front_matter(text: str) -> None:
         ("---\ntitle: a: b\n---\n", "front matter: line 2: mapping values are not allowed in this context"),
         ("---\na: b\nc: [1, 2\n---\n", "front matter: line 4: did not find expected ',' or ']'"),
         ("---\na:\n\t- b\n---\n", "front matter: line 3: found character that cannot start any token"),
-        ("---\n- a\n- b\n---\n", "front matter: line 2: it is not a list of `key: value` lines"),
-        ("---\njust words\n---\n", "front matter: line 2: it is not a list of `key: value` lines"),
+        ("---\n# comment\n\ntwo words: [\n---\n", "front matter: line 5: did not find expected node content"),
+        ("---\n'q r': a: b\n---\n", "front matter: line 2: mapping values are not allowed in this context"),
         ("---\na: &x [1]\nb: *x\n---\n", "front matter: line 3: aliases are not supported"),
         ("---\na: " + "[" * 40 + "]" * 40 + "\n---\n", "front matter: line 2: nested too deeply"),
         ("---\n? [a, b]\n: c\n---\n", "front matter: line 2: found unhashable key"),
@@ -81,6 +94,11 @@ def test_what_cannot_be_read_is_named_and_is_text(text: str, problem: str) -> No
     assert "\n" not in found.problem
     assert (found.data, found.body_start) == ({}, 0)
     assert found.end > 0
+
+
+def test_a_blank_line_may_come_first_where_each_key_is_one_word() -> None:
+    found = parse_front_matter("---\n\ntitle: A\nis-draft: yes\n\n---\nBody")
+    assert (found.data, found.problem) == ({"title": "A", "is-draft": "yes"}, "")
 
 
 def test_never_closed() -> None:
@@ -110,9 +128,10 @@ def test_bombs_are_refused_quickly() -> None:
     levels = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
     levels += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 12)]
     started = time.process_time()
-    for content in ("\n".join(levels), "[" * 60_000, "- " * 30_000, "{a: " * 15_000):
+    for content in ("\n".join(levels), "a: " + "[" * 60_000, "a:\n " + "- " * 30_000, "{a: " * 15_000):
         found = parse_front_matter(f"---\n{content}\n---\n")
         assert found.problem and not found.data
+        parse_front_matter(f"---\n{content.removeprefix('a: ')}\n---\n")
     assert time.process_time() - started < 1
 
 

@@ -43,6 +43,7 @@ def test_offsets_stay_in_markdown() -> None:
         ("  #+FileTags: a\n#+title: T", "\n#+title: T"),
         ("* Heading: with :colons: within", "* Heading: with :colons: within"),
         ("- item :a:\n *bold* :b:", "- item :a:\n *bold* :b:"),
+        ("* Heading :a-b:", "* Heading :a-b:"),
         ("* Time 10:30", "* Time 10:30"),
     ],
 )

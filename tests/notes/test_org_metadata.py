@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from notesearch.errors import NoteNotWritable
-from notesearch.notes import LinkResolver, chunk_note, parse_note
+from notesearch.notes import LinkResolver, chunk_note, parse_note, unique_tags
 from notesearch.records import Chunking, Link, Note
 from notesearch.writeback.plan import plan_tag_edit
 
@@ -98,8 +98,80 @@ def test_what_only_looks_like_it_is_text(text: str) -> None:
 
 
 def test_a_drawer_ends_where_another_begins() -> None:
-    note = parse(":A:\n:PROPERTIES:\n:ID: a\n:END:\ntext")
-    assert (note.ids, seen(note)) == (("a",), ":A: text")
+    note = parse(":A:\n:B:\nwords\n:END:\ntext")
+    assert seen(note) == ":A: words text"
+
+
+# What Emacs says of each (org-element and org-file-tags of Org 9.5).
+
+
+@pytest.mark.parametrize(
+    ("heading", "title", "tags"),
+    [
+        ("* H :a-b:", "H :a-b:", ()),
+        ("* H\t:tab:tag:", "H", ("tab", "tag")),
+        ("* H :a@b:c_1:#d:50%:", "H", ("a@b", "c_1", "#d", "50%")),
+        ("* ünï :ünï:", "ünï", ("ünï",)),
+        ("* :only:", "", ("only",)),
+        ("* a:b: c:d:", "a:b: c:d:", ()),
+        ("* A ::x::y:", "A", ("x", "y")),
+        ("* OPEN [#A] Task [1/3] :x:", "Task", ("x",)),
+        ("* TODO no state here", "TODO no state here", ()),
+        ("* OPENING night", "OPENING night", ()),
+        ("* SHUT COMMENT Both", "Both", ()),
+        ("* COMMENT Hidden :y:", "Hidden", ("y",)),
+        ("* COMMENTS are words", "COMMENTS are words", ()),
+        ("* Half [50%] of it [/]", "Half of it", ()),
+        ("* A list [1]", "A list [1]", ()),
+    ],
+)
+def test_headings(heading: str, title: str, tags: tuple[str, ...]) -> None:
+    note = parse(f"{heading}\n\n#+TODO: OPEN(o@/!) WAIT | SHUT(s)\n#+begin_src org\n#+TODO: OPENING\n#+end_src\n")
+    assert [block.title for block in note.blocks if block.kind == "heading"] == [title]
+    assert note.part_tags == unique_tags(tags)
+
+
+@pytest.mark.parametrize("keyword", ["#+TODO:", "#+seq_todo:", "#+TYP_TODO:"])
+def test_states_of_a_file(keyword: str) -> None:
+    note = parse(f"{keyword} ONE | TWO\n{keyword} THREE\n* ONE a\n* TWO b\n* THREE c\n* DONE d\n")
+    assert [block.title for block in note.blocks if block.kind == "heading"] == ["a", "b", "c", "DONE d"]
+
+
+def test_a_tab_behind_the_stars_makes_no_heading() -> None:
+    assert [block.kind for block in parse("*\tno heading :a:\n").blocks] == ["paragraph"]
+
+
+def test_tags_of_the_file_are_divided_by_colons_and_blanks() -> None:
+    assert parse("#+FILETAGS: :a-b:c\td e:\n").file_tags == ("a-b", "c", "d", "e")
+
+
+@pytest.mark.parametrize(
+    ("above", "is_one"),
+    [
+        ("", True),
+        ("# a comment\n", True),
+        ("\n", False),
+        ("#+title: T\n", False),
+        ("text\n", False),
+        ("* H\n", True),
+        ("* H\nSCHEDULED: <2021-03-04 Thu>\n", True),
+        ("* H\n\n", False),
+        ("* H\n# a comment\n", False),
+        ("* H\ntext\n", False),
+        (":PROPERTIES:\n:A: b\n:END:\n", False),
+    ],
+)
+def test_where_a_drawer_of_properties_counts(above: str, is_one: bool) -> None:
+    note = parse(f"{above}:PROPERTIES:\n:ID: a\n:A+: b\n:END:\ntext")
+    assert note.ids == (("a",) if is_one else ())
+    assert (":ID: a" in seen(note)) is not is_one
+
+
+@pytest.mark.parametrize("line", ["words", "", "- :a: b", "a :b: c"])
+def test_a_drawer_with_anything_else_in_it_holds_no_properties(line: str) -> None:
+    note = parse(f"* H\n:PROPERTIES:\n:ID: a\n{line}\n:END:\ntext")
+    assert note.ids == ()
+    assert line in seen(note)
 
 
 def test_a_note_that_says_nothing_else_is_found_by_what_it_says_of_itself() -> None:

@@ -122,6 +122,15 @@ def test_broken_front_matter_is_text_but_no_heading() -> None:
     assert note.problems == ("front matter: line 2: mapping values are not allowed in this context",)
 
 
+@pytest.mark.parametrize("rule", ["---", "+++"])
+@pytest.mark.parametrize("gap", ["\n", "\n\n"])
+@pytest.mark.parametrize("suffix", [".md", ".txt", ".org", ".rst"])
+def test_words_between_rules_are_text(rule: str, gap: str, suffix: str) -> None:
+    note = parse(f"{rule}{gap}Moths #eat wool.{gap}{rule}\n\nMore\n", f"n{suffix}")
+    assert any("Moths #eat wool." in note.text[block.start : block.end] for block in note.blocks)
+    assert (note.tags, note.problems) == (("eat",), ())
+
+
 @pytest.mark.parametrize("end", ["---", "---\n", "---\n\n \n"])
 def test_only_front_matter_is_found_by_what_it_says(end: str) -> None:
     note = parse(f"---\ntitle: A\nsummary: b #c\n{end}")

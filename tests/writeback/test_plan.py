@@ -386,7 +386,6 @@ def test_restructured_text() -> None:
         ("title: a: b\n", "front matter: line 2: mapping values are not allowed in this context"),
         ("a: 1\na: 2\n", "front matter: line 3: the key 'a' occurs twice, the last one counts"),
         ("a: &x [1]\nb: *x\n", "front matter: line 3: aliases are not supported"),
-        ("- a\n", "front matter: line 2: it is not a list of `key: value` lines"),
         ("tags: |\n  a\n", "front matter: line 2: `tags` is a block of text"),
         ("x: 1\ntags: >-\n  a\n", "front matter: line 3: `tags` is a block of text"),
         ("tags:\n- |\n  a\n- b\n", "front matter: line 3: `tags` holds other things than tags"),
