@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import io
+import re
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
@@ -11,6 +12,7 @@ from functools import cache
 from importlib import import_module
 from typing import Annotated, Any
 
+import typer
 import typer.core
 import typer.main
 
@@ -25,7 +27,7 @@ from notesearch.cli.process import (
     keep_private,
 )
 from notesearch.cli.terminal import warn, warn_of_traceback
-from notesearch.errors import NotesearchError
+from notesearch.errors import NotesearchError, SettingsError
 
 # By what one wants to do: each command, where it is, and the first line of its help, which is repeated here so that the
 # help of notesearch need not import them all.
@@ -58,6 +60,11 @@ COMMANDS = {
     },
     "Other programs": {"mcp": ("mcp.mcp", "Serve the notes to assistants (Model Context Protocol).")},
 }
+# Commands whose arguments are words: one that begins with a dash may be meant as a word, or to exclude one.
+_TAKING_TEXT = {"search", "rerank", "accept"}
+_LIKE_EXCLUSION = re.compile(r"-\w.+", re.DOTALL)
+# What typer raises for arguments that it cannot take.
+_BadCall: type[Any] = typer.BadParameter.__bases__[0]
 _PLACES = {name: place for group in COMMANDS.values() for name, (place, _) in group.items()}
 
 
@@ -155,19 +162,42 @@ def main() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         with ending_at_sigterm():
-            app(prog_name="notesearch")
+            code = app(prog_name="notesearch", standalone_mode=False)
     except NotesearchError as error:
-        warn(f"notesearch: {error.message}")
-        if error.hint:
-            warn(f"  {error.hint}")
+        _tell(error)
         if {"--verbose", "-v"} & set(sys.argv):
             warn_of_traceback(error)
         sys.exit(error.exit_code)
+    except _BadCall as error:
+        _tell_of_bad_call(error)
+        sys.exit(NotesearchError.exit_code)
     except OSError as error:  # what no part could say more about: the disk under stdout is full, say
         warn(f"notesearch: {error}")
         sys.exit(NotesearchError.exit_code)
     finally:
         gc.freeze()  # or the interpreter would go through everything once more on its way out
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _tell_of_bad_call(error: Any) -> None:
+    """Says what is wrong with the arguments."""
+    message: str = error.format_message()
+    if type(error).__name__ == "NoArgsIsHelpError":  # the help, where notesearch was called with nothing
+        for line in message.splitlines():
+            warn(line)
+        return
+    command = error.ctx.command_path if error.ctx else " ".join(["notesearch", *(set(sys.argv[1:2]) & _PLACES.keys())])
+    _tell(NotesearchError(message[:1].lower() + message[1:].removesuffix("."), f"See {command} --help"))
+
+
+def _tell(error: NotesearchError) -> None:
+    warn(f"notesearch: {error.message}")
+    if error.hint:
+        warn(f"  {error.hint}")
+    if type(error) in (NotesearchError, SettingsError):  # of SettingsError: -cheese names a collection
+        taken = next((each for each in sys.argv[2:] if _LIKE_EXCLUSION.fullmatch(each)), None)
+        if taken and "--" not in sys.argv and sys.argv[1] in _TAKING_TEXT:
+            warn(f"  {taken} was taken for an option. Where it belongs to the query, put -- before: -- {taken}")
 
 
 def run_and_exit() -> None:
