@@ -11,7 +11,7 @@ import shutil
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from io import TextIOWrapper
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Self
 
@@ -267,15 +267,15 @@ def hash_of(data: bytes) -> bytes:
     return hashlib.blake2b(data, digest_size=16).digest()
 
 
-def read_lines(path: Path, hint: str) -> Iterator[tuple[int, str]]:
-    """The lines of a file that are not blank, with their numbers.
+def read_lines(path: Path, hint: str, data: bytes | None = None) -> Iterator[tuple[int, str]]:
+    """The lines of a file that are not blank, with their numbers; or those of data that did not come from one.
 
     Raises:
         UsageError: The file cannot be read, or is not in UTF-8; with this hint.
     """
     # Not splitlines(): a text may hold U+2028, which ends no line of JSON.
     try:
-        with TextIOWrapper(open_regular(path), encoding="utf-8-sig") as file:
+        with TextIOWrapper(open_regular(path) if data is None else BytesIO(data), encoding="utf-8-sig") as file:
             for number, line in enumerate(file, start=1):
                 if line.strip():
                     yield number, line.rstrip("\n")

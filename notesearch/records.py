@@ -187,22 +187,46 @@ class Skipped:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldWords:
+    """A word that a note must hold, or words one after another.
+
+    Attributes:
+        text: The words.
+        exact: Whether they must stand there letter by letter, rather than in any form.
+        in_title: Whether only the title counts.
+        excluded: Whether the note must not hold them.
+    """
+
+    text: str
+    exact: bool = False
+    in_title: bool = False
+    excluded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Filters:
     """Which notes a search may return. Empty filters admit every note.
 
     Attributes:
         tags: Each must be on the note; a tag also stands for the tags nested under it (`a` admits `a/b`).
         excluded_tags: None may be on the note, nested ones included.
-        path_glob: Matched against the absolute path and the path below the indexed folder.
+        paths: Of each, the globs that may be meant (see `path_globs`), the first that matches any note counts. It is
+            matched against the absolute path and the path below the indexed folder; a folder stands for all below it.
+        excluded_paths: The same for paths that a note must not have.
         since: Earliest date of the note, inclusive.
         until: Latest date of the note, inclusive.
+        held: Words that the note must hold, or must not.
+        notes: Ids of the only notes, where not all may be returned.
     """
 
     tags: tuple[str, ...] = ()
     excluded_tags: tuple[str, ...] = ()
-    path_glob: str = ""
+    paths: tuple[tuple[str, ...], ...] = ()
+    excluded_paths: tuple[tuple[str, ...], ...] = ()
     since: datetime | None = None
     until: datetime | None = None
+    held: tuple[HeldWords, ...] = ()
+    notes: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

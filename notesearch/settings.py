@@ -174,19 +174,6 @@ def cache_dir() -> Path:
     return platformdirs.user_cache_path(_APP)
 
 
-def resolved_glob(glob: str) -> str:
-    """Resolves the part of a glob before its first wildcard as indexed folders are, where it begins like a path."""
-    if not glob.startswith(("/", "~", "./", "../")) or "\0" in glob:  # which no path holds
-        return glob
-    wildcard = re.search(r"[*?\[]", glob)
-    # Where there is a wildcard, the part before it may end within a name.
-    literal, rest = glob, ""
-    if wildcard:
-        literal, slash, name = glob[: wildcard.start()].rpartition("/")
-        rest = slash + name + glob[wildcard.start() :]
-    return os.path.realpath(os.path.expanduser(literal or "/")).rstrip("/") + rest  # noqa: PTH111
-
-
 def _layers(collection: str | None, flags: Mapping[str, Any]) -> Iterator[dict[str, Setting]]:
     """What each place says, those that give way first."""
     file = config_file()
@@ -278,5 +265,5 @@ def _with_absolute_paths(name: str, value: Any, file: Path) -> Any:
     if name == "folders":
         return tuple(file.parent / os.path.expanduser(folder) for folder in value)  # noqa: PTH111
     if name == "path":
-        return resolved_glob(value)
+        return str(file.parent / value) if value.startswith(("./", "../")) else value
     return tuple(value) if isinstance(value, list) else value

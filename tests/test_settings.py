@@ -12,7 +12,6 @@ from notesearch.settings import (
     config_file,
     load_settings,
     resolve_settings,
-    resolved_glob,
 )
 
 
@@ -263,22 +262,6 @@ def test_every_setting_says_where_it_comes_from(write_config, monkeypatch):
     assert found["follow_symlinks"] == Setting(False, "default", "")
     assert found["index_dir"].source == "default"
     assert set(found) == {field.name for field in fields(Settings)}
-
-
-@pytest.mark.parametrize(
-    ("glob", "resolved"),
-    [
-        ("work/*.md", "work/*.md"),
-        ("~/a/../b/x*", "{home}/b/x*"),
-        ("/a//b", "/a/b"),
-        ("/", "/"),
-        ("*", "*"),
-        ("/\0", "/\0"),
-    ],
-)
-def test_a_glob_that_begins_like_a_path_is_resolved_up_to_its_wildcard(tmp_path, glob, resolved):
-    home = str(tmp_path / "home")
-    assert resolved_glob(glob) == (resolved.format(home=home) if glob != "/" else "")
 
 
 @pytest.mark.parametrize("content", ["model = " + "[" * 100_000, "threads = " + "9" * 20_000, "threads = 1e999"])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from notesearch.cli.options import ConceptsFile, IndexOptions, MessageOptions, flag, option, with_groups
+from notesearch.cli.options import ALL, ConceptsFile, IndexOptions, MessageOptions, flag, option, with_groups
 from notesearch.cli.terminal import harmless, show, shown_path, width, wrapped, write, write_json
 from notesearch.errors import NOTHING_FOUND
 
@@ -55,7 +55,7 @@ def list_(concepts: ConceptsFile = None, *, index: IndexOptions, messages: Messa
 @app.command("suggest")
 @with_groups
 def suggest(
-    limit: Annotated[int, option("N", "The most links to propose.", "--limit", "-n", min=1)] = 20,
+    limit: Annotated[int, option("N", "The most links to propose; 0: all.", "--limit", "-n", min=0)] = 20,
     as_json: Annotated[bool, flag("Print them as JSON.", "--json")] = False,
     concepts: ConceptsFile = None,
     *,
@@ -73,7 +73,7 @@ def suggest(
     from notesearch.retrieval.concepts import read_concepts
 
     settings = index.settings(concepts=concepts)
-    proposals = suggest_concepts(settings, limit=limit)
+    proposals = suggest_concepts(settings, limit=limit or ALL)
     if as_json:
         write_json([asdict(proposal) for proposal in proposals], indent=2)
     elif proposals:

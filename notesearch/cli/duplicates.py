@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from notesearch.cli.options import IndexOptions, MessageOptions, flag, option
+from notesearch.cli.options import IndexOptions, MessageOptions, flag, option, share_of
 from notesearch.cli.tables import table
 from notesearch.cli.terminal import counted, paint, show, shown_path, warn, width, wrapped, write_json
 from notesearch.errors import NOTHING_FOUND
@@ -24,7 +24,7 @@ _DEFAULT_THRESHOLD = 0.8  # the library's, whose import would cost the help nump
 def duplicates(
     passages: Annotated[bool, flag("Passages of 25 words or more that stand in several notes.", "--passages")] = False,
     threshold: Annotated[
-        float, option("P", "How much of one must stand in the other, from 0.1 to 1.", min=0.1, max=1.0)
+        float, option("P", "How much of one must stand in the other, from 0.1 (10%) to 1.", parser=share_of(0.1))
     ] = _DEFAULT_THRESHOLD,
     limit: Annotated[int, option("N", "The most groups; 0: all.", "--limit", "-n", min=0)] = 0,
     as_json: Annotated[bool, flag("Print the groups as JSON.", "--json")] = False,

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from notesearch.cli.options import IndexOptions, MessageOptions, Turn, flag, option
+from notesearch.cli.options import IndexOptions, MessageOptions, Turn, flag, option, parse_size
 from notesearch.cli.terminal import counted, warn, write_json
 from notesearch.errors import NOTES_UNREAD, UsageError
 from notesearch.file_kinds import HOW_TO_READ
@@ -30,7 +30,10 @@ def index(
     token_model: Annotated[
         str | None, option("MODEL", "ColBERT model for late interaction; none: the bi-encoder itself, as by default.")
     ] = None,
-    max_file_bytes: Annotated[int | None, option("BYTES", "Skip larger files. Default: 2000000.", min=1)] = None,
+    max_file_bytes: Annotated[
+        int | None,
+        option("SIZE", "Skip larger files. Default: 2MB.", "--max-file-bytes", "--max-size", parser=parse_size),
+    ] = None,
     follow_symlinks: Annotated[
         bool | None, flag("Follow symbolic links that leave a folder.", "--follow-symlinks")
     ] = None,

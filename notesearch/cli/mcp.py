@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-from datetime import datetime
 from types import FrameType
 
-from notesearch.cli.options import IndexOptions, MessageOptions, parse_date
+from notesearch.cli.options import IndexOptions, MessageOptions
 from notesearch.errors import UsageError
 
 
@@ -29,12 +28,9 @@ def mcp(*, index: IndexOptions, messages: MessageOptions) -> None:
             "Serve one that has an index of its own, with the notes that an assistant may read.",
         )
 
-    def read_date(written: str, end: bool) -> datetime:
-        return parse_date(written, now=datetime.now(), end=end)
-
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _end)
-    serve(settings, read_date, verbose=messages.verbose)
+    serve(settings, verbose=messages.verbose)
 
 
 def _end(number: int, frame: FrameType | None) -> None:

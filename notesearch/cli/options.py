@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from functools import wraps
 from inspect import Parameter, Signature, signature
 from pathlib import Path
@@ -89,6 +89,8 @@ ConceptsFile = Annotated[
     Path | None,
     option("FILE", "Links between ideas. Default: concepts.toml in the user's configuration directory.", "--concepts"),
 ]
+# What a limit of 0 stands for; more than there can be.
+ALL = 2**31
 Limit = Annotated[int, option("N", "The most hits; 0: all.", "--limit", "-n", min=0)]
 Seed = Annotated[int, option("N", "Seed of the random numbers.", min=0, max=_MOST_SEED)]
 
@@ -166,8 +168,8 @@ class FilterOptions:
     not_tag: Annotated[
         list[str], option("TAG", "Only notes without this tag.", "--not-tag", autocompletion=complete_tag)
     ] = field(default_factory=list)
-    path: Annotated[str, option("GLOB", "Only notes whose path matches.", "--path")] = ""
-    since: Annotated[str, option("DATE", 'Not older: 2024-05-17, "2 weeks ago".', "--since")] = ""
+    path: Annotated[str, option("PATH", "Only notes there, or below it; or a glob.", "--path")] = ""
+    since: Annotated[str, option("DATE", 'Not older: 2024-05-17, "jan 2025", "last week".', "--since")] = ""
     until: Annotated[str, option("DATE", "Not newer.", "--until")] = ""
 
     def arguments(self) -> dict[str, Any]:
@@ -176,13 +178,13 @@ class FilterOptions:
         Raises:
             UsageError: A date cannot be understood.
         """
-        from notesearch.settings import resolved_glob
+        from notesearch.library.dates import parse_date
 
         now = datetime.now()
         return {
             "tags": self.tag,
             "not_tags": self.not_tag,
-            "path": resolved_glob(self.path),
+            "path": self.path,
             "since": parse_date(self.since, now=now, end=False) if self.since else None,
             "until": parse_date(self.until, now=now, end=True) if self.until else None,
         }

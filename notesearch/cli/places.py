@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from notesearch.cli.terminal import read_stdin
 from notesearch.records import Place, Skipped
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*[mK]")
@@ -43,9 +43,7 @@ def read_places(lines: Iterable[str]) -> Iterator[Place | Skipped]:
 
 def lines_of_stdin() -> Iterator[str]:
     """What stands on stdin line by line, or between NULs (`rg -l0`, `search -0`)."""
-    if sys.stdin is None:  # closed before we began
-        return
-    text = os.fsdecode(sys.stdin.buffer.read())
+    text = os.fsdecode(read_stdin("paths"))
     if "\0" not in text:
         yield from text.split("\n")
     elif all(_NAME_AND_LINE.match(line) for line in text.split("\n") if line):

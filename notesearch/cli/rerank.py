@@ -47,7 +47,10 @@ def rerank(
     """
     from notesearch.library.search import rerank_places
 
-    found = list(read_places(_named_candidates(candidates or ["-"])))
+    if "-" in (candidates or ["-"]) and is_terminal(sys.stdin):
+        raise UsageError("no candidates were given", 'Name files, or pipe some in: rg -l rent | notesearch rerank "…"')
+    named = chain.from_iterable(lines_of_stdin() if file == "-" else (file,) for file in candidates or ["-"])
+    found = list(read_places(named))
     places = [place for place in found if isinstance(place, Place)]
     with messages.progress("Reading passages") as progress:
         hits, skipped = rerank_places(
@@ -73,10 +76,3 @@ def rerank(
         if output.for_people and not unread:
             messages.tell("Nothing to rank.")
         raise typer.Exit(ERROR if unread else NOTHING_FOUND)
-
-
-def _named_candidates(named: list[str]) -> chain[str]:
-    """Candidates that were named, and in the place of - those from stdin."""
-    if "-" in named and is_terminal(sys.stdin):
-        raise UsageError("no candidates were given", 'Name files, or pipe some in: rg -l rent | notesearch rerank "…"')
-    return chain.from_iterable(lines_of_stdin() if file == "-" else (file,) for file in named)

@@ -6,6 +6,7 @@ import gc
 import json
 import sys
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,7 @@ import typer
 
 from notesearch.cli.last_search import remember_search
 from notesearch.cli.options import (
+    ALL,
     ConceptsFile,
     CrossEncoderName,
     FilterOptions,
@@ -24,18 +26,21 @@ from notesearch.cli.options import (
     option,
 )
 from notesearch.cli.output import OutputOptions, Result, explain_concepts
-from notesearch.cli.terminal import is_terminal, show, width
+from notesearch.cli.terminal import is_terminal, read_stdin, show, width
 from notesearch.errors import NOTHING_FOUND, UsageError
-from notesearch.files import open_regular
+from notesearch.files import read_lines
 from notesearch.records import Hit, Mode, Place, Rerank
 
 if TYPE_CHECKING:
     from notesearch.library.collections import Collections
+    from notesearch.library.query_line import QueryLine
     from notesearch.library.search import Index
 
 
 def search(
-    query: Annotated[list[str] | None, typer.Argument(metavar="[QUERY]…", help="Words or a question.")] = None,
+    query: Annotated[
+        list[str] | None, typer.Argument(metavar="[QUERY|-]…", help="Words or a question; - is stdin.")
+    ] = None,
     limit: Limit = 10,
     mode: Annotated[Mode, typer.Option(help="By words, by meaning, or by both.")] = "hybrid",
     rerank: Annotated[
@@ -64,7 +69,9 @@ def search(
 ) -> None:
     """Find the notes that answer a query, best first.
 
-    Words in double quotes must occur as they stand. Exits with 1 when nothing is found.
+    Words in double quotes must occur as they stand. -word leaves notes out; tag:T, path:P, title:W, since:D and
+    until:D may stand among the words. A lone -- ends both; another one before the query tells the shell that no
+    option follows. Exits with 1 when nothing is found.
 
     Example: notesearch search "how to trade off consistency vs partition tolerance"
     """
@@ -74,19 +81,21 @@ def search(
         raise UsageError("--concepts and --no-concepts were both given", "Give one of them.")
     if open_best and (queries is not None or not output.for_people):
         raise UsageError("--open was given, and nothing is printed where a hit is opened", "Give a query alone.")
-    batch = [(None, " ".join(query or []))] if queries is None else list(_read_queries(queries, query))
+    batch = [_read_query(query or [])] if queries is None else list(_read_queries(queries, query))
     reranking = rerank or ("cross-encoder" if cross_encoder else None)
-    arguments = {"limit": limit, "mode": mode, "rerank": reranking, **filters.arguments()}
+    options = {"limit": limit or ALL, "mode": mode, "rerank": reranking, **filters.arguments()}
+    for remark in (remark for _, line in batch for remark in line.remarks):
+        messages.tell(remark)
     best: list[Hit] = []  # of each query
 
     def results() -> Iterator[Result]:
-        for query_id, text in batch:
-            hits = index.search(text, **arguments)
+        for query_id, line in batch:
+            hits = index.search(line.text, **line.arguments(options))
             best.extend(hits[:1])
             if queries is None and (open_best or is_terminal(sys.stdout)):
-                remember_search(text, hits)
+                remember_search(line.text, hits)
             if hits and output.explain and output.for_people and not open_best:
-                show(explain_concepts(index.concepts_of(text), width()))
+                show(explain_concepts(index.concepts_of(line.text), width()))
             yield query_id, hits
 
     with _opened(index_dir, collection, cross_encoder, concepts or not no_concepts) as index:
@@ -117,29 +126,36 @@ def _opened(
     return open_index(index_dir, cross_encoder=cross_encoder, concepts=concepts)
 
 
-def _read_queries(path: Path, query: list[str] | None) -> Iterator[tuple[str, str]]:
-    """Reads a batch: ids and texts.
+def _read_query(words: list[str]) -> tuple[None, QueryLine]:
+    from notesearch.library.query_line import parse_query_line
+
+    typed = read_stdin("the query").decode("utf-8-sig", "replace") if words == ["-"] else " ".join(words)
+    return None, parse_query_line(typed, now=datetime.now())
+
+
+def _read_queries(path: Path, query: list[str] | None) -> Iterator[tuple[str, QueryLine]]:
+    """Reads a batch: ids and texts, in which nothing has a meaning of its own but quotation marks.
 
     Raises:
-        UsageError: It cannot be read, a line is not as it should be, or there is a query beside it.
+        UsageError: It cannot be read, a line is not as it should be, or has an id again; or there is a query beside it.
     """
+    from notesearch.library.query_line import QueryLine
     from notesearch.retrieval.query import parse_query
 
     if query:
         raise UsageError("a query and --queries were both given", "Give one of them.")
-    try:
-        lines = (sys.stdin.read() if str(path) == "-" else open_regular(path).read().decode("utf-8")).split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or error
-        raise UsageError(f"cannot read {path}: {reason}", "Give a file of JSON lines, or - for stdin.") from error
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
+    known: set[str] = set()
+    data = read_stdin("queries") if str(path) == "-" else None
+    for number, written in read_lines(path, "Give a file of JSON lines, or - for stdin.", data):
         try:
-            record = json.loads(line)
-            parse_query(record["text"])
-            yield str(record["_id"]), record["text"]
+            record = json.loads(written)
+            query_id, text = str(record["_id"]), record["text"]
+            parse_query(text)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, UsageError) as error:
             raise UsageError(
                 f"{path}, line {number} is not a query", 'Each line should be like {"_id": "1", "text": "cap theorem"}.'
             ) from error
+        if query_id in known:
+            raise UsageError(f"{path}, line {number} has the id {query_id} again", "Give each query an id of its own.")
+        known.add(query_id)
+        yield query_id, QueryLine(text)

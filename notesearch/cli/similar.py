@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from notesearch.cli.last_search import remember_search
-from notesearch.cli.options import FilterOptions, IndexOptions, Limit, MessageOptions, flag
+from notesearch.cli.options import ALL, FilterOptions, IndexOptions, Limit, MessageOptions, flag
 from notesearch.cli.output import OutputOptions
 from notesearch.cli.terminal import is_terminal
 from notesearch.errors import NOTHING_FOUND, UsageError
@@ -49,7 +49,7 @@ def similar(
     from notesearch.library.similar import find_similar
 
     options: dict[str, Any] = {
-        "limit": limit,
+        "limit": limit or ALL,
         "unlinked": unlinked,
         **filters.arguments(),
         "index_dir": index.index_dir,

@@ -73,6 +73,15 @@ def warn(message: str) -> None:
         print(harmless(_COLOURS.sub("", message)), file=sys.stderr)  # noqa: T201
 
 
+def read_stdin(what: str) -> bytes:
+    """All that comes on stdin; where that is a terminal, says what is waited for."""
+    if sys.stdin is None:  # closed before we began
+        return b""
+    if is_terminal(sys.stdin):
+        warn(f"Reading {what} from stdin; Ctrl-D ends it.")
+    return sys.stdin.buffer.read()
+
+
 def warn_of_traceback(error: BaseException) -> None:
     """Writes where an error came from to stderr; its message may hold what a note or a file is called."""
     for line in "".join(traceback.format_exception(error)).splitlines():

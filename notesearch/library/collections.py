@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from notesearch.errors import IndexMissing, UsageError, require_type
 from notesearch.library.index import sync_index
 from notesearch.library.search import Index
+from notesearch.path_globs import path_meanings
 from notesearch.records import Filters, Hit, IndexReport
 from notesearch.settings import Settings, load_settings
 from notesearch.storage import IndexReader, Unfinished
@@ -120,7 +121,7 @@ def open_collections(
         for members in _grouped(readers):
             union = UnionReader(
                 {name: readers[name] for name in members},
-                [Filters(own.tags, own.not_tags, own.path) for own in (settings[name] for name in members)],
+                [_filters_in(own) for own in (settings[name] for name in members)],
                 [reader for name, reader in readers.items() if name not in members],
             )
             indexes.append(Index(union, scorer, links))
@@ -211,6 +212,11 @@ def _grouped(readers: Mapping[str, IndexReader]) -> list[tuple[str, ...]]:
     for name, reader in readers.items():
         groups.setdefault((reader.fingerprint.encoder, reader.fingerprint.token_encoder), []).append(name)
     return [tuple(names) for names in groups.values()]
+
+
+def _filters_in(settings: Settings) -> Filters:
+    paths = (path_meanings(settings.path, None),) if settings.path else ()
+    return Filters(settings.tags, settings.not_tags, paths)
 
 
 def _concepts_of(settings: Iterable[Settings]) -> Concepts | None:

@@ -1,4 +1,4 @@
-"""Dates as people say them: `2025-03`, `jan 2025`, `last week`, `3 days ago`. Each is a period, with a start and an end."""
+"""Dates as people say them: `2025-03`, `jan 2025`, `last week`, `3 days ago`; most are periods."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ _MONTH = (
     r"(?P<month>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?"
     r"|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\.?"
 )
-_WEEKDAY = r"(?P<weekday>mon(?:day)?|tue(?:s|sday)?|wed(?:nesday)?|thu(?:r|rs|rsday)?|fri(?:day)?|sat(?:urday)?|sun(?:day)?)"
+_WEEKDAY = (
+    r"(?P<weekday>mon(?:day)?|tue(?:s|sday)?|wed(?:nesday)?|thu(?:r|rs|rsday)?|fri(?:day)?|sat(?:urday)?|sun(?:day)?)"
+)
 _YEAR = r"(?P<year>\d{4})"
 _DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
 _COUNT = rf"(?P<count>\d+|an?|{'|'.join(_NUMBERS)}|a couple(?: of)?)"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self, get_args
 
 from notesearch.encoders import Encoder, models
 from notesearch.errors import IndexMissing, UsageError, require_type
-from notesearch.records import Chunking, Hit, Mode, Place, Rerank, RerankMethod, Skipped
+from notesearch.records import Chunking, HeldWords, Hit, Mode, Place, Rerank, RerankMethod, Skipped
 from notesearch.retrieval import Searcher
 from notesearch.retrieval.query import make_filters
 from notesearch.settings import DEFAULT_MODEL, Settings, load_settings
@@ -64,23 +64,29 @@ class Index:
         rerank: Rerank | None = None,
         tags: Sequence[str] = (),
         not_tags: Sequence[str] = (),
-        path: str = "",
+        path: str | Sequence[str] = "",
+        not_paths: Sequence[str] = (),
         since: datetime | None = None,
         until: datetime | None = None,
+        held: Sequence[HeldWords] = (),
     ) -> list[Hit]:
         """Finds the notes that answer a query.
 
         Args:
-            query: Words or a question; words in double quotes must occur as they stand.
+            query: Words or a question; words in double quotes must occur as they stand. Nothing else in it has a
+                meaning of its own: `parse_query_line` reads what people type.
             limit: The most hits, ≥ 1.
             mode: `lexical` (BM25), `dense` (embeddings) or `hybrid` (both).
             rerank: What the best candidates are scored again by: `maxsim` (late interaction), `cross-encoder` (which
                 the index must have been opened with) or `none`. By default `maxsim` in the mode `hybrid`.
             tags: Tags that a note must have, all of them.
             not_tags: Tags that a note must not have.
-            path: Glob for the note's path, absolute or below its indexed folder.
+            path: The note's path, or that of a folder above it, or a glob: absolute, relative to the working directory,
+                or below its indexed folder. Of several, all must match.
+            not_paths: Paths that the note must not have.
             since: Earliest date of a note, inclusive, local time.
             until: Latest date of a note, inclusive, local time.
+            held: Words that the note must hold, or must not.
 
         Returns:
             Hits, best first, one a note; empty where nothing was found.
@@ -99,7 +105,7 @@ class Index:
         rerank = rerank or ("maxsim" if mode == "hybrid" else "none")
         if rerank not in get_args(Rerank):
             raise UsageError(f"there is no reranking by {rerank!r}", f"Choose one of {', '.join(get_args(Rerank))}.")
-        filters = make_filters(tags, not_tags, path, since, until)
+        filters = make_filters(tags, not_tags, path, since, until, not_paths=not_paths, held=held)
         if rerank == "cross-encoder":
             self._cross_encoder = self._cross_encoder or _named_cross_encoder(self._cross_encoder_name)
         cross_encoder = self._cross_encoder if rerank == "cross-encoder" else None

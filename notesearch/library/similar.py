@@ -16,6 +16,7 @@ from notesearch.encoders import models
 from notesearch.errors import IndexDamaged, NoteUnreadable, UsageError, require_type
 from notesearch.files import Stamp, hash_of
 from notesearch.notes import NO_TEXT, NoteFile, chunk_note, most_bytes, note_from_bytes, read_bytes
+from notesearch.path_globs import path_meanings
 from notesearch.records import Chunking
 from notesearch.retrieval.duplicates import Duplicates, find_duplicate_notes, find_duplicate_passages
 from notesearch.retrieval.query import make_filters
@@ -61,7 +62,7 @@ def find_similar(
         unlinked: Whether to leave out notes that a link joins to it, in either direction.
         tags: Tags that a note must have, all of them.
         not_tags: Tags that a note must not have.
-        path: Glob for the note's path, absolute or below its indexed folder.
+        path: See `Index.search`.
         since: Earliest date of a note, inclusive, local time.
         until: Latest date of a note, inclusive, local time.
         index_dir: The index; by default the command line's.
@@ -87,8 +88,9 @@ def find_similar(
     if note is None and not data.strip():
         raise UsageError("the note is empty", "Pipe its text in: notesearch similar - < draft.md")
     settings = load_settings(collection=collection, index_dir=Path(index_dir) if index_dir else None)
-    own = (tags or settings.tags, not_tags or settings.not_tags, path or settings.path)
-    filters = make_filters(*own, since, until)
+    filters = make_filters(tags or settings.tags, not_tags or settings.not_tags, path, since, until)
+    if settings.path and not path:
+        filters = replace(filters, paths=(path_meanings(settings.path, None),))
     with IndexReader(settings.index_dir) as reader:
         if note is None:
             unsaved = NoteFile(Path.cwd() / _UNSAVED, Stamp(mtime_ns=time.time_ns()))

@@ -12,7 +12,7 @@ from notesearch import __version__
 from notesearch.errors import NotesearchError, UsageError
 from notesearch.library.warm import WarmIndex
 from notesearch.mcp.answers import Answer
-from notesearch.mcp.tools import TOOLS, Notes, ReadDate, Tool
+from notesearch.mcp.tools import TOOLS, Notes, Tool
 from notesearch.settings import Settings
 
 if TYPE_CHECKING:
@@ -27,12 +27,11 @@ _INSTRUCTIONS = (
 _MOST_MESSAGE_CHARS = 500
 
 
-def serve(settings: Settings, read_date: ReadDate, *, verbose: bool = False) -> None:
+def serve(settings: Settings, *, verbose: bool = False) -> None:
     """Answers requests on stdin until it ends. Nothing but the protocol goes to stdout.
 
     Args:
         settings: Which index; it may be made later.
-        read_date: Reads the dates that are given to `search`.
         verbose: Whether the protocol's library may log to stderr.
 
     Raises:
@@ -46,13 +45,13 @@ def serve(settings: Settings, read_date: ReadDate, *, verbose: bool = False) -> 
     # What goes wrong is told to the client; tracebacks are for those who ask for them.
     logging.basicConfig(level=logging.INFO if verbose else logging.CRITICAL)
     _compute_on_one_core()
-    anyio.run(_serve, settings, read_date)
+    anyio.run(_serve, settings)
 
 
-async def _serve(settings: Settings, read_date: ReadDate) -> None:
+async def _serve(settings: Settings) -> None:
     from mcp.server.stdio import stdio_server
 
-    notes = Notes(WarmIndex(settings), settings, read_date)
+    notes = Notes(WarmIndex(settings), settings)
     # One thread, since SQLite's connections belong to one; requests meanwhile wait their turn of some milliseconds.
     with ThreadPoolExecutor(max_workers=1) as thread:
         thread.submit(_warm_up, notes.index)

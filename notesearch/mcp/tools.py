@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,8 @@ from typing import Any
 from notesearch.errors import NoteUnreadable, UsageError
 from notesearch.file_kinds import is_document
 from notesearch.files import Stamp
+from notesearch.library.dates import parse_date
+from notesearch.library.query_line import parse_query_line
 from notesearch.library.similar import stored_source
 from notesearch.library.warm import WarmIndex
 from notesearch.mcp.answers import Answer, answer_with_hits, answer_with_similar, answer_with_status, answer_with_tags
@@ -20,7 +22,7 @@ from notesearch.notes.read import decode
 from notesearch.notes.structure import LineTable
 from notesearch.records import Filters
 from notesearch.retrieval.similar import find_similar_notes
-from notesearch.settings import Settings, resolved_glob
+from notesearch.settings import Settings
 from notesearch.storage import IndexReader
 from notesearch.storage.survey import IndexSurvey
 from notesearch.words import storable
@@ -129,9 +131,6 @@ def _text_of(path: str, max_bytes: int) -> str:
 
 # What tools take, and what they answer. Nothing here writes.
 
-ReadDate = Callable[[str, bool], datetime]
-"""Reads a date as people type it; whether the end of a period is meant."""
-
 Arguments = Mapping[str, Any]
 
 _MOST_HITS = 100
@@ -149,12 +148,10 @@ class Notes:
     Attributes:
         index: The index.
         settings: Which index, and what of a file is read at most.
-        read_date: Reads the dates that are given to `search`.
     """
 
     index: WarmIndex
     settings: Settings
-    read_date: ReadDate
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,19 +184,23 @@ class Tool:
 
 
 def _search(notes: Notes, arguments: Arguments) -> Answer:
+    now = datetime.now()
     since, until = arguments.get("since"), arguments.get("until")
+    line = parse_query_line(arguments["query"], now=now)
+    filters = {
+        **{name: arguments[name] for name in ("tags", "not_tags", "path") if name in arguments},
+        "since": parse_date(since, now=now, end=False) if since else None,
+        "until": parse_date(until, now=now, end=True) if until else None,
+    }
     with notes.index.reading() as (index, _):
         hits = index.search(
-            arguments["query"],
+            line.text,
             limit=arguments.get("limit", 10),
             mode=arguments.get("mode", "hybrid"),
-            tags=arguments.get("tags", ()),
-            not_tags=arguments.get("not_tags", ()),
-            path=resolved_glob(storable(arguments.get("path", ""))),
-            since=notes.read_date(since, False) if since else None,
-            until=notes.read_date(until, True) if until else None,
+            **line.arguments(filters),
         )
-    return answer_with_hits(hits)
+    answer = answer_with_hits(hits)
+    return replace(answer, text="\n".join([*line.remarks, answer.text]))
 
 
 def _similar(notes: Notes, arguments: Arguments) -> Answer:
@@ -261,15 +262,17 @@ TOOLS: Mapping[str, Tool] = {
             " instructions.",
             {
                 "query": _text(
-                    "Words or a question; words in double quotes must occur as they stand.", _MOST_QUERY_CHARS
+                    'Words or a question; words in double quotes must occur as they stand. -word and -"two words" leave'
+                    " notes out; tag:, path:, title:, since: and until: may stand among the words, up to a lone --.",
+                    _MOST_QUERY_CHARS,
                 ),
                 "limit": _number("The most notes. Default: 10.", _MOST_HITS),
                 "tags": _texts("Only notes that have all these tags; a tag stands for those nested under it too."),
                 "not_tags": _texts("Only notes that have none of these tags."),
-                "path": _text(
-                    "Only notes whose path matches: a glob, absolute or below an indexed folder; or a folder."
+                "path": _text("Only notes there, or below it: a path, absolute or below an indexed folder; or a glob."),
+                "since": _text(
+                    "Only notes not older: 2024-05-17, 2024-05, jan 2025, yesterday, last week, 2 weeks ago."
                 ),
-                "since": _text("Only notes not older: 2024-05-17, 2024-05, 2024, yesterday, 2 weeks ago."),
                 "until": _text("Only notes not newer."),
                 "mode": {
                     "type": "string",

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from notesearch.records import Filters
+from notesearch.phrases import holds
+from notesearch.records import Filters, HeldWords
 from notesearch.retrieval.query import Query
 from notesearch.storage import Reader, StoredChunk, WordQuery
 from notesearch.storage.full_text import K1, idf
-from notesearch.words import bare, pattern_of
+from notesearch.words import bare
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,8 +25,6 @@ _PAIR_WEIGHT = 0.25
 _SATURATION = K1 + 1
 # Many more notes are scored than a search proposes: those that the dense side proposes should have their words counted.
 _MOST_NOTES = 5_000
-# A phrase that more notes hold than this is too common to search by.
-_MOST_PHRASE_MATCHES = 2_000
 # A stem begins as its word does, so only words that begin like a word of the query need to be stemmed.
 _BEGINNING_CHARS = 2
 
@@ -55,9 +54,7 @@ class LexicalScores:
 NOTHING_MATCHED = LexicalScores({}, 0.0)
 
 
-def match_lexical(
-    reader: Reader, query: Query, filters: Filters, required: NDArray[np.int64] | None = None
-) -> LexicalScores:
+def match_lexical(reader: Reader, query: Query, filters: Filters) -> LexicalScores:
     """Finds the notes that match a query best by its words, and by its words near each other.
 
     Of stopwords alone, the notes are best in which all of them stand one after another.
@@ -65,27 +62,23 @@ def match_lexical(
     Args:
         reader: The index.
         query: The query.
-        filters: Which notes may be found.
-        required: Ids of the chunks that hold the query's phrases, see `chunks_with_phrases`; `None` without phrases.
+        filters: Which notes may be found; of a query with phrases, `notes` are those that hold them.
     """
-    if not query.words:
-        return NOTHING_MATCHED
-    scores = dict(reader.match(WordQuery(query.words, required=query.phrases), _MOST_NOTES, filters))
+    if not query.words:  # but signs, in phrases
+        return LexicalScores(dict.fromkeys(filters.notes or (), 1.0), 1.0)
+    scores = dict(reader.match(WordQuery(query.words), _MOST_NOTES, filters))
     if not scores:
         return NOTHING_MATCHED
     coverage = max(scores.values()) / _most_attainable(reader, query)
     # A sequential dependence model (Metzler and Croft, 2005).
     if pairs := tuple((first, second) for first, second in pairwise(query.words) if first != second):
-        for note_id, score in reader.match(WordQuery(pairs=pairs, required=query.phrases), _MOST_NOTES, filters):
+        for note_id, score in reader.match(WordQuery(pairs=pairs), _MOST_NOTES, filters):
             scores[note_id] = scores.get(note_id, 0.0) + _PAIR_WEIGHT * score
     if query.says_nothing:
         highest = max(scores.values())
         for note_id, score in reader.match(WordQuery((" ".join(query.words),)), _MOST_NOTES, filters):
             if note_id in scores:
                 scores[note_id] += highest + score
-    if required is not None:  # the full-text index knows the stems of a phrase's words, not their letters
-        admitted = set(reader.notes_of_chunks(required.tolist()).values())
-        scores = {note_id: score for note_id, score in scores.items() if note_id in admitted}
     return LexicalScores(scores, min(coverage, 1.0))
 
 
@@ -97,29 +90,21 @@ def is_mentioned(reader: Reader, words: str) -> bool:
 def chunks_with_phrases(reader: Reader, query: Query, filters: Filters) -> NDArray[np.int64] | None:
     """Ids of the chunks of notes in which all phrases of a query occur, ascending; `None` for a query without phrases.
 
-    The full-text index knows words by their stems; so what it finds is looked at once more, letter by letter (case,
-    accents and white space aside). Where some chunks of a note hold a phrase, the others are left out.
+    Where some chunks of a note hold a phrase, the others are left out.
     """
     if not query.phrases:
         return None
-    matches = reader.match(WordQuery(required=query.phrases), _MOST_PHRASE_MATCHES, filters)
-    note_ids = [note_id for note_id, _ in matches]
-    titles = {note.id: note.title for note in reader.notes(note_ids).values()}
+    asked = replace(filters, held=(*filters.held, *(HeldWords(phrase, exact=True) for phrase in query.phrases)))
+    of_notes = reader.admitted_chunks(asked)
+    assert of_notes is not None
+    note_ids = sorted(set(reader.notes_of_chunks(of_notes.tolist()).values()))
     chunks: dict[int, list[StoredChunk]] = {}
     for chunk in reader.chunks_of_notes(note_ids):
         chunks.setdefault(chunk.note_id, []).append(chunk)
-    properties = reader.properties(note_ids)
-    patterns = [pattern_of(phrase) for phrase in query.phrases]
     found: list[int] = []
-    for note_id, parts in chunks.items():
-        texts = [bare(part.text) for part in parts]
-        values = [bare(each.value) for each in properties.get(note_id, ())]
-        wholes = [bare(titles[note_id]), " ".join(texts), *values]
-        if all(any(map(pattern.search, wholes)) for pattern in patterns):
-            holders = [
-                part.id for part, text in zip(parts, texts, strict=True) if any(p.search(text) for p in patterns)
-            ]
-            found += holders or [part.id for part in parts]
+    for parts in chunks.values():
+        holders = [part.id for part in parts if any(holds(phrase, part.text) for phrase in query.phrases)]
+        found += holders or [part.id for part in parts]
     return np.array(sorted(found), dtype=np.int64)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from notesearch.encoders import Encoder
@@ -92,7 +92,12 @@ class Searcher:
         query = parse_query(typed)
         if mode != "lexical" or rerank != "none":
             self._encoder.open()
-        scope = _Scope(mode, rerank, filters, chunks_with_phrases(self._reader, query, filters))
+        required = chunks_with_phrases(self._reader, query, filters)
+        if required is not None:
+            filters = replace(
+                filters, notes=tuple(sorted(set(self._reader.notes_of_chunks(required.tolist()).values())))
+            )
+        scope = _Scope(mode, rerank, filters, required)
         pool = max(POOL_NOTES, limit)
         links = self._concepts.called_for(query.text, self._reader) if self._concepts else ()
         # Quotation marks in a query ask for something; in the name of an idea they are part of it.
@@ -131,7 +136,7 @@ class Searcher:
         encoding = self._encoder.encode(query.text) if needs_encoder else None
         lexical = NOTHING_MATCHED
         if scope.mode != "dense":
-            lexical = match_lexical(self._reader, query, scope.filters, scope.required)
+            lexical = match_lexical(self._reader, query, scope.filters)
         if encoding is None:
             fusion = Fusion(self._reader, lexical)
             return Ranking(query, fusion, (), None, fusion.best(proposed, pool))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 
 from notesearch.errors import UsageError, require_type
-from notesearch.records import Filters
+from notesearch.path_globs import path_meanings
+from notesearch.records import Filters, HeldWords
 from notesearch.words import STOPWORDS, find_words, spelled, storable
 
 # A pasted document is a query too, but its later words take time and add little meaning.
@@ -67,33 +69,52 @@ def _phrases(text: str) -> tuple[str, ...]:
     if len(others) > _MOST_WORDS_OUTSIDE_PHRASES:
         return ()
     # A question mark may stand inside the marks and belong to the question: Who wrote "Walking in Fresno?"
-    phrases = dict.fromkeys(_PHRASE.findall(text))
-    with_words = {phrase.rstrip(_ENDS).strip(): None for phrase in phrases if any(find_words(phrase))}
-    return tuple(with_words) if len(with_words) <= _MOST_PHRASES else ()
+    asked = (phrase.rstrip(_ENDS) if any(find_words(phrase)) else phrase for phrase in _PHRASE.findall(text))
+    phrases = dict.fromkeys(phrase.strip() for phrase in asked if phrase.strip())
+    return tuple(phrases) if len(phrases) <= _MOST_PHRASES else ()
 
 
 def make_filters(
-    tags: Sequence[str], not_tags: Sequence[str], path: str, since: datetime | None, until: datetime | None
+    tags: Sequence[str],
+    not_tags: Sequence[str],
+    path: str | Sequence[str],
+    since: datetime | None,
+    until: datetime | None,
+    *,
+    not_paths: Sequence[str] = (),
+    held: Sequence[HeldWords] = (),
 ) -> Filters:
     """Makes filters. Characters that no tag or path can hold are replaced, so that such a filter matches no note.
 
     Args:
         tags: Tags that a note must have, all of them.
         not_tags: Tags that a note must not have.
-        path: Glob for the note's path, absolute or below its indexed folder.
+        path: The note's path, or of several all: see `path_globs`; relative to the working directory.
         since: Earliest date of a note, inclusive, local time.
         until: Latest date of a note, inclusive, local time.
+        not_paths: Paths that the note must not have.
+        held: Words that it must hold, or must not.
 
     Raises:
-        UsageError: The path is too long, or something is of another type.
+        UsageError: A path is too long, or something is of another type.
     """
-    for what, listed in (("tags", tags), ("not_tags", not_tags)):
+    require_type("path", path, str, list, tuple)
+    paths = ([path] if path else []) if isinstance(path, str) else path
+    for what, listed in (("tags", tags), ("not_tags", not_tags), ("paths", paths), ("not_paths", not_paths)):
         require_type(what, listed, list, tuple)
-        for tag in listed:
-            require_type(f"each of {what}", tag, str)
-    require_type("path", path, str)
+        for each in listed:
+            require_type(f"each of {what}", each, str)
     for what, moment in (("since", since), ("until", until)):
         require_type(what, moment, datetime, type(None))
-    if len(path) > _MOST_PATH_CHARS:
-        raise UsageError(f"the path has {len(path):,} characters", f"Give {_MOST_PATH_CHARS:,} at most.")
-    return Filters(tuple(map(storable, tags)), tuple(map(storable, not_tags)), storable(path), since, until)
+    for each in (*paths, *not_paths):
+        if len(each) > _MOST_PATH_CHARS:
+            raise UsageError(f"the path has {len(each):,} characters", f"Give {_MOST_PATH_CHARS:,} at most.")
+    return Filters(
+        tags=tuple(map(storable, tags)),
+        excluded_tags=tuple(map(storable, not_tags)),
+        paths=tuple(path_meanings(storable(each), Path()) for each in paths),
+        excluded_paths=tuple(path_meanings(storable(each), Path()) for each in not_paths),
+        since=since,
+        until=until,
+        held=tuple(replace(each, text=storable(each.text)) for each in held),
+    )

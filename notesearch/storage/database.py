@@ -19,6 +19,7 @@ from notesearch.errors import (
     UsageError,
 )
 from notesearch.files import is_locked, make_private_folder
+from notesearch.phrases import holds
 from notesearch.storage.full_text import searchable_words
 from notesearch.storage.schema import OWN_TABLES, SCHEMA_VERSION, create_schema, schema_version, table_names
 from notesearch.words import spelled
@@ -78,6 +79,7 @@ def open_for_reading(index_dir: Path) -> sqlite3.Connection:
             _require_index(connection, path)
             raise other_version(index_dir)
         connection.create_function("spelled", 1, spelled, deterministic=True)
+        connection.create_function("holds", 2, holds, deterministic=True)
     return connection
 
 

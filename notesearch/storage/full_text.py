@@ -19,29 +19,25 @@ _NEAR_WORDS = 3
 
 @dataclass(frozen=True, slots=True)
 class WordQuery:
-    """What to look notes up by. A note matches that holds any of the words or pairs, and all that is required.
+    """What to look notes up by. A note matches that holds any of the words or pairs.
 
     Attributes:
         words: Words, or phrases (words one after another); each counts as often as it is given.
         pairs: Two words each that stand near each other.
-        required: Words or phrases that a note must hold.
     """
 
     words: tuple[str, ...] = ()
     pairs: tuple[tuple[str, str], ...] = ()
-    required: tuple[str, ...] = ()
 
     def clauses(self) -> list[WordQuery]:
         """The query's parts; a note's score is the sum of its scores for each of them."""
-        words = [WordQuery((word,)) for word in (*self.words, *self.required)]
-        return [*words, *(WordQuery(pairs=(pair,)) for pair in self.pairs)]
+        return [*(WordQuery((word,)) for word in self.words), *(WordQuery(pairs=(pair,)) for pair in self.pairs)]
 
     def expression(self) -> str:
         """The query in FTS5's syntax."""
         any_of = [quoted(word) for word in self.words]
         any_of += [f"NEAR({quoted(first)} {quoted(second)}, {_NEAR_WORDS})" for first, second in self.pairs]
-        all_of = [f"({' OR '.join(any_of)})"] if any_of else []
-        return " AND ".join([*all_of, *map(quoted, self.required)])
+        return " OR ".join(any_of)
 
 
 def searchable_words(text: str) -> str:

@@ -18,10 +18,10 @@ from notesearch.errors import IndexDamaged, IndexMissing
 from notesearch.files import Stamp
 from notesearch.records import Filters, LinkKind
 from notesearch.storage.database import HOW_TO_INDEX, blame_damage, database_file, open_for_reading, translated_errors
+from notesearch.storage.filters import admitted_notes
 from notesearch.storage.full_text import RANK, TOKENIZER, WordQuery, searchable_words
 from notesearch.storage.reader import Fingerprint, StoredChunk, StoredNote, StoredProperty, Unfinished
 from notesearch.storage.vectors import VectorFileRecord, map_vectors, unpack, vector_file
-from notesearch.words import key_of, spelled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -118,7 +118,7 @@ class IndexReader:
 
     def match(self, query: WordQuery, limit: int, filters: Filters) -> list[tuple[int, float]]:
         """See `Reader`."""
-        admitted, parameters = _admitted_notes(filters)
+        admitted, parameters = admitted_notes(filters)
         condition = f"AND rowid IN ({admitted})" if admitted else ""
         sql = f"""
             SELECT rowid, -rank FROM note_words WHERE note_words MATCH ? AND rank MATCH '{RANK}' {condition}
@@ -165,7 +165,7 @@ class IndexReader:
 
     def admitted_chunks(self, filters: Filters) -> NDArray[np.int64] | None:
         """See `Reader`."""
-        admitted, parameters = _admitted_notes(filters)
+        admitted, parameters = admitted_notes(filters)
         if not admitted:
             return None
         return self._ids(f"SELECT id FROM chunks WHERE note_id IN ({admitted}) ORDER BY id", parameters)
@@ -268,7 +268,7 @@ class IndexReader:
 
     def _admitted_ids(self, filters: Filters) -> NDArray[np.int64] | None:
         """Ids of the notes that the filters admit; `None` where every note is admitted."""
-        admitted, parameters = _admitted_notes(filters)
+        admitted, parameters = admitted_notes(filters)
         return self._ids(admitted, parameters) if admitted else None
 
     def _query_many(self, sql: str, ids: Sequence[int]) -> list[Any]:
@@ -331,38 +331,3 @@ def _unpacked(rows: Sequence[tuple[int, bytes]], dim: int) -> NDArray[np.float32
         return unpack([row[1] for row in rows], dim)
     except (TypeError, ValueError) as error:
         raise IndexDamaged("the index is damaged: an embedding in it cannot be read") from error
-
-
-_TAGGED = "SELECT note_id FROM tags WHERE key = ? OR substr(key, 1, length(?)) = ?"
-# The folder "/" ends with its separator, any other without.
-_BELOW_FOLDER = "spelled(substr(notes.path, length(rtrim(folders.path, '/')) + 2))"
-_PATH_MATCHES = (
-    f"(spelled(notes.path) GLOB ? OR spelled(notes.path) GLOB ? OR {_BELOW_FOLDER} GLOB ? OR {_BELOW_FOLDER} GLOB ?)"
-)
-
-
-def _admitted_notes(filters: Filters) -> tuple[str, list[str]]:
-    """A SELECT of the ids of the notes that the filters admit, empty where every note is admitted, and its parameters.
-
-    Filters are SQL so that they apply before ranking.
-    """
-    conditions: list[str] = []
-    parameters: list[str] = []
-    for operator, tags in (("IN", filters.tags), ("NOT IN", filters.excluded_tags)):
-        for tag in tags:
-            key = key_of(tag.removeprefix("#").rstrip("/"))
-            conditions.append(f"notes.id {operator} ({_TAGGED})")
-            parameters += [key, f"{key}/", f"{key}/"]
-    if filters.path_glob:
-        # A glob stands for a note, or for a folder and so for all that is below it.
-        glob = spelled(filters.path_glob.rstrip("/"))
-        conditions.append(_PATH_MATCHES)
-        parameters += [glob, f"{glob}/*"] * 2
-    for operator, date in ((">=", filters.since), ("<=", filters.until)):
-        if date:
-            conditions.append(f"notes.date {operator} ?")
-            parameters.append(date.isoformat())
-    if not conditions:
-        return "", []
-    joined = "SELECT notes.id FROM notes JOIN folders ON folders.id = notes.folder_id"
-    return f"{joined} WHERE {' AND '.join(conditions)}", parameters

@@ -22,7 +22,6 @@ Value = TypeVar("Value")
 
 # Ids of the n-th index begin here, n times; no index has so many notes or chunks.
 _STRIDE = 1 << 40
-_EVERY_PATH = "*"
 _NO_LIMIT = -1
 
 
@@ -130,7 +129,7 @@ class UnionReader:
         own = [reader.admitted_chunks(self._filters_of(place, filters)) for place, reader in enumerate(self._readers)]
         if all(admitted is None for admitted in own):
             return None
-        every_note = Filters(path_glob=_EVERY_PATH)
+        every_note = Filters(paths=(("*",),))
         parts = [
             reader.admitted_chunks(every_note) if admitted is None else admitted
             for admitted, reader in zip(own, self._readers, strict=True)
@@ -168,7 +167,9 @@ class UnionReader:
             filters,
             tags=filters.tags or default.tags,
             excluded_tags=filters.excluded_tags or default.excluded_tags,
-            path_glob=filters.path_glob or default.path_glob,
+            paths=filters.paths or default.paths,
+            excluded_paths=filters.excluded_paths or default.excluded_paths,
+            notes=None if filters.notes is None else tuple(n % _STRIDE for n in filters.notes if n // _STRIDE == place),
         )
 
     def _ask(

@@ -99,8 +99,8 @@ class WarmReader(IndexReader):
         return {term: count for term in distinct if (count := self._frequencies[term])}
 
     def match(self, query: WordQuery, limit: int, filters: Filters) -> list[tuple[int, float]]:
-        """See `Reader`; words are looked up once, while pairs and phrases are seldom asked for again."""
-        if query.pairs or query.required:
+        """See `Reader`; words are looked up once, while pairs are seldom asked for again."""
+        if query.pairs:
             return super().match(query, limit, filters)
         scores = np.zeros(len(self._all_note_ids))
         stems = self.stems(query.words)

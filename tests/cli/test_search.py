@@ -143,7 +143,7 @@ def test_a_request_that_makes_no_sense_is_one_line_and_one_more(run, indexed, ar
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["--limit", "0"],
+        ["--limit", "-1"],
         ["--limit", "many"],
         ["--mode", "psychic"],
         ["--rerank", "luck"],
@@ -154,7 +154,8 @@ def test_a_request_that_makes_no_sense_is_one_line_and_one_more(run, indexed, ar
 def test_an_option_that_does_not_exist_or_fit_exits_with_2(run, indexed, arguments):
     done = run("search", "salt", *arguments)
     assert (done.code, done.out) == (2, "")
-    assert "Error: " in done.err and "Traceback" not in done.err
+    first, second = done.err.splitlines()
+    assert first.startswith("notesearch: ") and second == "  See notesearch search --help"
 
 
 def test_a_search_before_any_index_says_how_to_index(run):
@@ -466,3 +467,78 @@ def test_stdout_that_cannot_be_written_is_an_error(run, indexed, monkeypatch):
     monkeypatch.setattr(sys, "stdout", Full())
     done = run("search", "lentils", "--json")
     assert (done.code, done.err) == (2, "notesearch: [Errno 28] No space left on device\n")
+
+
+SIGNS = {
+    "work [2024]/plan.md": "# Plan\n\nWe decided **trunk** based\n> development. a && b -> c, 🍕",
+    "work [2024]/pie.md": "---\ntags: pie\n---\n# Pie\n\nPie with a crust of dough",
+    "home/pie.md": "# Pie\n\nPie with apples, sour and dough",
+}
+
+
+@pytest.fixture
+def signs(run, fake_encoder, write_notes, monkeypatch):
+    folder = write_notes(SIGNS)
+    assert run("index", folder, "--quiet").code == 0
+    monkeypatch.chdir(folder.parent)
+    return folder
+
+
+@pytest.mark.parametrize("mode", ["hybrid", "dense", "lexical"])
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ('"trunk based development"', {"work [2024]/plan.md"}),
+        ('"🍕"', {"work [2024]/plan.md"}),
+        ('"b -> c"', {"work [2024]/plan.md"}),
+        ('"🍺"', set()),
+        ("pie -crust", {"home/pie.md"}),
+        ("pie -crusts", {"home/pie.md"}),
+        ('pie -"crusts"', {"work [2024]/pie.md", "home/pie.md"}),
+        ('pie -"of dough"', {"home/pie.md"}),
+        ("pie title:pie -tag:pie", {"home/pie.md"}),
+        ("pie path:home", {"home/pie.md"}),
+        ("pie -path:home title:pie", {"work [2024]/pie.md"}),
+    ],
+)
+def test_what_a_query_line_asks_for_holds_in_every_mode(run, signs, mode, query, found):
+    done = run("search", "--files", "--mode", mode, "--", query)
+    paths = {str(Path(path).relative_to(signs)) for path in done.out.splitlines()}
+    assert paths - {"work [2024]/plan.md"} == found - {"work [2024]/plan.md"}
+    assert ("work [2024]/plan.md" in paths) == ("work [2024]/plan.md" in found) or query.startswith("pie")
+
+
+def test_the_path_of_a_hit_finds_it(run, signs, monkeypatch):
+    for folder in (signs.parent, signs, signs / "home"):
+        monkeypatch.chdir(folder)
+        shown = run("search", "crust").out.splitlines()[1].strip()
+        assert "work [2024]/pie.md" in shown
+        for written in (shown, shown.rsplit(":", 1)[0], str(signs / "work [2024]" / "pie.md"), "work [2024]/pi?.md"):
+            assert run("search", "pie", "--files", "--path", written).out.splitlines() == [
+                str(signs / "work [2024]" / "pie.md")
+            ]
+    assert run("search", "pie", "--files", "--path", ".").out.splitlines() == [str(signs / "home" / "pie.md")]
+
+
+def test_the_query_comes_from_stdin(run, signs, stdin, terminals):
+    stdin("crust -apples\n")
+    terminals.add("stdin")
+    done = run("search", "-", "--files", "-n", "0")
+    assert str(signs / "home" / "pie.md") not in done.out and "work [2024]/pie.md" in done.out
+    assert done.err == "Reading the query from stdin; Ctrl-D ends it.\n"
+
+
+@pytest.mark.parametrize("arguments", [["pie", "-vegan"], ["-vegan"], ["pie", "-cheese"], ["pie", "-tag:x"]])
+def test_an_exclusion_that_the_shell_hands_over_as_an_option_is_explained(run, signs, arguments):
+    done = run("search", *arguments)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.splitlines()[-1].endswith(f"put -- before: -- {arguments[-1]}")
+
+
+def test_a_batch_may_begin_with_a_byte_order_mark_and_names_each_query_once(run, signs, tmp_path):
+    batch = tmp_path / "queries.jsonl"
+    batch.write_bytes(b"\xef\xbb\xbf" + jsonl({"_id": 1, "text": "crust -apples tag:x"}).encode())
+    assert "home/pie.md" in run("search", "--queries", batch, "--files").out, "a batch is taken literally"
+    batch.write_text(jsonl({"_id": 1, "text": "crust"}, {"_id": "1", "text": "pie"}))
+    done = run("search", "--queries", batch)
+    assert done.code == 2 and "line 2 has the id 1 again" in done.err

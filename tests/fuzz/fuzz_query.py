@@ -37,7 +37,7 @@ def check(data: bytes) -> None:
     query.text.encode("utf-8")
     assert query.text.strip() and not set(query.text) & set('"\0')
     assert all(word.strip() for word in (*query.words, *query.phrases))
-    for chosen in (Filters(), Filters(tags=(query.text,)), Filters(path_glob=query.text[:100])):
+    for chosen in (Filters(), Filters(tags=(query.text,)), Filters(paths=((query.text[:100],),))):
         found = match_lexical(_reader(), query, chosen)
         assert all(score > 0 for score in found.notes.values()) and 0 <= found.coverage <= 1
         chunks_with_phrases(_reader(), query, chosen)

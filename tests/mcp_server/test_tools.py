@@ -32,7 +32,7 @@ class Assistant:
 
     def __init__(self, settings: Settings) -> None:
         self.thread = ThreadPoolExecutor(max_workers=1)
-        self.notes = Notes(WarmIndex(settings), settings, lambda written, end: datetime.fromisoformat(written))
+        self.notes = Notes(WarmIndex(settings), settings)
 
     def call(self, name: str, **arguments: Any) -> Any:
         async def ask() -> Any:

@@ -116,7 +116,7 @@ def test_a_query_without_words_finds_nothing(reader):
 def test_filters_admit_notes(make_reader):
     notes = {f"{number}.md": "quorum quorum quorum" for number in range(20)}
     reader = make_reader(notes | {"rare/one.md": "a quorum in a rather long note about other things " * 5})
-    assert found(reader, "quorum", Filters(path_glob="rare")) == ["one.md"]
+    assert found(reader, "quorum", Filters(paths=(("rare",),))) == ["one.md"]
 
 
 def phrase_notes(reader, typed, filters=Filters()):
@@ -176,7 +176,7 @@ def test_only_the_passages_that_hold_the_phrase_are_kept(make_reader):
 
 def test_phrases_obey_filters(make_reader):
     reader = make_reader({"x/a.md": "green pears", "y/b.md": "green pears"})
-    assert phrase_notes(reader, '"green pears"', Filters(path_glob="y/*")) == {"b.md"}
+    assert phrase_notes(reader, '"green pears"', Filters(paths=(("y/*",),))) == {"b.md"}
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ class TestEveryWay:
             ({"tags": ("cooking",), "since": datetime(2024, 1, 1)}, {"bread.md"}),
             ({"since": datetime(2023, 1, 1), "until": datetime(2024, 12, 31)}, {"cap.md", "dal.md"}),
             ({"tags": ("cooking",), "excluded_tags": ("cooking",)}, set()),
-            ({"path_glob": "b*.md"}, {"bread.md"}),
+            ({"paths": (("b*.md",),)}, {"bread.md"}),
         ],
     )
     def test_filters_admit_notes(self, searcher, mode, rerank, filters, expected):

@@ -34,7 +34,7 @@ def test_the_encoder_gets_what_was_typed_without_quotation_marks_on_one_line():
         ('" spaced  inside "', ("spaced  inside",)),
         ('an "unfinished phrase', ()),
         ('"" cats', ()),
-        ('"!?" cats', ()),
+        ('"!?" cats', ("!?",)),
         ("'single quotes' are none", ()),
         ('Who wrote "Walking in Fresno?"', ("Walking in Fresno",)),
         ('"so it goes.", he wrote', ("so it goes",)),
@@ -136,14 +136,15 @@ def test_a_pasted_megabyte_asks_for_no_more_than_a_page(typed):
 
 def test_filters_say_what_was_written():
     since, until = datetime(2024, 1, 1), datetime(2025, 1, 1)
-    expected = Filters(("a", "b/c"), ("d",), "~/notes/*", since, until)
-    assert make_filters(["a", "b/c"], ["d"], "~/notes/*", since, until) == expected
+    expected = Filters(("a", "b/c"), ("d",), (("/notes/a",), ("/b",)), since=since, until=until)
+    assert make_filters(["a", "b/c"], ["d"], ["/notes/a", "/b"], since, until) == expected
     assert make_filters([], [], "", None, None) == Filters()
 
 
 def test_undecodable_bytes_of_a_command_line_become_what_can_be_stored():
-    filters = make_filters(["a\udcff"], ["\udc80"], "*\udcfe.md", None, None)
-    assert (filters.tags, filters.excluded_tags, filters.path_glob) == (("a?",), ("?",), "*?.md")
+    filters = make_filters(["a\udcff"], ["\udc80"], "/\udcfe.md", None, None)
+    assert (filters.tags, filters.excluded_tags) == (("a?",), ("?",))
+    assert filters.paths[0][-1] == "/?.md"
 
 
 def test_a_path_of_megabytes_is_refused():

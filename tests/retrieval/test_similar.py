@@ -97,7 +97,7 @@ def test_filters_choose_and_leave_the_scores_alone(similar):
     scores = {hit.path: hit.score for hit in similar("cap.md")}
     for filters, expected in (
         (Filters(tags=("databases",)), ["raft.md"]),
-        (Filters(path_glob="raft.md"), ["raft.md"]),
+        (Filters(paths=(("raft.md",),)), ["raft.md"]),
         (Filters(since=datetime(2025, 1, 1), until=datetime(2025, 1, 2)), ["raft.md"]),
     ):
         found = similar("cap.md", filters=filters)

@@ -83,14 +83,14 @@ def test_tags(tagged: Path, tags: tuple[str, ...], excluded: tuple[str, ...], na
 def test_path_globs(writer: IndexWriter, index_dir: Path, glob: str, names: list[str]) -> None:
     paths = ["work/plan.md", "work/old plans/x.md", "workshop/x.md", "journal/2024-01-02.md", "日記/一.md", "x.md"]
     write(writer, *(encoded_note(path, "word") for path in paths))
-    assert sorted(found(index_dir, "word", Filters(path_glob=glob))) == sorted(names)
+    assert sorted(found(index_dir, "word", Filters(paths=((glob,),)))) == sorted(names)
 
 
 def test_a_path_below_the_root_directory(writer: IndexWriter, index_dir: Path) -> None:
     with writer.transaction():
         writer.write_notes([replace(encoded_note("work/x.md", "word"), folder_id=writer.add_folder(Path("/")))])
-    assert found(index_dir, "word", Filters(path_glob="vault")) == ["work/x.md"]
-    assert found(index_dir, "word", Filters(path_glob="ault")) == []
+    assert found(index_dir, "word", Filters(paths=(("vault",),))) == ["work/x.md"]
+    assert found(index_dir, "word", Filters(paths=(("ault",),))) == []
 
 
 @pytest.mark.parametrize(

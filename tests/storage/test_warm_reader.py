@@ -83,7 +83,7 @@ def test_chunks_and_notes(pair, asked) -> None:
 
 
 @pytest.mark.parametrize(
-    "filters", [Filters(), Filters(tags=("odd",)), Filters(path_glob="n1*"), Filters(tags=("no",))]
+    "filters", [Filters(), Filters(tags=("odd",)), Filters(paths=(("n1*",),)), Filters(tags=("no",))]
 )
 def test_filters(pair, filters) -> None:
     cold, warm = pair

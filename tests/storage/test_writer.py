@@ -234,7 +234,7 @@ class TestFolders:
             whole = writer.add_folder(FOLDER)
         assert [path for _, path in writer.folders()] == [FOLDER, Path("/vault-2")]
         assert list(writer.known_notes(whole)) == ["/vault/sub/a.md"]
-        assert found(index_dir, "text", Filters(path_glob="sub")) == ["sub/a.md"]
+        assert found(index_dir, "text", Filters(paths=(("sub",),))) == ["sub/a.md"]
 
     def test_removing_a_folder_removes_its_notes_only(self, writer: IndexWriter, index_dir: Path) -> None:
         write(writer, encoded_note("a.md", "kept"))
