@@ -105,8 +105,10 @@ def test_only_notes_that_hold_the_phrases_are_found(make_reader):
     reader = make_reader({"a.md": "green pears, red apples", "b.md": "greener pears, red apples"})
     query = parse_query('apples "green pears"')
     required = chunks_with_phrases(reader, query, Filters())
-    (note_id,) = match_lexical(reader, query, Filters(), required).notes
+    assert required is not None
+    (note_id,) = reader.notes_of_chunks(required.tolist()).values()
     assert reader.notes([note_id])[note_id].path.endswith("a.md")
+    assert list(match_lexical(reader, query, Filters(notes=(note_id,))).notes) == [note_id]
 
 
 def test_a_query_without_words_finds_nothing(reader):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from notesearch.records import Filters
+from notesearch.records import Filters, HeldWords
 from notesearch.storage.writer import IndexWriter
 
 from .building import encoded_note, found, write
@@ -61,7 +61,8 @@ def test_tags(tagged: Path, tags: tuple[str, ...], excluded: tuple[str, ...], na
     [
         ("*", ["work/plan.md", "work/old plans/x.md", "workshop/x.md", "journal/2024-01-02.md", "日記/一.md", "x.md"]),
         ("work", ["work/plan.md", "work/old plans/x.md"]),
-        ("work/", ["work/plan.md", "work/old plans/x.md"]),
+        ("**/x.md", ["work/old plans/x.md", "workshop/x.md", "x.md"]),
+        ("work/**/plan.md", ["work/plan.md"]),
         ("work/old plans", ["work/old plans/x.md"]),
         ("work/*.md", ["work/plan.md", "work/old plans/x.md"]),
         ("x.md", ["x.md"]),
@@ -127,7 +128,7 @@ def test_filters_go_together(writer: IndexWriter, index_dir: Path) -> None:
         encoded_note("work/old.md", "word", tags=["t"], date=old),
         encoded_note("home/all.md", "word", tags=["t"], date=new),
     )
-    filters = Filters(("t",), ("draft",), "work", datetime(2023, 1, 1), datetime(2025, 1, 1))
+    filters = Filters(("t",), ("draft",), (("work",),), since=datetime(2023, 1, 1), until=datetime(2025, 1, 1))
     assert found(index_dir, "word", filters) == ["work/all.md"]
 
 
@@ -138,3 +139,33 @@ def test_a_rare_tag_is_found_behind_any_number_of_better_matches(writer: IndexWr
     assert found(index_dir, "kettle", limit=10) != []
     assert "rare.md" not in found(index_dir, "kettle", limit=1000)
     assert found(index_dir, "kettle", Filters(tags=("rare",)), limit=1) == ["rare.md"]
+
+
+def test_the_first_meaning_of_a_path_that_any_note_has(writer: IndexWriter, index_dir: Path) -> None:
+    write(writer, *(encoded_note(path, "word") for path in ("work [2024]/a.md", "work 2/b.md", "c.md")))
+    meanings = ("work [[]2024]", "work [2024]")
+    assert found(index_dir, "word", Filters(paths=(meanings,))) == ["work [2024]/a.md"]
+    assert found(index_dir, "word", Filters(paths=(("no", *meanings[1:]),))) == ["work 2/b.md"]
+    assert sorted(found(index_dir, "word", Filters(excluded_paths=(meanings,)))) == ["c.md", "work 2/b.md"]
+    assert found(index_dir, "word", Filters(paths=((),))) == []
+
+
+def test_words_that_notes_hold_or_must_not(writer: IndexWriter, index_dir: Path) -> None:
+    texts = {"a.md": "word of organs &amp; cats", "b.md": "word of an organ", "c.md": "word", "d.md": "word -&gt; C++"}
+    write(writer, *(encoded_note(name, text, title=f"Title {name}") for name, text in texts.items()))
+
+    def names(*held: HeldWords) -> str:
+        return " ".join(sorted(name.removesuffix(".md") for name in found(index_dir, "word", Filters(held=held))))
+
+    assert names(HeldWords("organ")) == "a b"
+    assert names(HeldWords("organ", exact=True)) == "b"
+    assert names(HeldWords("organ", excluded=True)) == "c d"
+    assert names(HeldWords("organ", exact=True, excluded=True)) == "a c d"
+    assert names(HeldWords("organs & cats", exact=True)) == "a"
+    assert names(HeldWords("->", exact=True)) == "d"
+    assert names(HeldWords("->", exact=True, excluded=True), HeldWords("organ", excluded=True)) == "c"
+    assert names(HeldWords("c++", exact=True)) == "d"
+    assert names(HeldWords("title b", in_title=True)) == "b"
+    assert names(HeldWords("word", in_title=True)) == ""
+    assert names(HeldWords("title a", in_title=True, exact=True, excluded=True)) == "b c d"
+    assert names(HeldWords("', OR \" --", exact=True)) == ""
