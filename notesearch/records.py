@@ -92,8 +92,9 @@ class Note:
 
     Attributes:
         path: Absolute path of the file.
-        title: From the front matter, else the first heading, else the file name without its suffix.
-        title_source: Which of these it was.
+        title: From the front matter, else its one level-1 heading at its top, else the name of its file. In an index, a
+            heading names a note only where no other note of the folder has it.
+        title_source: Which of these it was; documents may have their title from any heading.
         text: The decoded file, without a byte order mark; line endings are kept as they are. Of a document (PDF, say):
             what was read of it, which is what lines and offsets refer to.
         blocks: The body in order; the front matter is in no block, unless it is all there is.
@@ -107,6 +108,7 @@ class Note:
         page_starts: Where each page begins, offsets into the text; none where there are no pages.
         part_tags: The last of its tags, which are not the whole note's, but those of parts (headings in Org).
         properties: What it says of itself in keys and values, one for each value of a list, in order.
+        naming_heading: The heading that names it or would, did no other note have it; empty where there is none.
     """
 
     path: Path
@@ -123,6 +125,7 @@ class Note:
     page_starts: tuple[int, ...] = ()
     part_tags: tuple[str, ...] = ()
     properties: tuple[Property, ...] = ()
+    naming_heading: str = ""
 
     @property
     def file_tags(self) -> tuple[str, ...]:

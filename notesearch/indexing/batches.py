@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from notesearch.encoders import Encoder, PreparedModel, models
 from notesearch.files import Stamp, hash_of
-from notesearch.notes import NO_TEXT, chunk_note, reader_version
+from notesearch.notes import NO_TEXT, chunk_note, other_names, reader_version
 from notesearch.records import Chunk, Chunking, Note
 from notesearch.storage.rows import EncodedChunk, EncodedNote, KeptNote
 from notesearch.storage.vectors import pack
@@ -152,4 +152,5 @@ def _encoded(cut: _CutNote, passages: dict[bytes, tuple[bytes, bytes]]) -> Encod
         reader=reader_version(read.note.path),
         chunks=tuple(EncodedChunk(chunk, hash, *passages[hash]) for chunk, hash in chunks),
         replaced=read.replaced,
+        other_names=other_names(read.note),
     )

@@ -6,6 +6,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,13 +17,14 @@ from notesearch.file_kinds import has_reader, is_document
 from notesearch.files import Stamp, hash_of
 from notesearch.indexing.batches import BATCH_CHUNKS, BatchWriter, Progress, ReadNote
 from notesearch.indexing.fingerprints import fingerprint_of, require_same_vectors
-from notesearch.notes import NoteFile, Walk, find_notes, note_from_bytes, read_bytes, reader_version
-from notesearch.records import Chunking, IndexReport, Skipped
+from notesearch.notes import NoteFile, Walk, find_notes, named_by_file, note_from_bytes, read_bytes, reader_version
+from notesearch.records import Chunking, IndexReport, Note, Skipped
 from notesearch.storage import Fingerprint
-from notesearch.storage.index_reader import KnownNote
+from notesearch.storage.known import KnownNote
 from notesearch.storage.rebuild import forget_rebuilt, rebuilding
 from notesearch.storage.rows import KeptNote, SkippedFile
 from notesearch.storage.writer import IndexWriter
+from notesearch.words import key_of
 
 # What a passage holds beside its chunk: title, headings, special tokens.
 _TITLE_TOKENS = 64
@@ -101,6 +103,8 @@ class Synchronizer:
         self._progress = progress or (lambda done, total: None)
         self._tally = _Tally()
         self._unreached: set[Path] = set()
+        # How many notes have each heading that may name a note, by folder; without those that are still to be read.
+        self._headings: dict[int, Counter[str]] = {}
 
     def run(self, paths: Sequence[Path], *, rebuild: bool = False) -> IndexReport:
         """Brings the index in step with folders; without any, with those it covers already.
@@ -164,6 +168,7 @@ class Synchronizer:
         batches = BatchWriter(self._writer, self._model, self._chunking, self._token_model, self._threads)
         self._write_changed(changed, gone, batches)
         self._remove(list(gone.values()))
+        self._correct_titles(batches)
         self._tally.encoded = batches.encoded
         if self._tally.encoded + self._tally.removed > BATCH_CHUNKS:
             self._writer.tidy()
@@ -235,7 +240,9 @@ class Synchronizer:
         """Compares a folder with the index; adds to `gone` the notes that are no longer there."""
         folder_id = self._folder_id(root)
         below = f"{str(root).rstrip(os.sep)}{os.sep}"
-        known = {path: note for path, note in self._writer.known_notes(folder_id).items() if path.startswith(below)}
+        whole_folder = self._writer.known_notes(folder_id)
+        headings = self._headings.setdefault(folder_id, Counter(note.heading_key for note in whole_folder.values()))
+        known = {path: note for path, note in whole_folder.items() if path.startswith(below)}
         unreadable = self._writer.unreadable_files(folder_id)
         entries = list(walk)
         self._tally.not_read += walk.not_read
@@ -260,12 +267,15 @@ class Synchronizer:
                 skipped.append(tried)
             else:
                 changed.append(_ChangedFile(folder_id, entry, note))
+                headings.subtract([note.heading_key] if note else ())
         unreachable = tuple(file.skipped.path for file in skipped if file.skipped.for_now)
-        gone |= {
+        gone_here = {
             path: note
             for path, note in known.items()
             if not _is_below_any(path, unreachable) and not _waits_for_reader(path)
         }
+        headings.subtract(note.heading_key for note in gone_here.values())
+        gone |= gone_here
         self._tally.skipped += [file.skipped for file in skipped]
         with self._writer.transaction():
             self._writer.forget_skipped(folder_id, below)
@@ -314,7 +324,32 @@ class Synchronizer:
         else:
             self._tally.added += 1
         self._tally.problems += [Skipped(str(file.path), problem) for problem in note.problems]
+        note = self._titled(note, changed.folder_id)
         return ReadNote(changed.folder_id, known.id if known else None, stamp, content_hash, note)
+
+    def _titled(self, note: Note, folder_id: int) -> Note:
+        """A note with the title that is right as far as is known by now; see `_correct_titles`."""
+        headings, key = self._headings[folder_id], key_of(note.naming_heading)
+        headings[key] += 1
+        return named_by_file(note) if key and headings[key] > 1 else note
+
+    def _correct_titles(self, batches: BatchWriter) -> None:
+        """Writes notes again that others have joined or left since, so that their headings no longer name them, or do.
+
+        A file that has changed meanwhile is left for the next run.
+        """
+        wrongly_titled = self._writer.wrongly_titled()
+        for folder_id, path, by_heading, known in wrongly_titled:
+            file = NoteFile(Path(path), known.stamp)
+            with suppress(NoteUnreadable):
+                data = read_bytes(file)
+                if hash_of(data) == known.content_hash:
+                    note = note_from_bytes(file, data)
+                    note = note if by_heading else named_by_file(note)
+                    batches.add(
+                        ReadNote(folder_id, known.id, known.stamp, known.content_hash, note), len(wrongly_titled)
+                    )
+        batches.finish()
 
     def _skip(self, changed: _ChangedFile, stamp: Stamp, skipped: Skipped) -> None:
         """Records that a file cannot be read; one that will be no better is read again only once it changes."""

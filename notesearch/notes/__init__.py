@@ -14,6 +14,7 @@ from notesearch.notes.read import (
     without_tags,
 )
 from notesearch.notes.tags import unique_tags
+from notesearch.notes.titles import named_by_file, other_names
 from notesearch.notes.walk import NoteFile, Walk, find_notes, most_bytes
 
 __all__ = [
@@ -27,7 +28,9 @@ __all__ = [
     "is_unchanged",
     "lines_are_of_file",
     "most_bytes",
+    "named_by_file",
     "note_from_bytes",
+    "other_names",
     "parse_front_matter",
     "parse_note",
     "read_bytes",

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from notesearch.notes.structure import one_line
-from notesearch.records import Block, TitleSource
-from notesearch.words import storable
 
 if TYPE_CHECKING:
     import yaml
@@ -226,17 +222,3 @@ def flaw_of(data: dict[str, Any]) -> str:
             return ""
         level = [item for value in containers for item in (value.values() if isinstance(value, dict) else value)]
     return _TOO_DEEP
-
-
-# What a note says about itself in keys and values: its title (its date: `notes.dates`, its tags: `notes.tags`).
-
-
-def title_of(values: Mapping[str, Any], blocks: Iterable[Block], path: Path) -> tuple[str, TitleSource]:
-    """The title of a note, and where it comes from."""
-    written = values.get("title")
-    if isinstance(written, str | int | float | date) and one_line(str(written)):
-        return one_line(str(written)), "front_matter"
-    for block in blocks:
-        if block.title:
-            return block.title, "heading"
-    return storable(path.stem), "file_name"

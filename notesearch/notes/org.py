@@ -164,8 +164,10 @@ def _parse(table: LineTable, first_line: int) -> Parsed:
     for index in range(first_line, len(table)):
         line = table.line(index)
         if index in code or index in headings:
-            # `#+title:` counts as a heading, but stands above the first one.
+            # `#+title:` counts as a heading, but stands above the first one; Org joins several.
             before_headings = before_headings and not line.startswith("*")
+            if index in headings and line.startswith("#"):
+                values["title"] = f"{values.get('title', '')} {line[8:]}".strip()
             continue
         if drawer := drawers.get(index):
             if index in property_drawers:

@@ -16,12 +16,12 @@ from notesearch.files import Stamp, hash_of
 from notesearch.notes.dates import date_of
 from notesearch.notes.headers import read_metadata
 from notesearch.notes.markdown import MARKDOWN, TEXT
-from notesearch.notes.metadata import title_of
 from notesearch.notes.org import ORG
 from notesearch.notes.properties import inline_properties, make_properties
 from notesearch.notes.rst import RST
 from notesearch.notes.structure import LineRange, LineTable, NoteFormat, Written, assemble
 from notesearch.notes.tags import unique_tags, written_tags
+from notesearch.notes.titles import naming_heading, title_of
 from notesearch.notes.walk import NoteFile
 from notesearch.records import Block, Link, Note
 
@@ -185,12 +185,14 @@ def _document_note(path: Path, data: bytes, modified: datetime) -> Note:
     document = convert(path.name, data)
     note = parse_note(path, document.text, modified)
     # The outline of a PDF names its sections, the first of which is not its title.
-    title, source = title_of({"title": document.title}, () if document.page_starts else note.blocks, path)
+    headings = (block.title for block in note.blocks if block.title and not document.page_starts)
+    title, source = title_of({"title": document.title}, next(headings, ""), path)
     when, _ = date_of({"date": document.date}, path)
     return replace(
         note,
         title=title,
         title_source=source,
+        naming_heading="",
         # Keywords and hashtags are those of the author, who is seldom the owner of the notes.
         tags=(),
         links=tuple(link for link in note.links if link.kind == "relative"),
@@ -251,7 +253,9 @@ def parse_note(path: Path, text: str, modified: datetime) -> Note:
             if note_format in (MARKDOWN, TEXT):
                 inline += inline_properties(text[block.start : block.end])
     values: dict[str, Any] = {**parsed.values} | {str(key).lower(): value for key, value in front_matter.data.items()}
-    title, source = title_of(values, blocks, path)
+    metadata_end = front_matter.end or (0 if text[: front_matter.span[0]].strip() else front_matter.span[1])
+    heading = naming_heading(text, blocks, metadata_end)
+    title, source = title_of(values, heading, path)
     when, problem = date_of(values, path)
     if front_matter.form:  # its date may be meant otherwise
         problem = ""
@@ -265,6 +269,7 @@ def parse_note(path: Path, text: str, modified: datetime) -> Note:
         path=path,
         title=title,
         title_source=source,
+        naming_heading=heading if source == "heading" else "",
         text=text,
         blocks=blocks,
         tags=(all_tags := unique_tags([*file_tags, *part_tags])),

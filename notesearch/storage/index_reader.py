@@ -6,7 +6,6 @@ import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -15,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import numpy as np
 
 from notesearch.errors import IndexDamaged, IndexMissing
-from notesearch.files import Stamp
 from notesearch.records import Filters, LinkKind
 from notesearch.storage.database import HOW_TO_INDEX, blame_damage, database_file, open_for_reading, translated_errors
 from notesearch.storage.filters import admitted_notes
 from notesearch.storage.full_text import RANK, TOKENIZER, WordQuery, searchable_words
+from notesearch.storage.known import KNOWN_COLUMNS, KnownNote
 from notesearch.storage.reader import Fingerprint, StoredChunk, StoredNote, StoredProperty, Unfinished
 from notesearch.storage.vectors import VectorFileRecord, map_vectors, unpack, vector_file
 
@@ -30,32 +29,6 @@ Record = TypeVar("Record")
 
 _TAGS_OF_NOTE = "SELECT 1 FROM tags WHERE note_id = notes.id AND NOT of_part"
 _CHUNK_COLUMNS = "id, note_id, start, end, start_line, end_line, heading, text, page, end_page"
-
-
-KNOWN_COLUMNS = "id, content_hash, reader, size, mtime_ns, ctime_ns, inode"
-
-
-@dataclass(frozen=True, slots=True)
-class KnownNote:
-    """What tells whether a note has changed since it was indexed.
-
-    Attributes:
-        id: Of the note.
-        stamp: Of its file.
-        content_hash: Of its file.
-        reader: The version of the code that read it.
-    """
-
-    id: int
-    stamp: Stamp
-    content_hash: bytes
-    reader: int
-
-    @classmethod
-    def of_row(cls, row: Sequence[Any]) -> Self:
-        """Makes one of a row of `KNOWN_COLUMNS`."""
-        id, content_hash, reader, *stamp = row
-        return cls(int(id), Stamp(*stamp), bytes(content_hash), int(reader))
 
 
 class IndexReader:

@@ -76,6 +76,7 @@ class EncodedNote:
         chunks: In order.
         reader: The version of the code that read it.
         replaced: Id of the note in whose place it comes, if there is one.
+        other_names: Words that it is called by, beside its title.
     """
 
     folder_id: int
@@ -85,6 +86,7 @@ class EncodedNote:
     chunks: tuple[EncodedChunk, ...]
     reader: int = 0
     replaced: int | None = None
+    other_names: str = ""
 
 
 def add_note_rows(rows: Rows, note_id: int, encoded: EncodedNote) -> None:
@@ -96,6 +98,9 @@ def add_note_rows(rows: Rows, note_id: int, encoded: EncodedNote) -> None:
             "folder_id": encoded.folder_id,
             "path": str(note.path),
             "title": note.title,
+            "title_source": note.title_source,
+            "heading_key": key_of(note.naming_heading),
+            "other_names": encoded.other_names,
             "date": stored_date(note.date),
             **encoded.stamp._asdict(),
             "content_hash": encoded.content_hash,

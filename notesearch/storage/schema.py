@@ -28,6 +28,9 @@ _TABLES = (
     folder_id INTEGER NOT NULL REFERENCES folders (id),
     path TEXT NOT NULL UNIQUE,
     title TEXT NOT NULL,
+    title_source TEXT NOT NULL,     -- with the two that follow: see records.Note and notes.titles
+    heading_key TEXT NOT NULL,      -- of the heading that names the note or would, for comparison
+    other_names TEXT NOT NULL,      -- words of its file name and of that heading, without those of the title
     date TEXT NOT NULL,             -- ISO 8601, local time
     size INTEGER NOT NULL,          -- with the three that follow: see files.Stamp
     mtime_ns INTEGER NOT NULL,
@@ -38,6 +41,7 @@ _TABLES = (
     reader INTEGER NOT NULL         -- version of the code that read the file; a newer one reads it again
 )""",
     "CREATE INDEX notes_by_folder ON notes (folder_id)",
+    "CREATE INDEX notes_by_heading ON notes (folder_id, heading_key, title_source) WHERE heading_key != ''",
     """CREATE TABLE tags (
     note_id INTEGER NOT NULL REFERENCES notes (id),
     position INTEGER NOT NULL,
@@ -120,7 +124,7 @@ _TABLES = (
     """CREATE VIEW note_words_source AS
     SELECT
         id,
-        words(title || char(10) || coalesce((SELECT group_concat(value, char(10)) FROM
+        words(title || char(10) || other_names || char(10) || coalesce((SELECT group_concat(value, char(10)) FROM
             (SELECT value FROM properties WHERE note_id = notes.id AND words = 'title' ORDER BY position)
         ), '')) AS title,
         words(coalesce((SELECT group_concat(text, char(10)) FROM

@@ -17,7 +17,6 @@ from typing import Any, Self
 
 from notesearch.errors import IndexBusy, StoreError
 from notesearch.files import Stamp
-from notesearch.records import Skipped
 from notesearch.storage.database import (
     acquire_lock,
     blame_damage,
@@ -32,13 +31,13 @@ from notesearch.storage.database import (
     translated_errors,
 )
 from notesearch.storage.folders import Coverage, read_coverage, write_coverage
-from notesearch.storage.index_reader import (
-    KNOWN_COLUMNS,
+from notesearch.storage.index_reader import read_fingerprint, read_synced, read_vector_file_record, read_vectors
+from notesearch.storage.known import (
     KnownNote,
-    read_fingerprint,
-    read_synced,
-    read_vector_file_record,
-    read_vectors,
+    WronglyTitled,
+    read_known_notes,
+    read_unreadable_files,
+    read_wrongly_titled,
 )
 from notesearch.storage.reader import Fingerprint
 from notesearch.storage.rows import (
@@ -246,18 +245,19 @@ class IndexWriter:
         self._write_meta("first_run", {"notes": notes})
 
     def known_notes(self, folder_id: int) -> dict[str, KnownNote]:
-        """Maps the paths of a folder's notes to what tells whether they have changed."""
-        rows = self._query(f"SELECT path, {KNOWN_COLUMNS} FROM notes WHERE folder_id = ?", [folder_id])
-        return {path: KnownNote.of_row(row) for path, *row in rows}
+        """See `read_known_notes`."""
+        with translated_errors(self._database):
+            return read_known_notes(self._connection, folder_id)
+
+    def wrongly_titled(self) -> list[WronglyTitled]:
+        """See `read_wrongly_titled`."""
+        with translated_errors(self._database):
+            return read_wrongly_titled(self._connection)
 
     def unreadable_files(self, folder_id: int) -> dict[str, SkippedFile]:
-        """Maps the paths of a folder's files that are not worth another try to what tells whether they have changed."""
-        columns = "path, reason, by_rule, reader, size, mtime_ns, ctime_ns, inode"
-        rows = self._query(f"SELECT {columns} FROM skipped WHERE folder_id = ? AND size >= 0", [folder_id])
-        return {
-            path: SkippedFile(Skipped(path, reason, by_rule=bool(by_rule)), Stamp(*stamp), reader)
-            for path, reason, by_rule, reader, *stamp in rows
-        }
+        """See `read_unreadable_files`."""
+        with translated_errors(self._database):
+            return read_unreadable_files(self._connection, folder_id)
 
     def known_passages(self, passage_hashes: Iterable[bytes]) -> dict[bytes, tuple[bytes, bytes]]:
         """Finds passages that the index holds already, by hash; their vectors and codes as in `EncodedChunk`."""

@@ -150,16 +150,19 @@ class TestChanges:
         assert changes(index(vault.root)) == {"updated": 2, "unchanged": 1}
 
     def test_a_copied_note_takes_the_vectors_that_are_there(self, vault: Vault, index: Index) -> None:
+        vault.write("long.md", f"---\ntitle: Parts\n---\n{LONG_NOTE}")
+        index(vault.root)
         shutil.copy(vault.root / "long.md", vault.root / "copy.md")
         assert changes(index(vault.root)) == {"added": 1, "unchanged": 3}
 
     def test_copies_that_are_new_together_are_encoded_once(self, vault: Vault, index: Index) -> None:
-        vault.write("one.md", "# Same\n\nthe same text")
-        vault.write("two.md", "# Same\n\nthe same text")
+        vault.write("one.md", "---\ntitle: Same\n---\nthe same text")
+        vault.write("two.md", "---\ntitle: Same\n---\nthe same text")
         assert changes(index(vault.root)) == {"added": 2, "unchanged": 3, "encoded": 1}
 
     def test_one_of_two_equal_notes_is_renamed(self, vault: Vault, index: Index) -> None:
-        vault.write("copy.md", "# Coffee\n\nEspresso")
+        vault.write("a.md", "---\ntitle: Coffee\n---\nEspresso")
+        vault.write("copy.md", "---\ntitle: Coffee\n---\nEspresso")
         index(vault.root)
         vault.rename("copy.md", "copy 2.md")
         assert changes(index(vault.root)) == {"renamed": 1, "unchanged": 3}

@@ -77,7 +77,8 @@ def contents(index_dir: Path) -> dict[str, Any]:
             "folders": rows("SELECT path FROM folders ORDER BY path"),
             "fingerprint": rows("SELECT value FROM meta WHERE key = 'fingerprint'"),
             "notes": rows(
-                """SELECT notes.path, folders.path, title, date, size, mtime_ns, content_hash, problems
+                """SELECT notes.path, folders.path, title, date, size, mtime_ns, content_hash, problems, title_source,
+                   heading_key
                    FROM notes JOIN folders ON folders.id = folder_id ORDER BY notes.path"""
             ),
             "tags": rows(

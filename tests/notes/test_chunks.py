@@ -129,7 +129,7 @@ def test_heading_path_and_lines() -> None:
     body = sentence("x", 14)
     text = f"---\na: b\n---\n# Top\n\n{body}\n\n## Sub\r\n\r\n{body}\n\n### Deep\n\n{body}\n\n# Next\n\n{body}\n"
     found = chunks(text, 20)
-    assert [chunk.heading for chunk in found] == ["", "Sub", "Sub > Deep", "Next"]
+    assert [chunk.heading for chunk in found] == ["Top", "Top > Sub", "Top > Sub > Deep", "Next"]
     assert [(chunk.start_line, chunk.end_line) for chunk in found] == [(4, 6), (8, 10), (12, 14), (16, 18)]
 
 
@@ -235,7 +235,7 @@ def test_hostile_notes_take_linear_time(text: str) -> None:
         ("Shopping list:\nmilk", "shopping list.txt", "Shopping list:\nmilk"),
         ("body", "2025-01-04.md", "body"),
         ("body", "000123.txt", "body"),
-        ("intro\n\n# Later", "n.md", "Later\nintro\n\n# Later"),
+        ("intro\n\n# Later", "n.md", "n\nintro\n\n# Later"),
     ],
 )
 def test_passage_of_a_small_note(text: str, name: str, passage: str) -> None:

@@ -146,7 +146,7 @@ def test_org() -> None:
         ".org",
     )
     assert headings(note) == [(1, "My *title*"), (1, "First"), (2, "Sub"), (1, "Last")]
-    assert (note.title, note.title_source) == ("My *title*", "heading")
+    assert (note.title, note.title_source) == ("My *title*", "front_matter")
     assert note.tags == ("one", "two", "work", "a@b", "three")
     assert note.links == (Link("x/other.org", "that", "relative"), Link("Name", "Name", "wiki"), Link("1", "", "id"))
     assert note.date == datetime(2024, 3, 4)

@@ -40,8 +40,13 @@ def test_a_whole_note() -> None:
         ("---\nTitle: 2024\n---\n# H", "2024", "front_matter"),
         ("---\ntitle:\n---\n# H", "H", "heading"),
         ("---\ntitle: [a]\n---\n# H", "H", "heading"),
-        ("text\n\n## Later", "Later", "heading"),
-        ("#\n\n## Second", "Second", "heading"),
+        ("\n<!-- lint off -->\n\n# H\n\n## Later", "H", "heading"),
+        ("Author: me\n\n# H", "H", "heading"),
+        ("---\nbroken: [\n---\n# H", "H", "heading"),
+        ("text\n\n# Later", "my.name", "file_name"),
+        ("## Second", "my.name", "file_name"),
+        ("# H\n\ntext\n\n# Another", "my.name", "file_name"),
+        ("#\n\n## Second", "my.name", "file_name"),
         ("Setext\n===", "Setext", "heading"),
         ("no heading", "my.name", "file_name"),
         ("", "my.name", "file_name"),
@@ -49,6 +54,47 @@ def test_a_whole_note() -> None:
 )
 def test_title(text: str, title: str, source: str) -> None:
     note = parse(text, "my.name.md")
+    assert (note.title, note.title_source) == (title, source)
+    assert note.naming_heading == (title if source == "heading" else "")
+
+
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("Some name.md", "Some name"),
+        ("2021-03-04.md", "2021-03-04"),
+        ("daily.journal.2021.md", "daily.journal.2021"),
+        ("20210304101112-some_title.org", "some title"),
+        ("20210304101112-.org", "20210304101112-"),
+        ("20210304T101112--some-title__tag_two.org", "some title"),
+        ("20210304T101112==a-b--some-title.txt", "some title"),
+        ("==a--some-title__tag@@20210304T101112.md", "some title"),
+        ("20210304T101112__tag.md", "20210304T101112__tag"),
+        ("a--b.md", "a--b"),
+        ("wood___oil.md", "wood/oil"),
+        ("wood%2Foil%3F.md", "wood/oil?"),
+        ("___init___.md", "___init___"),
+        ("100% sure.md", "100% sure"),
+        ("20%fe.md", "20%fe"),
+    ],
+)
+def test_title_of_a_file_name(name: str, title: str) -> None:
+    assert parse("text", name).title == title
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "title", "source"),
+    [
+        ("#+title: One\n#+TITLE: two\n* Task\n* Other", "a.org", "One two", "front_matter"),
+        ("* Task\ntext", "a.org", "Task", "heading"),
+        ("* Task\n* Other", "a.org", "a", "file_name"),
+        (".. _mark:\n\n====\nPan\n====\n\nOil\n---\n", "a.rst", "Pan", "heading"),
+        ("Pan\n===\n\ntext\n\nOil\n===\n", "a.rst", "a", "file_name"),
+        (".. image:: a.png\n\nPan\n===\n", "a.rst", "a", "file_name"),
+    ],
+)
+def test_title_in_other_formats(text: str, name: str, title: str, source: str) -> None:
+    note = parse(text, name)
     assert (note.title, note.title_source) == (title, source)
 
 
