@@ -34,10 +34,11 @@ class Link:
     Attributes:
         target: Note name, relative path or id, without alias and without `#heading`.
         anchor: The words that carry the link (a wikilink's alias, else its target).
-        kind: `wiki` for `[[target|anchor]]`, `relative` for `[anchor](target.md)`, `id` for Org's
-            `[[id:target][anchor]]`.
+        kind: `wiki` for `[[target|anchor]]`, `relative` for `[anchor](target.md)` and what else gives a path, `id` for
+            Org's `[[id:target][anchor]]`.
         start: Its first character, an offset into the note's text; wherever it stands, it is the same link.
-        end: One past its last character.
+        end: One past its last character; 0 for a link in metadata, which stands at no place of the text.
+        line: Where it begins, 1-based; 0 in metadata.
     """
 
     target: str
@@ -45,6 +46,7 @@ class Link:
     kind: LinkKind
     start: int = field(default=0, compare=False)
     end: int = field(default=0, compare=False)
+    line: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,10 +176,10 @@ def _headings(notes: Sequence[_PartedNote]) -> Iterator[KnownItem]:
 
 
 def _links(notes: Sequence[_PartedNote]) -> Iterator[KnownItem]:
-    numbers = {parted.note.path: number for number, parted in enumerate(notes)}
-    resolver = LinkResolver(numbers, {name: parted.note.path for parted in notes for name in parted.note.ids})
+    numbers = {str(parted.note.path): number for number, parted in enumerate(notes)}
+    resolver = LinkResolver(numbers, ids={name: str(parted.note.path) for parted in notes for name in parted.note.ids})
     for number, parted in enumerate(notes):
-        path = parted.note.path
+        path = str(parted.note.path)
         for link in parted.note.links:
             target = resolver.resolve(path, link.target, link.kind)
             if target is None or target == path:

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 from notesearch.encoders import models
 from notesearch.errors import IndexMissing
 from notesearch.file_kinds import kind_of
-from notesearch.notes.links import LinkResolver
 from notesearch.notes.tags import effect_of_tag
 from notesearch.retrieval.concepts import ConceptLink, Concepts, idea_key, read_concepts
 from notesearch.retrieval.lexical import is_mentioned
+from notesearch.retrieval.links import open_resolver
 from notesearch.settings import Settings
 from notesearch.storage import IndexReader, StoredNote
 from notesearch.words import STOPWORDS, key_of
@@ -138,11 +138,11 @@ def _joined_by_links(reader: IndexReader) -> Iterator[_Joint]:
     """What two notes are about, of which one has a link to the other."""
     notes = reader.notes(reader.note_ids())
     folders = reader.folders_of_notes()
-    by_path = {Path(note.path): note for note in notes.values()}
-    resolver = LinkResolver(by_path, {name: Path(notes[note_id].path) for name, note_id in reader.note_names().items()})
-    for note_id, target, kind in reader.links():
-        source = notes[note_id]
-        path = resolver.resolve(Path(source.path), target, kind)
+    by_path = {note.path: note for note in notes.values()}
+    resolver = open_resolver(reader)
+    for link in reader.links():
+        source = notes[link.note_id]
+        path = resolver.resolve(source.path, link.target, link.kind)
         if path is None:
             continue
         idea, linked = _idea_of(source.title), _idea_of(by_path[path].title)

@@ -19,8 +19,9 @@ from notesearch.notes import NO_TEXT, NoteFile, chunk_note, most_bytes, note_fro
 from notesearch.path_globs import path_meanings
 from notesearch.records import Chunking
 from notesearch.retrieval.duplicates import Duplicates, find_duplicate_notes, find_duplicate_passages
+from notesearch.retrieval.links import find_linked_notes
 from notesearch.retrieval.query import make_filters
-from notesearch.retrieval.similar import SimilarHit, SourceNote, find_linked_notes, find_similar_notes
+from notesearch.retrieval.similar import SimilarHit, SourceNote, find_similar_notes
 from notesearch.settings import load_settings
 from notesearch.storage import IndexReader, StoredChunk, StoredNote
 from notesearch.words import passage_text

@@ -6,13 +6,12 @@ import html
 import re
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
-from notesearch.file_kinds import READ_SUFFIXES
 from notesearch.notes.structure import MAX_TITLE_CHARS, LineRange, LineTable, NoteFormat, Parsed, one_line
+from notesearch.notes.written_links import note_links, reference_links
 from notesearch.records import Link
 
 if TYPE_CHECKING:
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
 
 
 _MAX_TAG_CHARS = 100
-# The longest path there is, each byte written as %41.
-_MAX_TARGET_CHARS = 3 * 4096
 _PLACEHOLDER = 0x100000
 # Neither a space, before which a hashtag might begin, nor a character of one.
 _HIDDEN = "\0"
@@ -29,11 +26,6 @@ _HIDDEN = "\0"
 # Every pattern here must take linear time on any text: notes can hold megabytes in one line. (A repeated group that may
 # not be given back, `++`, takes no memory for each time either.)
 _BACKTICKS = re.compile(r"(?<!`)(`+)(?!`)")
-_WIKI_LINK = re.compile(r"\[\[([^\[\]\r\n]+)\]\]")
-_RELATIVE_LINK = re.compile(r"(?<!!)\[([^\[\]]*)\]\([ \t]*(?:<([^<>\r\n]*)>|((?:[^\s()<]++|\([^\s()]*+\))++))")
-# A title, and the end; it stops where the next link may begin, or many unclosed ones would all look to the end.
-_LINK_REST = re.compile(r"[^)\[]*\)")
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}:")
 # Where a `#` is part of an address or an attribute: link targets, reference definitions, bare addresses, HTML tags.
 _NO_HASHTAG = re.compile(r"\[\[[^\[\]\r\n]+\]\]|\]\([^)\r\n]*\)?|\]:[ \t]*\S+|://\S+|<[A-Za-z/!][^<>]*>")
 # Everything but spaces, control characters and punctuation other than `/`, `-` and `_`, in ASCII and beyond.
@@ -112,42 +104,6 @@ def _find_hashtags(text: str) -> Iterator[tuple[int, str]]:
             yield match.start(), tag
 
 
-def note_links(text: str, visible: str, offset: int = 0) -> list[Link]:
-    """The links to other notes in a block, in order.
-
-    Args:
-        text: The block.
-        visible: The block with its code hidden.
-        offset: Of the block in the note's text.
-    """
-    found: list[Link] = []
-    if "[[" in visible:
-        for match in _WIKI_LINK.finditer(visible):
-            # Within a table the separator is written `\|`.
-            target, _, alias = text[slice(*match.span(1))].replace("\\|", "|").partition("|")
-            name = target.partition("#")[0].strip()
-            if name:
-                start, end = match.span()
-                found.append(Link(name, _words(alias) or name, "wiki", offset + start, offset + end))
-    if "](" in visible:
-        for match in _RELATIVE_LINK.finditer(visible):
-            target = relative_target(match[2] or match[3] or "")
-            if target:
-                anchor = _words(text[slice(*match.span(1))])
-                rest = _LINK_REST.match(visible, match.end())
-                start, end = match.start(), (rest or match).end()
-                found.append(Link(target, anchor or target, "relative", offset + start, offset + end))
-    return sorted(found, key=lambda link: link.start)
-
-
-def relative_target(written: str) -> str:
-    """The path that a link leads to, or an empty string where it leads to no other note."""
-    if len(written) > _MAX_TARGET_CHARS or _SCHEME.match(written) or written.startswith("/") or _HIDDEN in written:
-        return ""
-    target = unquote(written.partition("#")[0].partition("?")[0])
-    return target if target.lower().endswith(READ_SUFFIXES) else ""
-
-
 def heading_words(markdown: str) -> str:
     """The words of a heading without markup; what stands in a code span is kept as it is."""
     source = markdown[: 4 * MAX_TITLE_CHARS]
@@ -188,10 +144,6 @@ def _is_escaped(text: str, position: int) -> bool:
     while start > 0 and text[start - 1] == "\\":
         start -= 1
     return (position - start) % 2 == 1
-
-
-def _words(text: str) -> str:
-    return " ".join(text.split())
 
 
 # Blocks of a Markdown note.
@@ -315,12 +267,21 @@ def markdown_without_tags(text: str) -> str:
 
 def markdown_inline(text: str, offset: int) -> tuple[list[str], list[Link]]:
     """The hashtags of a block, and its links to other notes."""
-    if "#" not in text and "[" not in text:
+    if "#" not in text and "[" not in text and "{" not in text:
         return [], []
     visible = hide_code(text)
     return list(hashtags(visible)), note_links(text, visible, offset)
 
 
-MARKDOWN = NoteFormat(_parse, markdown_inline, markdown_without_tags)
+def _reference_links(blocks: Sequence[tuple[str, int]]) -> list[Link]:
+    """The links of a note whose targets are defined elsewhere in it."""
+    if not any("]:" in text for text, _ in blocks):
+        return []
+    return reference_links([(text, hide_code(text), offset) for text, offset in blocks])
+
+
+MARKDOWN = NoteFormat(_parse, markdown_inline, markdown_without_tags, references=_reference_links)
 # Plain text has paragraphs only, but hashtags and links as Markdown has them.
-TEXT = NoteFormat(lambda table, first_line: Parsed(()), markdown_inline, markdown_without_tags)
+TEXT = NoteFormat(
+    lambda table, first_line: Parsed(()), markdown_inline, markdown_without_tags, references=_reference_links
+)

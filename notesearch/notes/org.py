@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterable, Iterator, Set
 
 from notesearch.notes.dates import is_date_key
-from notesearch.notes.markdown import hashtags, markdown_without_tags, relative_target
+from notesearch.notes.markdown import hashtags, markdown_without_tags
 from notesearch.notes.structure import LineRange, LineTable, NoteFormat, Parsed, Written, one_line
+from notesearch.notes.written_links import relative_target
 from notesearch.records import Link
 
 # Deeper headings count as this deep: heading paths stay short.
@@ -95,7 +96,7 @@ def _links(text: str, offset: int) -> list[Link]:
     for match in _LINK.finditer(text):
         written = match[1].removeprefix("file:").partition("::")[0].strip()
         anchor = " ".join((match[2] or "").split())
-        target = relative_target(written)
+        target = relative_target(written, needs_suffix=True)
         start, end = offset + match.start(), offset + match.end()
         if target:
             found.append(Link(target, anchor or target, "relative", start, end))

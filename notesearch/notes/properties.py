@@ -21,7 +21,7 @@ _MOST_VALUE_CHARS = 10_000
 _MOST_DEPTH = 32
 _MOST_DATE_CHARS = 60
 
-_ALIAS_KEYS = frozenset({"alias", "aliases", "roam_aliases"})
+ALIAS_KEYS = frozenset({"alias", "aliases", "roam_aliases"})
 # Keys whose values say nothing to look for: what is known otherwise (tags, title), names for programs, and switches of
 # site generators, which are the same in every note of a site.
 _NO_WORDS = frozenset(
@@ -78,7 +78,7 @@ def _divided(key: str, words: str) -> Iterator[str]:
         yield from (unquoted(part[0]) for part in _WHOLE.finditer(words))
     elif key == "roam_aliases":
         yield from (unquoted(alias) for alias in re.findall(r'"[^"]+"|\S+', words))
-    elif key in _ALIAS_KEYS or key == "authors":
+    elif key in ALIAS_KEYS or key == "authors":
         yield from (unquoted(part.strip()) for part in re.split(r"[,;]", words) if part.strip())
     else:
         yield words
@@ -90,7 +90,7 @@ def _property(name: str, value: str, *, in_text: bool) -> Property:
     number, moment = number_of(value), moment_of(value)
     key = key_of(name)
     words: WordsOf = "text"
-    if key in _ALIAS_KEYS:
+    if key in ALIAS_KEYS:
         words = "title"
     elif in_text or key in _NO_WORDS or value.lower() in _TRUTHS or (moment and number is None):
         words = ""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from notesearch.errors import NoteUnreadable
-from notesearch.file_kinds import DOCUMENTS_VERSION, HOW_TO_READ, has_reader, is_document, kind_of
+from notesearch.file_kinds import DOCUMENTS_VERSION, HOW_TO_READ, READ_SUFFIXES, has_reader, is_document, kind_of
 from notesearch.files import Stamp, hash_of
 from notesearch.notes.dates import date_of
 from notesearch.notes.headers import read_metadata
@@ -20,9 +20,10 @@ from notesearch.notes.org import ORG
 from notesearch.notes.properties import inline_properties, make_properties
 from notesearch.notes.rst import RST
 from notesearch.notes.structure import LineRange, LineTable, NoteFormat, Written, assemble
-from notesearch.notes.tags import unique_tags, written_tags
+from notesearch.notes.tags import TAG_KEYS, unique_tags, written_tags
 from notesearch.notes.titles import naming_heading, title_of
 from notesearch.notes.walk import NoteFile
+from notesearch.notes.written_links import metadata_links
 from notesearch.records import Block, Link, Note
 
 _SNIFFED_BYTES = 8192
@@ -195,7 +196,9 @@ def _document_note(path: Path, data: bytes, modified: datetime) -> Note:
         naming_heading="",
         # Keywords and hashtags are those of the author, who is seldom the owner of the notes.
         tags=(),
-        links=tuple(link for link in note.links if link.kind == "relative"),
+        links=tuple(
+            link for link in note.links if link.kind == "relative" and link.target.lower().endswith(READ_SUFFIXES)
+        ),
         date=when or modified,
         problems=tuple(document.problems),
         page_starts=tuple(document.page_starts),
@@ -245,13 +248,21 @@ def parse_note(path: Path, text: str, modified: datetime) -> Note:
     tags, part_tags = list(parsed.tags), list[str]()
     links: list[Link] = []
     inline: list[Written] = []
-    for block in blocks:
-        if block.kind != "code":
-            found_tags, found_links = note_format.inline(text[block.start : block.end], block.start)
-            (part_tags if note_format.tags_parts else tags).extend(found_tags)
-            links += found_links
-            if note_format in (MARKDOWN, TEXT):
-                inline += inline_properties(text[block.start : block.end])
+    prose = [(text[block.start : block.end], block.start) for block in blocks if block.kind != "code"]
+    for part, start in prose:
+        found_tags, found_links = note_format.inline(part, start)
+        (part_tags if note_format.tags_parts else tags).extend(found_tags)
+        links += found_links
+        if note_format in (MARKDOWN, TEXT):
+            inline += inline_properties(part)
+    if note_format.references:
+        links = sorted([*links, *note_format.references(prose)], key=lambda link: link.start)
+    links = [replace(link, line=table.line_at(link.start) + 1) for link in links]
+    if front_matter.body_start:
+        links = [
+            *metadata_links({key: value for key, value in front_matter.data.items() if key not in TAG_KEYS}),
+            *links,
+        ]
     values: dict[str, Any] = {**parsed.values} | {str(key).lower(): value for key, value in front_matter.data.items()}
     metadata_end = front_matter.end or (0 if text[: front_matter.span[0]].strip() else front_matter.span[1])
     heading = naming_heading(text, blocks, metadata_end)

@@ -107,6 +107,8 @@ class NoteFormat(NamedTuple):
         inline: The tags and links in a block that is not code, given its text and its offset in the note.
         without_tags: A passage, a title or a heading without the tags in it.
         tags_parts: Whether the tags in a block are of the part of the note that it begins, not of the whole note.
+        references: The links whose targets are defined elsewhere in the note, given its blocks that are not code, and
+            their offsets; `None` where there are none such.
         version: Raise it when notes of the format are read differently than before: they are then read again.
     """
 
@@ -114,6 +116,7 @@ class NoteFormat(NamedTuple):
     inline: Callable[[str, int], tuple[list[str], list[Link]]]
     without_tags: Callable[[str], str]
     tags_parts: bool = False
+    references: Callable[[Sequence[tuple[str, int]]], list[Link]] | None = None
     version: int = 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date
 from itertools import takewhile
@@ -70,12 +71,15 @@ def file_title(path: Path) -> str:
         return storable(title[1].replace("-", " ") if title else stem)
     if note := _ORG_ROAM.fullmatch(stem):
         return storable(re.sub("[-_]+", " ", note[1]).strip() or stem)
+    return storable(page_name(stem))
+
+
+def page_name(stem: str) -> str:
+    """What Logseq calls a page, given the name of its file without the suffix; that name where it has no escapes."""
     if "___" in stem or "%" in stem:
-        try:
-            return one_line(unquote(_LOGSEQ_SLASH.sub("/", stem), errors="strict")) or storable(stem)
-        except UnicodeDecodeError:  # a percent sign that is one
-            pass
-    return storable(stem)
+        with suppress(UnicodeDecodeError):  # a percent sign that is one
+            return one_line(unquote(_LOGSEQ_SLASH.sub("/", stem), errors="strict")) or stem
+    return stem
 
 
 def named_by_file(note: Note) -> Note:

@@ -6,14 +6,13 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from notesearch.notes.links import LinkResolver
-from notesearch.records import Filters, Hit, LinkKind, extend_hit
+from notesearch.records import Filters, Hit, extend_hit
 from notesearch.retrieval.fusion import Candidate
+from notesearch.retrieval.links import LinkedNotes
 from notesearch.retrieval.passage_matching import AllPassages, mutually_closest
 from notesearch.retrieval.passages import ChosenPassage, Match, make_hit, make_snippet
 from notesearch.storage import IndexReader, StoredChunk, StoredNote, WordQuery
@@ -35,19 +34,6 @@ _MOST_MEETINGS = 3
 # The words of a note that others are found by: more add time, and no better notes.
 _MOST_WORDS = 25
 _MOST_NOTES = 5_000
-
-
-@dataclass(frozen=True, slots=True)
-class LinkedNotes:
-    """The notes that links join to a note.
-
-    Attributes:
-        to: Ids of those that it has links to.
-        back: Ids of those that have links to it.
-    """
-
-    to: frozenset[int]
-    back: frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,37 +269,3 @@ def match_words(reader: IndexReader, text: str, *, is_indexed: bool) -> dict[int
         return {}
     words = tuple(spelling[stem] for stem in known[:_MOST_WORDS])
     return dict(reader.match(WordQuery(words), _MOST_NOTES, Filters()))
-
-
-def find_linked_notes(
-    reader: IndexReader, path: str, note_id: int | None, written: Iterable[tuple[str, LinkKind]] | None = None
-) -> LinkedNotes:
-    """Finds the notes that links join to a note, in either direction.
-
-    Args:
-        reader: The index.
-        path: Absolute path of the note.
-        note_id: Its id; `None` for a note that the index does not know.
-        written: Targets and kinds of its links, if they are not those that the index knows.
-    """
-    links = reader.links()
-    own = [(target, kind) for source, target, kind in links if source == note_id] if written is None else list(written)
-    own_name = _rough_name(path)
-    others = [link for link in links if link[0] != note_id and (link[2] == "id" or _rough_name(link[1]) == own_name)]
-    paths = reader.paths()
-    called = reader.note_names() if any(kind == "id" for _, kind in [*own, *(link[1:] for link in others)]) else {}
-    # All notes that could be meant, and no others: a resolver for all of them takes longer than the rest of a command.
-    meant = {own_name, *(_rough_name(target) for target, _ in own)}
-    ids = {Path(known): known_id for known_id, known in paths.items() if _rough_name(known) in meant}
-    ids |= {Path(paths[known_id]): known_id for known_id in called.values()}
-    resolver = LinkResolver({*ids, Path(path)}, {name: Path(paths[known_id]) for name, known_id in called.items()})
-    to = {ids.get(found) for target, kind in own if (found := resolver.resolve(Path(path), target, kind))}
-    back = {
-        source for source, target, kind in others if resolver.resolve(Path(paths[source]), target, kind) == Path(path)
-    }
-    return LinkedNotes(frozenset(linked for linked in to if linked not in (None, note_id)), frozenset(back))
-
-
-def _rough_name(path: str) -> str:
-    """The name of a note or a link's target, such that what a link may lead to has the same one."""
-    return key_of(PurePosixPath(path).name).partition(".")[0]

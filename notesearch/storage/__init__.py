@@ -2,13 +2,22 @@
 
 from notesearch.storage.full_text import WordQuery, searchable_words
 from notesearch.storage.index_reader import IndexReader
-from notesearch.storage.reader import Fingerprint, Reader, StoredChunk, StoredNote, StoredProperty, Unfinished
+from notesearch.storage.reader import (
+    Fingerprint,
+    Reader,
+    StoredChunk,
+    StoredLink,
+    StoredNote,
+    StoredProperty,
+    Unfinished,
+)
 
 __all__ = [
     "Fingerprint",
     "IndexReader",
     "Reader",
     "StoredChunk",
+    "StoredLink",
     "StoredNote",
     "StoredProperty",
     "Unfinished",

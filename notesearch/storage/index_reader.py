@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import numpy as np
 
 from notesearch.errors import IndexDamaged, IndexMissing
-from notesearch.records import Filters, LinkKind
+from notesearch.records import Filters
 from notesearch.storage.database import HOW_TO_INDEX, blame_damage, database_file, open_for_reading, translated_errors
 from notesearch.storage.filters import admitted_notes
 from notesearch.storage.full_text import RANK, TOKENIZER, WordQuery, searchable_words
 from notesearch.storage.known import KNOWN_COLUMNS, KnownNote
-from notesearch.storage.reader import Fingerprint, StoredChunk, StoredNote, StoredProperty, Unfinished
+from notesearch.storage.reader import Fingerprint, StoredChunk, StoredLink, StoredNote, StoredProperty, Unfinished
 from notesearch.storage.vectors import VectorFileRecord, map_vectors, unpack, vector_file
 
 if TYPE_CHECKING:
@@ -209,13 +209,21 @@ class IndexReader:
         sql = "SELECT min(tag), count(DISTINCT note_id) AS notes FROM tags GROUP BY key ORDER BY notes DESC, key"
         return self._query(sql)
 
-    def links(self) -> list[tuple[int, str, LinkKind]]:
-        """All links as written: ids of their notes, targets and kinds; see `records.Link`."""
-        return self._query("SELECT note_id, target, kind FROM links ORDER BY note_id, position")
+    def links(self) -> list[StoredLink]:
+        """All links as written, note by note."""
+        sql = "SELECT note_id, target, anchor, kind, line FROM links ORDER BY note_id, position"
+        return [StoredLink(*row) for row in self._query(sql)]
 
-    def note_names(self) -> dict[str, int]:
+    def note_ids_by_link(self) -> dict[str, int]:
         """Maps the ids by which links may call notes to the ids that the notes have here."""
         return dict(self._query("SELECT name, note_id FROM names ORDER BY note_id DESC"))
+
+    def values_of(self, keys: Collection[str]) -> list[tuple[str, str]]:
+        """The values of some properties, given by their keys, with the paths of the notes; by path."""
+        marks = ",".join("?" * len(keys))
+        sql = f"""SELECT properties.value, notes.path FROM properties JOIN notes ON notes.id = note_id
+                  WHERE key IN ({marks}) ORDER BY path, position"""
+        return self._query(sql, [*keys])
 
     def synced(self) -> dict[str, datetime]:
         """Maps the paths of folders to when they were last brought in step, UTC; one that never was is missing."""

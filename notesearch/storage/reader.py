@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 
-from notesearch.records import Chunk, Filters, Note
+from notesearch.records import Chunk, Filters, LinkKind, Note
 from notesearch.storage.full_text import WordQuery
 
 if TYPE_CHECKING:
@@ -88,6 +88,24 @@ class StoredProperty(NamedTuple):
 
     name: str
     value: str
+
+
+class StoredLink(NamedTuple):
+    """A link as stored; see `records.Link`.
+
+    Attributes:
+        note_id: The note that it stands in.
+        target: As written.
+        anchor: The words that carry it.
+        kind: Of the link.
+        line: Where it begins, 1-based; 0 in metadata.
+    """
+
+    note_id: int
+    target: str
+    anchor: str
+    kind: LinkKind
+    line: int
 
 
 class Unfinished(NamedTuple):

@@ -134,7 +134,14 @@ def add_note_rows(rows: Rows, note_id: int, encoded: EncodedNote) -> None:
         for position, each in enumerate(note.properties)
     ]
     rows["links"] += [
-        {"note_id": note_id, "position": position, "target": link.target, "anchor": link.anchor, "kind": link.kind}
+        {
+            "note_id": note_id,
+            "position": position,
+            "target": link.target,
+            "anchor": link.anchor,
+            "kind": link.kind,
+            "line": link.line,
+        }
         for position, link in enumerate(note.links)
     ]
 

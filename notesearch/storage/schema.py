@@ -57,6 +57,7 @@ _TABLES = (
     target TEXT NOT NULL,
     anchor TEXT NOT NULL,
     kind TEXT NOT NULL,
+    line INTEGER NOT NULL,          -- 0 in metadata
     PRIMARY KEY (note_id, position)
 ) WITHOUT ROWID""",
     # Names by which links may call a note, beside the name of its file.
@@ -145,7 +146,7 @@ _VIEWS = {
         FROM notes JOIN folders ON folders.id = folder_id""",
     "my_tags": "SELECT path, title, tag FROM tags JOIN notes ON notes.id = note_id",
     "my_properties": "SELECT path, title, name, value, number, moment FROM properties JOIN notes ON notes.id = note_id",
-    "my_links": "SELECT path, title, target, anchor, kind FROM links JOIN notes ON notes.id = note_id",
+    "my_links": "SELECT path, title, target, anchor, kind, line FROM links JOIN notes ON notes.id = note_id",
     "my_passages": """SELECT path, title, heading, start_line, end_line, text
         FROM chunks JOIN notes ON notes.id = note_id""",
 }

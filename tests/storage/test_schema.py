@@ -85,7 +85,7 @@ def test_a_file_without_any_tables_is_an_index_that_was_never_made(tmp_path: Pat
 
 
 def test_views_show_the_owner_what_is_in_the_index(writer: IndexWriter, index_dir: Path) -> None:
-    links = [Link("coffee", "not tea", "wiki")]
+    links = [Link("coffee", "not tea", "wiki", 0)]
     write(writer, encoded_note("a.md", "green", "black", title="Tea", tags=["Hot", "drinks"], links=links))
     path = "/vault/a.md"
     assert rows(index_dir, "SELECT * FROM my_notes") == [
