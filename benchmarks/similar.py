@@ -53,15 +53,16 @@ def main() -> None:
 def write_copies(folder: Path, copies: Path) -> dict[str, Judgements]:
     """Writes notes without the links between them; returns which notes belong together, by what says so."""
     notes = [read_note(file) for file in find_notes(folder, max_bytes=2_000_000) if isinstance(file, NoteFile)]
-    resolver = LinkResolver(note.path for note in notes)
+    resolver = LinkResolver([str(note.path) for note in notes], roots=[str(folder)])
     by_name = {note.path.name: note.path for note in notes}
     linked: Judgements = {}
     tagged: Judgements = {}
     for note in notes:
         text, targets = note.text, set()
         for link in sorted(note.links, key=lambda link: -link.start):
-            if (target := resolver.resolve(note.path, link.target, link.kind)) not in (None, note.path):
-                targets.add(target)
+            target = resolver.resolve(str(note.path), link.target, link.kind)
+            if target not in (None, str(note.path)):
+                targets.add(Path(target))
                 text = text[: link.start] + text[link.end :]
         targets |= {by_name.get(Path(match[1]).name) for match in _HUGO_LINK.finditer(text)} - {None, note.path}
         text = _HUGO_LINK.sub("", text)

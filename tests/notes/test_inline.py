@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notesearch.notes.markdown import hashtags, heading_words, hide_code, note_links
-from notesearch.records import Link
+from notesearch.records import Link, LinkKind
 
 
 def tags(text: str) -> list[str]:
@@ -70,11 +70,20 @@ def test_tags_hold_no_blank_and_no_hash(text: str) -> None:
     assert len(hide_code(text)) == len(text)
 
 
+def to(target: str, kind: LinkKind = "relative") -> Link:
+    """A link whose words are its target."""
+    return Link(target, target, kind)
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("[[Note]]", [Link("Note", "Note", "wiki")]),
-        ("![[Note.png]]", [Link("Note.png", "Note.png", "wiki")]),
+        ("![[Note]] ![[Note.png]]", [Link("Note", "Note", "wiki")]),
+        (
+            "[[n.md#h|x]] [[n^b]] [[a.b.2021]]",
+            [Link("n.md", "x", "wiki"), to("n", "wiki"), to("a.b.2021", "wiki")],
+        ),
         ("[[a/b#Part|the alias]]", [Link("a/b", "the alias", "wiki")]),
         ("| [[a\\|b]] |", [Link("a", "b", "wiki")]),
         ("[[#here]] [[ ]] [[]] `[[code]]`", []),
@@ -84,8 +93,21 @@ def test_tags_hold_no_blank_and_no_hash(text: str) -> None:
             '[x](a.md "title") [](b_(1).md?raw)',
             [Link("a.md", "x", "relative"), Link("b_(1).md", "b_(1).md", "relative")],
         ),
-        ("[x](http://a/b.md) [x](mailto:a@b.md) [x](/a.md) [x](//h/a.md) ![x](a.md) [x](a.png) [x](#h)", []),
+        ("[x](http://a/b.md) [x](mailto:a@b.md) [x](//h/a.md) ![x](a.md) [x](a.png) [x](#h)", []),
         ("[x](a.md [y](b.md)", [Link("a.md", "x", "relative"), Link("b.md", "y", "relative")]),
+        (
+            "[x](/a.md) [y](b) [z](c.2)",
+            [Link("/a.md", "x", "relative"), Link("b", "y", "relative"), Link("c.2", "z", "relative")],
+        ),
+        ("[x](@/b/a.md) [y]({filename}a.md)", [Link("/b/a.md", "x", "relative"), Link("a.md", "y", "relative")]),
+        (
+            '[x]({{< ref "a b.md#h" >}}) {{% relref c/d %}}',
+            [to("a b.md"), to("c/d")],
+        ),
+        (
+            "{% link _posts/a.md %}{% post_url 2020-b %}",
+            [to("_posts/a.md"), to("2020-b")],
+        ),
         (f"[x]({'%41' * 4096}.md) [y](b.md)", [Link("b.md", "y", "relative")]),  # no path is that long
         ("[b](b.md) then [[a]]", [Link("b.md", "b", "relative"), Link("a", "a", "wiki")]),
     ],

@@ -192,9 +192,9 @@ def test_the_date(written: str, date: datetime) -> None:
 
 
 def test_links_by_id_lead_to_the_note_that_has_it() -> None:
-    resolver = LinkResolver([Path("/n/a.org")], {"33-44": Path("/n/a.org")})
-    assert resolver.resolve(Path("/n/b.org"), "33-44", "id") == Path("/n/a.org")
-    assert resolver.resolve(Path("/n/b.org"), "a", "id") is None
+    resolver = LinkResolver(["/n/a.org"], ids={"33-44": "/n/a.org"})
+    assert resolver.resolve("/n/b.org", "33-44", "id") == "/n/a.org"
+    assert resolver.resolve("/n/b.org", "a", "id") is None
 
 
 @pytest.mark.parametrize(

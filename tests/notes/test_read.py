@@ -296,3 +296,17 @@ def test_files_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert reason(tmp_path / "binary.md") == "permission denied"
     monkeypatch.setattr(os, "open", failing)
     assert reason(tmp_path / "binary.md") == "input/output error"
+
+
+def test_links_of_metadata_and_by_reference() -> None:
+    note = parse(
+        "---\nup: '[[Home|up]]'\nsee: [[Oil]]\nall: ['[x](c.md)', plain]\ntags: [[Tag]]\n---\n"
+        "[oil][1], [Wood  oil][], [wood oil] and [none], ![im][1], [a][none][1], `[1]`, [bad]\n\n"
+        "> [1]: oil.md 'title'\n\n[WOOD oil]: <w o.md>\n[none]: this is a sentence\ntext\n[bad]: bad.md\n\n"
+        "```\n[none]: none.md\n```\n"
+    )
+    assert [(link.line, link.target, link.anchor) for link in note.links] == [
+        *((0, "Home", "up"), (0, "Oil", "Oil"), (0, "c.md", "x")),
+        *((7, "oil.md", "oil"), (7, "w o.md", "Wood oil"), (7, "w o.md", "wood oil"), (7, "oil.md", "none")),
+    ]
+    assert note.text[note.links[3].start : note.links[3].end] == "[oil][1]"

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from notesearch.records import Filters
+from notesearch.retrieval.links import find_linked_notes
 from notesearch.retrieval.passage_matching import AllPassages
 from notesearch.retrieval.similar import (
     LinkedNotes,

@@ -43,11 +43,11 @@ class TestFetching:
 
     def test_links_are_as_written(self, reader: IndexReader, writer: IndexWriter, index_dir: Path) -> None:
         assert reader.links() == []
-        links = [Link("Tea", "the drink", "wiki"), Link("../b.md", "b", "relative")]
+        links = [Link("Tea", "the drink", "wiki", line=7), Link("../b.md", "b", "relative")]
         write(writer, encoded_note("c.md", "text", links=links))
         with closing(IndexReader(index_dir)) as newer:
             own = note_id(writer, "c.md")
-            assert newer.links() == [(own, "Tea", "wiki"), (own, "../b.md", "relative")]
+            assert newer.links() == [(own, "Tea", "the drink", "wiki", 7), (own, "../b.md", "b", "relative", 0)]
 
     def test_paths_and_the_note_at_a_path(self, reader: IndexReader, writer: IndexWriter) -> None:
         ids = {name: note_id(writer, name) for name in ("a.md", "b.md", "empty.md")}

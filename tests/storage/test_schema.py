@@ -85,14 +85,14 @@ def test_a_file_without_any_tables_is_an_index_that_was_never_made(tmp_path: Pat
 
 
 def test_views_show_the_owner_what_is_in_the_index(writer: IndexWriter, index_dir: Path) -> None:
-    links = [Link("coffee", "not tea", "wiki", 0)]
+    links = [Link("coffee", "not tea", "wiki", line=3)]
     write(writer, encoded_note("a.md", "green", "black", title="Tea", tags=["Hot", "drinks"], links=links))
     path = "/vault/a.md"
     assert rows(index_dir, "SELECT * FROM my_notes") == [
         (path, "Tea", "2024-05-17T12:00:00", 11, "/vault", "Hot, drinks")
     ]
     assert sorted(rows(index_dir, "SELECT * FROM my_tags")) == [(path, "Tea", "Hot"), (path, "Tea", "drinks")]
-    assert rows(index_dir, "SELECT * FROM my_links") == [(path, "Tea", "coffee", "not tea", "wiki")]
+    assert rows(index_dir, "SELECT * FROM my_links") == [(path, "Tea", "coffee", "not tea", "wiki", 3)]
     assert rows(index_dir, "SELECT * FROM my_passages") == [
         (path, "Tea", "", 1, 1, "green"),
         (path, "Tea", "", 2, 2, "black"),
