@@ -5,13 +5,11 @@ import numpy as np
 import pytest
 
 from notesearch.records import Filters
-from notesearch.retrieval.links import find_linked_notes
+from notesearch.retrieval.links import LinkedNotes, find_linked_notes
 from notesearch.retrieval.passage_matching import AllPassages
 from notesearch.retrieval.similar import (
-    LinkedNotes,
     SourceNote,
     WordWeights,
-    find_linked_notes,
     find_similar_notes,
     match_words,
 )
