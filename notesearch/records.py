@@ -21,6 +21,8 @@ SearchStage = Literal["lexical", "dense", "hybrid", "maxsim", "cross-encoder"]
 """The stages of a search, as an evaluation scores them."""
 WordsOf = Literal["", "title", "text"]
 """Among which words of a note those of a property count; empty where they stand there anyway, or say nothing."""
+PropertyOperator = Literal["", "=", "!=", "<", "<=", ">", ">="]
+"""How a property is to compare with a value; empty where it may have any."""
 TestSplit = Literal["random", "time"]
 """How the notes are chosen that are held out to test on: at random, or the newest."""
 
@@ -209,6 +211,29 @@ class HeldWords:
 
 
 @dataclass(frozen=True, slots=True)
+class PropertyCondition:
+    """What must hold for a property of a note, or for one of its values where it has several.
+
+    Numbers are compared with numbers and dates with dates, all else as text.
+
+    Attributes:
+        name: Of the property.
+        operator: How to compare; `!=` also holds where the note has no such property.
+        compared: The value, as text that others are compared with.
+        number: The value, where it is a number.
+        first: The first moment that is meant, where it is a date or a period, naive local time.
+        last: The last moment that is meant.
+    """
+
+    name: str
+    operator: PropertyOperator = ""
+    compared: str = ""
+    number: float | None = None
+    first: datetime | None = None
+    last: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Filters:
     """Which notes a search may return. Empty filters admit every note.
 
@@ -222,6 +247,7 @@ class Filters:
         until: Latest date of the note, inclusive.
         held: Words that the note must hold, or must not.
         notes: Ids of the only notes, where not all may be returned.
+        where: All must hold for the note's properties.
     """
 
     tags: tuple[str, ...] = ()
@@ -232,6 +258,7 @@ class Filters:
     until: datetime | None = None
     held: tuple[HeldWords, ...] = ()
     notes: tuple[int, ...] | None = None
+    where: tuple[PropertyCondition, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,8 @@ COMMANDS = {
         "similar": ("similar.similar", "Find the notes that are related to a note, and say why."),
         "duplicates": ("duplicates.duplicates", "Find notes that are copies of others or parts of them."),
         "rerank": ("rerank.rerank", "Rank what another program has found."),
+        "tags": ("properties.tags", "List the tags of the notes, and how many notes have each."),
+        "properties": ("properties.properties", "List the properties of the notes, or the values of one."),
         "open": ("open.open_note", "Open a note in your editor, at the line."),
     },
     "Index": {

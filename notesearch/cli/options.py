@@ -21,7 +21,7 @@ from notesearch.records import Skipped
 
 if TYPE_CHECKING:
     from notesearch.settings import Settings
-    from notesearch.storage import Unfinished
+    from notesearch.storage import IndexReader, Unfinished
 
 _MOST_SEED = 2**32 - 1
 
@@ -52,20 +52,29 @@ def complete_collection(incomplete: str) -> list[str]:
 
 def complete_tag(context: typer.Context, incomplete: str) -> list[str]:
     """The tags of the index, or of the collections that were named, that begin like this; frequent ones first."""
+    return _names_in_index(context, incomplete, lambda reader: [tag for tag, _ in reader.tag_counts()])
+
+
+def complete_property(context: typer.Context, incomplete: str) -> list[str]:
+    """The properties, likewise."""
+    return _names_in_index(context, incomplete, lambda reader: [name for name, *_ in reader.property_counts()])
+
+
+def _names_in_index(context: typer.Context, incomplete: str, names_of: Callable[[IndexReader], list[str]]) -> list[str]:
     from notesearch.settings import load_settings
     from notesearch.storage import IndexReader
 
     index_dir: Path | None = context.params.get("index_dir")
     named: str | list[str] = context.params.get("collection") or []  # one for some commands, several for others
     collections: list[str | None] = [named] if isinstance(named, str) else [*named] or [None]
-    tags: dict[str, None] = {}
+    names: dict[str, None] = {}
     try:
         for collection in collections:
             with IndexReader(load_settings(collection=collection, index_dir=index_dir).index_dir) as reader:
-                tags |= dict.fromkeys(tag for tag, _ in reader.tag_counts())
+                names |= dict.fromkeys(names_of(reader))
     except NotesearchError:
         return []
-    return _beginning(tags, incomplete)
+    return _beginning(names, incomplete)
 
 
 def _beginning(names: Iterable[str], incomplete: str) -> list[str]:
@@ -171,6 +180,15 @@ class FilterOptions:
     path: Annotated[str, option("PATH", "Only notes there, or below it; or a glob.", "--path")] = ""
     since: Annotated[str, option("DATE", 'Not older: 2024-05-17, "jan 2025", "last week".', "--since")] = ""
     until: Annotated[str, option("DATE", "Not newer.", "--until")] = ""
+    where: Annotated[
+        list[str],
+        option(
+            "CONDITION",
+            "Only notes whose property meets it: status=draft, 'rating>=4'; may be repeated.",
+            "--where",
+            autocompletion=complete_property,
+        ),
+    ] = field(default_factory=list)
 
     def arguments(self) -> dict[str, Any]:
         """The filters as the library takes them, by name.
@@ -187,6 +205,7 @@ class FilterOptions:
             "path": self.path,
             "since": parse_date(self.since, now=now, end=False) if self.since else None,
             "until": parse_date(self.until, now=now, end=True) if self.until else None,
+            "where": self.where,
         }
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from notesearch.errors import IndexMissing, UsageError, require_type
 from notesearch.library.index import sync_index
+from notesearch.library.properties import conditions_on
 from notesearch.library.search import Index
 from notesearch.path_globs import path_meanings
 from notesearch.records import Filters, Hit, IndexReport
@@ -46,12 +47,13 @@ class Collections:
         for index in self._indexes:
             index.close()
 
-    def search(self, query: str, *, limit: int = 10, **options: Any) -> list[Hit]:
+    def search(self, query: str, *, limit: int = 10, where: Sequence[str] = (), **options: Any) -> list[Hit]:
         """Finds the notes that answer a query, in all collections.
 
         Args:
             query: See `Index.search`.
             limit: The most hits, ≥ 1.
+            where: See `Index.search`; a property may be in one of the collections alone.
             options: See `Index.search`. What is given takes the place of the collections' own `tags`, `not_tags` and
                 `path`.
 
@@ -64,6 +66,7 @@ class Collections:
         require_type("limit", limit, int)
         # A note may be there once for each collection.
         most = limit * len(self._order)
+        options["where"] = conditions_on(where, [index.reader for index in self._indexes])
         hits = [hit for index in self._indexes for hit in index.search(query, limit=most, **options)]
         # Scores are on scales that hold for any model: see `ScoreScale`.
         hits.sort(key=lambda hit: -hit.score)

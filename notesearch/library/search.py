@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING, Self, get_args
 
 from notesearch.encoders import Encoder, models
 from notesearch.errors import IndexMissing, UsageError, require_type
-from notesearch.records import Chunking, HeldWords, Hit, Mode, Place, Rerank, RerankMethod, Skipped
+from notesearch.library.properties import conditions_on
+from notesearch.records import Chunking, HeldWords, Hit, Mode, Place, PropertyCondition, Rerank, RerankMethod, Skipped
 from notesearch.retrieval import Searcher
 from notesearch.retrieval.query import make_filters
 from notesearch.settings import DEFAULT_MODEL, Settings, load_settings
@@ -28,7 +30,11 @@ _HOW_TO_GET_CROSS_ENCODER = (
 
 
 class Index:
-    """An index opened for searching. It sees one state of the index; open it again to see a newer one."""
+    """An index opened for searching. It sees one state of the index; open it again to see a newer one.
+
+    Attributes:
+        reader: What reads it.
+    """
 
     def __init__(
         self,
@@ -37,7 +43,7 @@ class Index:
         concepts: Concepts | None = None,
         encoder_of: Callable[[Reader], Encoder] | None = None,
     ) -> None:
-        self._reader = reader = IndexReader(index) if isinstance(index, Path) else index
+        self.reader = reader = IndexReader(index) if isinstance(index, Path) else index
         # Without `self`: a cycle would keep the memory and the thread of an index that is no longer used.
         self._searcher = Searcher(reader, lambda: (encoder_of or open_encoder_of)(reader), concepts)
         self._cross_encoder_name = cross_encoder
@@ -49,11 +55,11 @@ class Index:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._reader.__exit__(kind, error, traceback)
+        self.reader.__exit__(kind, error, traceback)
 
     def close(self) -> None:
         """Closes the index."""
-        self._reader.close()
+        self.reader.close()
 
     def search(
         self,
@@ -69,6 +75,7 @@ class Index:
         since: datetime | None = None,
         until: datetime | None = None,
         held: Sequence[HeldWords] = (),
+        where: Sequence[str | PropertyCondition] = (),
     ) -> list[Hit]:
         """Finds the notes that answer a query.
 
@@ -87,13 +94,16 @@ class Index:
             since: Earliest date of a note, inclusive, local time.
             until: Latest date of a note, inclusive, local time.
             held: Words that the note must hold, or must not.
+            where: Conditions on properties, all of which must hold: `status=draft`, `rating>=4`, `due<2025-03`,
+                `status!=done`, `status` (has it).
 
         Returns:
             Hits, best first, one a note; empty where nothing was found.
 
         Raises:
-            UsageError: The query is empty, the limit is below 1, the path is too long, there is no such mode or
-                reranking, or the index was opened without a cross-encoder.
+            UsageError: The query is empty, the limit is below 1, the path is too long, a condition cannot be understood
+                or asks for a property that no note has, there is no such mode or reranking, or the index was opened
+                without a cross-encoder.
             ModelError: The index's model cannot be loaded.
             StoreError: The index cannot be read.
         """
@@ -106,6 +116,7 @@ class Index:
         if rerank not in get_args(Rerank):
             raise UsageError(f"there is no reranking by {rerank!r}", f"Choose one of {', '.join(get_args(Rerank))}.")
         filters = make_filters(tags, not_tags, path, since, until, not_paths=not_paths, held=held)
+        filters = replace(filters, where=conditions_on(where, [self.reader]))
         if rerank == "cross-encoder":
             self._cross_encoder = self._cross_encoder or _named_cross_encoder(self._cross_encoder_name)
         cross_encoder = self._cross_encoder if rerank == "cross-encoder" else None
@@ -119,7 +130,7 @@ class Index:
         Raises:
             StoreError: The index cannot be read.
         """
-        return self._reader.unfinished()
+        return self.reader.unfinished()
 
     def concepts_of(self, query: str) -> tuple[ConceptLink, ...]:
         """The owner's links between ideas that a query brings into the search, the heaviest first.

@@ -15,6 +15,7 @@ import numpy as np
 from notesearch.encoders import models
 from notesearch.errors import IndexDamaged, NoteUnreadable, UsageError, require_type
 from notesearch.files import Stamp, hash_of
+from notesearch.library.properties import conditions_on
 from notesearch.notes import NO_TEXT, NoteFile, chunk_note, most_bytes, note_from_bytes, read_bytes
 from notesearch.path_globs import path_meanings
 from notesearch.records import Chunking
@@ -49,6 +50,7 @@ def find_similar(
     path: str = "",
     since: datetime | None = None,
     until: datetime | None = None,
+    where: Sequence[str] = (),
     index_dir: str | Path | None = None,
     collection: str | None = None,
 ) -> list[SimilarHit]:
@@ -66,6 +68,7 @@ def find_similar(
         path: See `Index.search`.
         since: Earliest date of a note, inclusive, local time.
         until: Latest date of a note, inclusive, local time.
+        where: Conditions on properties, see `Index.search`.
         index_dir: The index; by default the command line's.
         collection: The collection of the settings file whose index is taken; what is given takes the place of its own
             `tags`, `not_tags` and `path`.
@@ -74,7 +77,8 @@ def find_similar(
         Hits, best first, one a note; empty where no note is closer than notes are on average.
 
     Raises:
-        UsageError: The limit is below 1, the path is too long, or the text is empty.
+        UsageError: The limit is below 1, the path is too long, the text is empty, or a condition on properties cannot
+            be understood.
         NoteUnreadable: There is no such note, or it cannot be read.
         IndexMissing: Nothing has been indexed.
         ModelError: The note has to be encoded, and the index's model cannot be loaded.
@@ -93,6 +97,7 @@ def find_similar(
     if settings.path and not path:
         filters = replace(filters, paths=(path_meanings(settings.path, None),))
     with IndexReader(settings.index_dir) as reader:
+        filters = replace(filters, where=conditions_on(where, [reader]))
         if note is None:
             unsaved = NoteFile(Path.cwd() / _UNSAVED, Stamp(mtime_ns=time.time_ns()))
             source = _encoded_source(reader, _parsed(unsaved, data))

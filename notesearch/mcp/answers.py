@@ -65,13 +65,28 @@ def _similar_as_text(hit: SimilarHit) -> str:
 
 def answer_with_tags(counts: Sequence[tuple[str, int]], limit: int) -> Answer:
     """The most frequent tags."""
-    shown = counts[:limit]
-    head = f"{_counted(len(counts), 'tag')}, the most frequent first."
-    if len(shown) < len(counts):
+    return _listed("tag", "tags", counts, ("tag", "notes"), limit)
+
+
+def answer_with_properties(counts: Sequence[tuple[str, int, int]], limit: int) -> Answer:
+    """The properties that most notes have."""
+    return _listed("property", "properties", counts, ("name", "notes", "values"), limit)
+
+
+def answer_with_values(counts: Sequence[tuple[str, str, int]], limit: int) -> Answer:
+    """The most frequent values of a property."""
+    return _listed("value", "values", counts, ("value", "type", "notes"), limit)
+
+
+def _listed(one: str, several: str, rows: Sequence[tuple[Any, ...]], columns: tuple[str, ...], limit: int) -> Answer:
+    shown = [dict(zip(columns, row, strict=True)) for row in rows[:limit]]
+    head = f"{len(rows):,} {one if len(rows) == 1 else several}, the most frequent first."
+    if len(shown) < len(rows):
         head += f" These are the first {len(shown):,}."
-    lines = [f"{tag}: {count}" for tag, count in shown]
-    data = {"tags": [{"tag": tag, "notes": count} for tag, count in shown], "total": len(counts)}
-    return Answer("\n".join([head, *lines] if counts else ["No note has tags."]), data)
+    lines = [f"{row[columns[0]]}: {row['notes']}" for row in shown]
+    return Answer(
+        "\n".join([head, *lines] if rows else [f"No note has {several}."]), {several: shown, "total": len(rows)}
+    )
 
 
 def answer_with_status(folders: Mapping[str, int], synced: Mapping[str, datetime], model: str) -> Answer:

@@ -13,10 +13,19 @@ from notesearch.errors import NoteUnreadable, UsageError
 from notesearch.file_kinds import is_document
 from notesearch.files import Stamp
 from notesearch.library.dates import parse_date
+from notesearch.library.properties import unknown_property
 from notesearch.library.query_line import parse_query_line
 from notesearch.library.similar import stored_source
 from notesearch.library.warm import WarmIndex
-from notesearch.mcp.answers import Answer, answer_with_hits, answer_with_similar, answer_with_status, answer_with_tags
+from notesearch.mcp.answers import (
+    Answer,
+    answer_with_hits,
+    answer_with_properties,
+    answer_with_similar,
+    answer_with_status,
+    answer_with_tags,
+    answer_with_values,
+)
 from notesearch.notes import NoteFile, most_bytes, note_from_bytes, read_bytes
 from notesearch.notes.read import decode
 from notesearch.notes.structure import LineTable
@@ -25,7 +34,7 @@ from notesearch.retrieval.similar import find_similar_notes
 from notesearch.settings import Settings
 from notesearch.storage import IndexReader
 from notesearch.storage.survey import IndexSurvey
-from notesearch.words import storable
+from notesearch.words import key_of, storable
 
 _MOST_CHARS = 50_000
 _MOST_CHARS_NAMED = 200
@@ -188,7 +197,7 @@ def _search(notes: Notes, arguments: Arguments) -> Answer:
     since, until = arguments.get("since"), arguments.get("until")
     line = parse_query_line(arguments["query"], now=now)
     filters = {
-        **{name: arguments[name] for name in ("tags", "not_tags", "path") if name in arguments},
+        **{name: arguments[name] for name in ("tags", "not_tags", "path", "where") if name in arguments},
         "since": parse_date(since, now=now, end=False) if since else None,
         "until": parse_date(until, now=now, end=True) if until else None,
     }
@@ -230,6 +239,16 @@ def _read_note(notes: Notes, arguments: Arguments) -> Answer:
 def _tags(notes: Notes, arguments: Arguments) -> Answer:
     with notes.index.reading() as (_, reader):
         return answer_with_tags(reader.tag_counts(), arguments.get("limit", 100))
+
+
+def _properties(notes: Notes, arguments: Arguments) -> Answer:
+    with notes.index.reading() as (_, reader):
+        name, limit = arguments.get("name", ""), arguments.get("limit", 100)
+        if not name:
+            return answer_with_properties(reader.property_counts(), limit)
+        if values := reader.value_counts(key_of(storable(name))):
+            return answer_with_values(values, limit)
+        raise unknown_property(name, reader.property_names().values())
 
 
 def _status(notes: Notes, arguments: Arguments) -> Answer:
@@ -274,6 +293,10 @@ TOOLS: Mapping[str, Tool] = {
                     "Only notes not older: 2024-05-17, 2024-05, jan 2025, yesterday, last week, 2 weeks ago."
                 ),
                 "until": _text("Only notes not newer."),
+                "where": _texts(
+                    "Only notes whose properties meet all of these: status=draft, status!=done, rating>=4, due<2025-03,"
+                    " or status for any value."
+                ),
                 "mode": {
                     "type": "string",
                     "enum": ["hybrid", "dense", "lexical"],
@@ -315,6 +338,14 @@ TOOLS: Mapping[str, Tool] = {
             {"limit": _number("The most tags. Default: 100.", _MOST_TAGS)},
             (),
             _tags,
+        ),
+        Tool(
+            "properties",
+            "Lists the properties of the user's notes (front matter), and how many notes have each, the most frequent"
+            " first; or the values of one of them. search takes conditions on them.",
+            {"name": _text("List the values of this one."), "limit": _number("The most. Default: 100.", _MOST_TAGS)},
+            (),
+            _properties,
         ),
         Tool(
             "status",

@@ -14,8 +14,9 @@ from notesearch.encoders.token_codes import CodedWord, expand, max_similarities
 from notesearch.errors import IndexDamaged
 from notesearch.retrieval.dense import DenseScores
 from notesearch.retrieval.fusion import Candidate
-from notesearch.retrieval.lexical import note_frequencies
+from notesearch.retrieval.lexical import note_frequencies, word_forms
 from notesearch.storage import Reader
+from notesearch.words import STOPWORDS, distinct_words
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 LATE_WEIGHT = 0.5
 # The passages of a note that are scored, the closest ones.
 PASSAGES_A_NOTE = 4
+# The cosine of a word of the query with the same word of a passage, more or less.
+_MET = 0.75
 # Passages scored at once: so few that what their codes expand to stays in the cache.
 _BATCH_PASSAGES = 32
 
@@ -95,8 +98,12 @@ class LateQuery:
         frequencies = note_frequencies(reader, [word.word for word in encoded.words])
         return cls.of(text, encoder, encoded, frequencies, reader.count_notes())
 
-    def score(self, codes: Sequence[bytes]) -> Scores:
+    def score(self, codes: Sequence[bytes], least: Scores | None = None) -> Scores:
         """Scores passages by their token codes.
+
+        Args:
+            codes: Those of each passage.
+            least: How well each word is met at least in each of them, float32 `(len(codes), words)`.
 
         Returns:
             float32 `(len(codes),)`: MaxSim, as a weighted mean over the words of the query, so that queries of any
@@ -114,6 +121,8 @@ class LateQuery:
                 raise IndexDamaged("the index is damaged: token codes in it cannot be read")
             lengths = [len(own) // code_bytes for own in batch]
             highest = max_similarities(self.vectors, expand(b"".join(batch), bits), lengths)
+            if least is not None:
+                highest = np.maximum(highest, least[first : first + len(batch)])
             scores[first : first + len(batch)] = highest @ self.weights
         return scores
 
@@ -154,7 +163,10 @@ class LateInteraction:
         note_chunks = self.reader.chunk_ids_of_notes([candidate.note_id for candidate in candidates])
         closest = closest_chunks(note_chunks, self.dense, PASSAGES_A_NOTE)
         codes = self.reader.token_codes([chunk_id for own in closest.values() for chunk_id in own])
-        late = self.query.score(list(codes.values()))
+        met = self._met_in_properties([candidate.note_id for candidate in candidates])
+        nothing = np.zeros(len(self.query.words), dtype=np.float32)
+        least = np.stack([met.get(note_chunks[chunk_id], nothing) for chunk_id in codes]) if met else None
+        late = self.query.score(list(codes.values()), least)
         scores = dict(zip(codes, late.tolist(), strict=True))
         added = dict(zip(codes, self.query.contributions(late).tolist(), strict=True))
         rescored = []
@@ -165,6 +177,22 @@ class LateInteraction:
                 candidate = candidate.with_part("late", score, contribution, {i: added[i] for i in own})
             rescored.append(candidate)
         return rescored
+
+    def _met_in_properties(self, note_ids: Sequence[int]) -> dict[int, Scores]:
+        """How well the properties of notes, which are in no passage, meet each word of the query: `(words,)` each."""
+        words = {
+            note_id: set().union(*(distinct_words(each.value) for each in values))
+            for note_id, values in self.reader.properties(note_ids).items()
+        }
+        asked = [word.word for word in self.query.words]
+        content = [word for word in asked if word not in STOPWORDS] or asked
+        forms = word_forms(self.reader, content, set().union(*words.values())) if words else {}
+        met = {note_id: {forms[word] for word in own & forms.keys()} for note_id, own in words.items()}
+        return {
+            note_id: np.array([_MET * (word in own) for word in asked], dtype=np.float32)
+            for note_id, own in met.items()
+            if own
+        }
 
 
 def closest_chunks(chunk_notes: Mapping[int, int], dense: DenseScores, most: int) -> dict[int, list[int]]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from notesearch.phrases import VARIATION
 from notesearch.records import Filters, HeldWords
 from notesearch.storage.full_text import quoted
+from notesearch.storage.where import property_condition
 from notesearch.words import find_runs, key_of, spelled
 
-Condition = tuple[str, list[str]]
+Condition = tuple[str, Sequence[str | float]]
 """SQL that holds for the notes that are meant, and its parameters."""
 
 _NOTES = "notes JOIN folders ON folders.id = notes.folder_id"
@@ -39,7 +40,7 @@ _HOLDING_SIGN = """instr(notes.title, ?) OR notes.id IN (SELECT note_id FROM chu
 
 def admitted_notes(filters: Filters) -> Condition:
     """A SELECT of the ids of the notes that filters admit, empty where every note is admitted, and its parameters."""
-    conditions = [
+    conditions: list[Condition] = [
         *_tagged(filters.tags, "IN"),
         *_tagged(filters.excluded_tags, "NOT IN"),
         *(_at_path(globs) for globs in filters.paths),
@@ -50,6 +51,7 @@ def admitted_notes(filters: Filters) -> Condition:
             if date
         ),
         *(_holding(words) for words in filters.held),
+        *map(property_condition, filters.where),
     ]
     if filters.notes is not None:
         conditions.append((f"notes.id IN ({','.join(map(str, filters.notes))})", []))
@@ -74,13 +76,13 @@ def _at_path(globs: tuple[str, ...]) -> Condition:
     conditions = [_matching(glob) for glob in globs]
     if not conditions:
         return "0", []
-    parameters: list[str] = []
+    parameters: list[str | float] = []
     cases = ""
     for sql, own in conditions[:-1]:
         cases += f" WHEN EXISTS (SELECT 1 FROM {_NOTES} WHERE {sql}) THEN {sql}"
-        parameters += own * 2
+        parameters += [*own, *own]
     last, own = conditions[-1]
-    return (f"CASE{cases} ELSE {last} END" if cases else last), parameters + own
+    return (f"CASE{cases} ELSE {last} END" if cases else last), [*parameters, *own]
 
 
 def _matching(glob: str) -> Condition:

@@ -209,6 +209,28 @@ class IndexReader:
         sql = "SELECT min(tag), count(DISTINCT note_id) AS notes FROM tags GROUP BY key ORDER BY notes DESC, key"
         return self._query(sql)
 
+    def property_names(self) -> dict[str, str]:
+        """See `Reader`."""
+        return dict(self._query("SELECT key, min(name) FROM properties GROUP BY key"))
+
+    def property_counts(self) -> list[tuple[str, int, int]]:
+        """All properties, how many notes have each and how many values, those of most notes first."""
+        sql = """SELECT min(name), count(DISTINCT note_id) AS notes, count(DISTINCT value_key) FROM properties
+                 GROUP BY key ORDER BY notes DESC, key"""
+        return self._query(sql)
+
+    def value_counts(self, key: str) -> list[tuple[str, str, int]]:
+        """The values of a property, their types, and how many notes have each, the most frequent first.
+
+        Args:
+            key: Of the property, as `words.key_of` gives it.
+        """
+        sql = """SELECT min(value),
+                 CASE WHEN max(number) NOT NULL THEN 'number' WHEN max(moment) NOT NULL THEN 'date' ELSE 'text' END,
+                 count(DISTINCT note_id) AS notes
+                 FROM properties WHERE key = ? GROUP BY value_key ORDER BY notes DESC, max(number), value_key"""
+        return self._query(sql, [key])
+
     def links(self) -> list[StoredLink]:
         """All links as written, note by note."""
         sql = "SELECT note_id, target, anchor, kind, line FROM links ORDER BY note_id, position"

@@ -199,6 +199,10 @@ class Reader(Protocol):
         """Fetches the values of properties by which some notes are found, and that are not in their chunks as well."""
         ...
 
+    def property_names(self) -> dict[str, str]:
+        """All properties of notes: their keys, for comparison, and what their owner calls them."""
+        ...
+
     def admitted_chunks(self, filters: Filters) -> NDArray[np.int64] | None:
         """Ids of the chunks that the filters admit, ascending int64; `None` where every chunk is admitted."""
         ...

@@ -124,6 +124,10 @@ class UnionReader:
         """See `Reader`."""
         return _merged(self._ask(note_ids, lambda reader, own: reader.properties(own)))
 
+    def property_names(self) -> dict[str, str]:
+        """See `Reader`."""
+        return {key: name for reader in self._readers for key, name in reader.property_names().items()}
+
     def admitted_chunks(self, filters: Filters) -> NDArray[np.int64] | None:
         """See `Reader`."""
         own = [reader.admitted_chunks(self._filters_of(place, filters)) for place, reader in enumerate(self._readers)]

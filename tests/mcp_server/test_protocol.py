@@ -40,7 +40,7 @@ def with_client(
 def test_an_assistant_searches_and_reads(sample: SampleIndex, mode: str) -> None:
     async def use(client: Client) -> None:
         tools = await client.list_tools()
-        assert {tool.name for tool in tools.tools} == {"search", "similar", "read_note", "tags", "status"}
+        assert {tool.name for tool in tools.tools} == {"search", "similar", "read_note", "tags", "properties", "status"}
         answer = await client.call_tool("search", {"query": "my spine hurts from sitting at a desk", "limit": 3})
         hit = answer.structured_content["hits"][0]
         assert hit["path"] == str(SAMPLE_NOTES / "health" / "back-pain.md")

@@ -91,7 +91,7 @@ def test_the_tools_say_what_they_take(assistant: Assistant) -> None:
             return (await client.list_tools()).tools
 
     tools = {tool.name: tool for tool in anyio.run(ask)}
-    assert tools.keys() == {"search", "similar", "read_note", "tags", "status"}
+    assert tools.keys() == {"search", "similar", "read_note", "tags", "properties", "status"}
     assert all(tool.description and tool.annotations.read_only_hint for tool in tools.values())
     assert tools["search"].input_schema["required"] == ["query"]
     assert not any(tool.input_schema["additionalProperties"] for tool in tools.values())
