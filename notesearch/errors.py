@@ -2,6 +2,7 @@
 
 NotesearchError               message, hint, exit code; printed in one place, `cli.main`
 ├── UsageError                a request that makes no sense: an empty query, a bad date
+│   └── TooFewTags            too few notes have tags to learn from
 ├── SettingsError             the settings file is wrong
 ├── NoteUnreadable            one note could not be read; the run goes on without it
 ├── NoteNotWritable           tags could not be written into one note; the run goes on without it
@@ -69,6 +70,10 @@ def require_type(what: str, value: object, *kinds: type) -> None:
 
 class UsageError(NotesearchError):
     """A request that makes no sense."""
+
+
+class TooFewTags(UsageError):
+    """Too few notes have tags to learn from."""
 
 
 class SettingsError(NotesearchError):

@@ -11,7 +11,7 @@ import typer
 from notesearch.cli.last_search import remember_search
 from notesearch.cli.options import CrossEncoderName, IndexOptions, MessageOptions, option
 from notesearch.cli.output import OutputOptions
-from notesearch.cli.places import lines_of_stdin, read_places
+from notesearch.cli.places import lines_of_stdin, paths_of_counts, read_places
 from notesearch.cli.terminal import is_terminal, warn
 from notesearch.errors import ERROR, NOTHING_FOUND, UsageError
 from notesearch.records import Place, RerankMethod, Skipped
@@ -38,8 +38,8 @@ def rerank(
 ) -> None:
     """Rank what another program has found.
 
-    Candidates are paths, the lines that rg -n and grep -n print, or hits of search --jsonl. What the index knows is
-    not read again, and no index is needed. Exits with 1 when there is nothing to rank.
+    Candidates are paths, the lines that rg -n, rg --json and grep -n print, or hits of search --jsonl. What the
+    index knows is not read again, and no index is needed. Exits with 1 when there is nothing to rank.
 
     Example: notesearch rerank "when is the rent due" ~/docs/*.txt
 
@@ -49,7 +49,9 @@ def rerank(
 
     if "-" in (candidates or ["-"]) and is_terminal(sys.stdin):
         raise UsageError("no candidates were given", 'Name files, or pipe some in: rg -l rent | notesearch rerank "…"')
-    named = chain.from_iterable(lines_of_stdin() if file == "-" else (file,) for file in candidates or ["-"])
+    named = chain.from_iterable(
+        paths_of_counts(lines_of_stdin()) if file == "-" else (file,) for file in candidates or ["-"]
+    )
     found = list(read_places(named))
     places = [place for place in found if isinstance(place, Place)]
     with messages.progress("Reading passages") as progress:

@@ -57,6 +57,8 @@ def status(
             write_json(_answer_as_json(answer))
         else:
             show(_lines_of_answer(answer))
+        if answer.state in ("missing", "gone"):
+            raise typer.Exit(NOTHING_FOUND)
     elif not messages.quiet or as_json:
         from notesearch.library import status as library
 

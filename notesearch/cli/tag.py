@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from notesearch.cli.options import IndexOptions, MessageOptions, Turn, flag, option
+from notesearch.cli.options import IndexOptions, MessageOptions, Turn, flag, option, share_of
 from notesearch.cli.output import one_line
 from notesearch.cli.places import lines_of_stdin, read_places
 from notesearch.cli.terminal import (
@@ -26,7 +26,7 @@ from notesearch.cli.terminal import (
     write,
     write_json,
 )
-from notesearch.errors import ERROR, NOTHING_FOUND, UsageError
+from notesearch.errors import ERROR, NOTHING_FOUND, TooFewTags, UsageError
 from notesearch.records import Place, Skipped, Suggestions, TagScore
 from notesearch.words import key_of
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from notesearch.settings import Settings
     from notesearch.writeback.apply import WriteReport
 
-TagFormat = Literal["human", "jsonl", "tsv"]
+TagFormat = Literal["human", "json", "jsonl", "tsv"]
 Decided = dict[str, tuple[str, ...]]
 """Tags by the path of the note."""
 
@@ -67,7 +67,9 @@ def tag(
     min_score: Annotated[
         float | None,
         option(
-            "P", "Suggest tags with at least this score, instead of those above their own thresholds.", min=0, max=1
+            "P",
+            "Suggest tags with at least this score (0.8, 80%), instead of those above their own thresholds.",
+            parser=share_of(0),
         ),
     ] = None,
     top: Annotated[
@@ -75,6 +77,8 @@ def tag(
     ] = None,
     new_only: Annotated[bool, flag("Leave out tags that a note has already.", "--new-only")] = False,
     output: Annotated[TagFormat, flag("How to print suggestions.", "--format")] = "human",
+    limit: Annotated[int, option("N", "The most notes; 0: all.", "--limit", "-n", min=0)] = 0,
+    as_json: Annotated[bool, flag("Short for --format json.", "--json")] = False,
     as_jsonl: Annotated[bool, flag("Short for --format jsonl.", "--jsonl")] = False,
     as_tsv: Annotated[bool, flag("Short for --format tsv.", "--tsv")] = False,
     apply: Annotated[bool, flag("Write the suggested tags into the notes.", "--apply")] = False,
@@ -106,6 +110,7 @@ def tag(
     from notesearch.library.tag import suggest_tags
 
     settings = index.settings()
+    kind: TagFormat = "json" if as_json else "jsonl" if as_jsonl else "tsv" if as_tsv else output
     _check_combination(paths or [], apply=apply, dry_run=dry_run, interactive=interactive, undo=undo, as_list=as_list)
     turn = Turn.of(wait, messages, "Another process is writing tags; waiting for it…")
     if as_list:
@@ -116,17 +121,23 @@ def tag(
     if apply and not (dry_run or yes):
         refuse_sweeping(settings, named or ())
     with messages.progress("Reading passages") as progress:
-        run = suggest_tags(
-            settings, named, labels=labels, classifier=name, min_score=min_score, top=top, progress=progress
-        )
+        try:
+            run = suggest_tags(
+                settings, named, labels=labels, classifier=name, min_score=min_score, top=top, progress=progress
+            )
+        except TooFewTags as error:  # nothing is wrong: a vault may be young
+            if kind == "json":
+                write_json([])
+            messages.tell(f"{error.message[:1].upper()}{error.message[1:]}. {error.hint}")
+            raise typer.Exit(NOTHING_FOUND) from error
+    suggested = [entry for entry in run.suggestions if (entry.new_tags if new_only else entry.suggested)]
+    shown = (run.suggestions if kind in ("json", "jsonl") else suggested)[: limit or None]
+    run = replace(run, suggestions=tuple(shown if limit else run.suggestions))
     unread = [*unreadable, *run.skipped]
     if not (messages.quiet and run.suggestions):
         messages.tell_of_skipped(unread)
     if _BASIS[run.basis]:
         messages.tell(_BASIS[run.basis])
-    suggested = [entry for entry in run.suggestions if (entry.new_tags if new_only else entry.suggested)]
-    kind = "jsonl" if as_jsonl else "tsv" if as_tsv else output
-    shown = run.suggestions if kind == "jsonl" else suggested
     refused = False
     if dry_run:
         refused = _show_changes(run)
@@ -286,13 +297,15 @@ def write_suggestions(suggestions: Sequence[Suggestions], kind: TagFormat, *, ne
 
     Args:
         suggestions: Of each note.
-        kind: `human`; `jsonl`, which also has tags below their thresholds; or `tsv`, a line a suggestion.
+        kind: `human`; `json` or `jsonl`, which also have tags below their thresholds; or `tsv`, a line a suggestion.
         new_only: Whether to leave out tags that a note has already.
     """
     shown = [(entry, [tag for tag in entry.tags if not (new_only and tag.present)]) for entry in suggestions]
     if kind == "human":
         for entry, tags in shown:
             show([paint(shown_path(entry.path), "path"), *_lines(entry, tags), ""])
+    elif kind == "json":
+        write_json([_as_json(entry, tags) for entry, tags in shown], indent=2)
     elif kind == "jsonl":
         for entry, tags in shown:
             write_json(_as_json(entry, tags))

@@ -26,6 +26,8 @@ _QRELS = "A line is: query, iteration, document, relevance (TREC); or query, doc
 _TOPICS = 'It should hold TREC topics (<top>), lines of id, tab and text, or lines like {"_id": "1", "text": "…"}.'
 _RUN = "A line is: query, Q0, document, rank, score, name of the run."
 
+# The name that `search --format trec` gives its runs.
+OWN_RUN = "notesearch"
 # As BEIR names its judgements; the first that exists is taken.
 _QRELS_FILES = ("qrels.tsv", "qrels/test.tsv", "qrels/dev.tsv", "qrels/train.tsv")
 _TOPIC = re.compile(r"<top>(.*?)(?:</top>|(?=<top>)|\Z)", re.DOTALL | re.IGNORECASE)
@@ -139,18 +141,22 @@ def read_run_for(collection: Collection, path: Path) -> tuple[dict[str, list[str
     """Reads a run, and counts what in it the collection does not know.
 
     Queries that are not judged are left out. A document that is not in the collection keeps its rank, as it does for
-    trec_eval.
+    trec_eval. What `search --format trec` has written without spaces is known by its name, also to judgements that have
+    none either.
 
     Raises:
         UsageError: See `read_run`.
     """
-    run = read_run(path)
+    judged = _by_name(document_id for gains in collection.qrels.values() for document_id in gains)
+    asked = _by_name(collection.qrels)
+    run = {
+        asked.get(query_id, query_id): [judged.get(document_id, document_id) for document_id in documents]
+        for query_id, documents in read_run(path).items()
+    }
     known = {query_id: documents for query_id, documents in run.items() if query_id in collection.qrels}
     if collection.notes_dir:
         below = _paths_below(collection.notes_dir)
-        # A run of `search --format trec` has absolute paths, without spaces.
-        plain = {query_id: (unquote(d) if d.startswith("/") else d for d in own) for query_id, own in known.items()}
-        known = {query_id: list(dict.fromkeys(map(below, documents))) for query_id, documents in plain.items()}
+        known = {query_id: list(dict.fromkeys(map(below, documents))) for query_id, documents in known.items()}
     absent = len(collection.qrels) - len(known)
     strange = collection.missing_documents(dict.fromkeys(doc for documents in known.values() for doc in documents))
     return known, [
@@ -225,7 +231,7 @@ def _read_topics(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 def read_run(path: Path) -> dict[str, list[str]]:
     """Reads a run, and ranks it as trec_eval does: by score, and documents with one score by id, descending.
 
-    The column for the rank is ignored.
+    The column for the rank is ignored. In the runs of `search --format trec`, spaces in ids are written as in a URL.
 
     Returns:
         Query id → document ids, best first.
@@ -241,6 +247,8 @@ def read_run(path: Path) -> dict[str, list[str]]:
             value = float(score)
             if len(columns) != 6 or math.isnan(value):
                 raise ValueError
+            if columns[5] == OWN_RUN:
+                query_id, document_id = unquote(query_id), unquote(document_id)
         except ValueError as error:
             raise UsageError(f"{path}, line {number} is not a line of a run", _RUN) from error
         of_query = scores.setdefault(query_id, {})
@@ -376,12 +384,20 @@ def _is_file(path: Path) -> bool:
         return False
 
 
+def _by_name(ids: Iterable[str]) -> dict[str, str]:
+    """Ids by themselves, and by what they are called where they are written as in a URL."""
+    known = list(ids)
+    return {unquote(each): each for each in known} | {each: each for each in known}
+
+
 def _paths_below(folder: Path) -> Callable[[str], str]:
     """Turns the path of a note, in whatever way it is given, into that below a folder."""
     prefixes = [path + os.sep for path in (os.path.normpath(folder.absolute()), os.path.realpath(folder))]
 
     def below(name: str) -> str:
         path = os.path.normpath(name)
-        return next((path.removeprefix(prefix) for prefix in prefixes if path.startswith(prefix)), path)
+        path = next((path.removeprefix(prefix) for prefix in prefixes if path.startswith(prefix)), path)
+        plain = unquote(path)  # of a run without spaces, or of judgements made from one
+        return plain if plain != path and not _is_file(folder / path) and _is_file(folder / plain) else path
 
     return below

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from notesearch.encoders import models
-from notesearch.errors import IndexMissing, NoteNotWritable, NoteUnreadable, UsageError
+from notesearch.errors import IndexMissing, NoteNotWritable, NoteUnreadable, TooFewTags, UsageError
 from notesearch.files import Stamp, hash_of
 from notesearch.indexing import chunking_for
 from notesearch.notes import NoteFile, find_notes, read_bytes
@@ -74,6 +74,7 @@ def suggest_tags(
 
     Raises:
         UsageError: There is nothing to suggest from, or no note was named and there is no index.
+        TooFewTags: The index has too few tags to suggest from.
         ModelError: The classifier or its encoder cannot be used.
         StoreError: There is an index, and it cannot be read.
     """
@@ -123,7 +124,7 @@ def _open_tagger(
     assert reader is not None
     tagged = Labelled.by_tags(contents.indexed(reader.note_ids(tagged=True)))
     if not tagged:
-        raise UsageError("no note of the index has a tag, and no classifier was trained", _HOW_TO_BEGIN)
+        raise TooFewTags("no note of the index has a tag, and no classifier was trained", _HOW_TO_BEGIN)
     examples = choose_labels(tagged, _LEAST_NOTES_OF_A_TAG)
     return "neighbours", NeighbourTagger(examples, contents.embed(examples.contents)), contents
 

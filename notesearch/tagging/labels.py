@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from notesearch.errors import NoteUnreadable, StoreError, UsageError
+from notesearch.errors import NoteUnreadable, StoreError, TooFewTags, UsageError
 from notesearch.files import append_jsonl, read_jsonl, read_own_jsonl
 from notesearch.notes import unique_tags
 from notesearch.records import Skipped
@@ -102,10 +102,10 @@ def choose_labels(notes: Sequence[Labelled], min_examples: int, rejections: Sequ
         rejections: Notes, with their labels, whose owner rejected other labels: examples even if they have none.
 
     Raises:
-        UsageError: Fewer than two labels are left.
+        TooFewTags: Fewer than two labels are left.
     """
     if not notes:
-        raise UsageError(
+        raise TooFewTags(
             "no note has a label to learn from", "Tag some notes and index them, or give --labels-from folder."
         )
     spellings: dict[str, Counter[str]] = {}
@@ -126,7 +126,7 @@ def choose_labels(notes: Sequence[Labelled], min_examples: int, rejections: Sequ
         universal=tuple(sorted(names[key] for key in universal)),
     )
     if len(kept) < 2:
-        raise UsageError(_why_too_few(examples, len(notes), min_examples), _HOW_TO_GET_LABELS)
+        raise TooFewTags(_why_too_few(examples, len(notes), min_examples), _HOW_TO_GET_LABELS)
     return examples
 
 

@@ -3,13 +3,14 @@ import json
 import os
 import string
 import sys
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from notesearch.cli.places import lines_of_stdin, read_places
+from notesearch.cli.places import lines_of_stdin, paths_of_counts, read_places
 from notesearch.records import Place, Skipped
 
 NAMES = (
@@ -251,3 +252,52 @@ def test_an_object_of_any_depth_is_no_defect():
 
 def test_a_match_without_a_number_is_the_whole_note(folder):
     assert places(f"{folder}/cap.md:what rg prints in a pipe") == [Place(folder / "cap.md")]
+
+
+def test_matches_of_rg_as_json(folder):
+    def message(kind: str, **data: object) -> str:
+        return json.dumps({"type": kind, "data": {"path": {"text": f"{folder}/cap.md"}, **data}})
+
+    lines = [
+        message("begin"),
+        message("context", line_number=1, lines={"text": "one"}),
+        message("match", line_number=2, lines={"text": "two"}, submatches=[]),
+        message("match", line_number=None, lines={"text": "two"}, submatches=[]),
+        json.dumps({"type": "match", "data": {"path": {"bytes": b64encode(bytes(folder / "cap.md")).decode()}}}),
+        message("end"),
+        json.dumps({"type": "summary", "data": {"elapsed_total": {}}}),
+    ]
+    found = places(*lines)
+    assert found[:2] == [Place(folder / "cap.md", 2), Place(folder / "cap.md")]
+    assert isinstance(found[2], Skipped) and len(found) == 3, "without a number it is no message of rg"
+
+
+def test_lines_with_nuls_behind_names(stdin, folder):
+    """What grep -Zn and rg -0n print, with lines around matches; rg -0 without numbers; grep -Zc."""
+    cap, log = f"{folder}/cap.md", f"{folder}/2024-05-17-log.md"
+    stdin(f"{cap}\0001-one\n{cap}\0002:two 3:4\n--\n{log}\0003:x\n")
+    assert places(*lines_of_stdin()) == [Place(folder / "cap.md", 2), Place(folder / "2024-05-17-log.md", 3)]
+    stdin(f"{cap}\0text\n--\n{log}\0more\n")
+    assert places(*lines_of_stdin()) == [Place(folder / "cap.md"), Place(folder / "2024-05-17-log.md")]
+    stdin(f"{cap}\00012\n{log}\0000\n")
+    assert places(*lines_of_stdin()) == [Place(folder / "cap.md")]
+
+
+def test_a_line_around_a_match_without_a_number(folder):
+    assert places(f"{folder}/cap.md-some text", f"{folder}/cap.md:a match") == [Place(folder / "cap.md")]
+
+
+@pytest.mark.parametrize(
+    ("lines", "kept"),
+    [
+        (["a.md:12", "b.md:3"], ["a.md", "b.md"]),
+        (["a.md:12", "b.md:0"], ["a.md"]),
+        (["a.md:0"], []),
+        (["a.md:12"], ["a.md:12"]),
+        (["a.md:12", "a.md:13"], ["a.md:12", "a.md:13"]),
+        (["a.md:12", "b.md:3:text"], ["a.md:12", "b.md:3:text"]),
+        (["a.md", "b.md:3"], ["a.md", "b.md:3"]),
+    ],
+)
+def test_counts_are_no_numbers_of_lines(lines, kept):
+    assert list(paths_of_counts(lines)) == kept

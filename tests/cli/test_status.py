@@ -119,7 +119,7 @@ def test_why_as_json(run, folder):
 def test_why_names_that_are_no_text(run, folder):
     path = os.fsdecode(os.fsencode(folder) + b"/caf\xe9\x1b[2J.md")
     done = run("status", "--why", path)
-    assert done.code == 0 and "missing" in done.out and "\x1b" not in done.out
+    assert done.code == 1 and "missing" in done.out and "\x1b" not in done.out
     assert json.loads(run("status", "--json", "--why", path).out)["state"] == "missing"
 
 
@@ -128,3 +128,10 @@ def test_without_an_index(run, tmp_path):
         done = run(*arguments)
         assert (done.code, done.out) == (2, "")
         assert "there is no index" in done.err
+
+
+def test_why_of_a_file_that_is_not_there_exits_with_1(run, folder):
+    assert run("status", "--why", folder / "cap.md").code == 0
+    assert run("status", "--why", folder / "none.md").code == 1
+    (folder / "cap.md").unlink()
+    assert run("status", "--why", folder / "cap.md").code == 1

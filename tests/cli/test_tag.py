@@ -499,3 +499,20 @@ def test_apply_needs_no_reader(real) -> None:
     finally:
         os.close(writing)
         real("tag", "--undo")
+
+
+def test_json_is_one_document_and_a_limit_is_of_notes(run, trained) -> None:
+    paths = [trained.folder / "cooking/0.md", trained.folder / "cooking/1.md"]
+    lines = [json.loads(line) for line in run("tag", *paths, "--jsonl").out.splitlines()]
+    assert len(lines) == 2
+    assert json.loads(run("tag", *paths, "--json").out) == lines
+    assert json.loads(run("tag", *paths, "--json", "-n", 1).out) == lines[:1]
+    assert json.loads(run("tag", *paths, "--json", "--limit", 0, "--min-score", "0%").out) != []
+
+
+def test_too_few_tags_to_learn_from_are_no_error(run, fake_encoder, write_notes) -> None:
+    assert run("index", write_notes({"a.md": "Soup", "b.md": "Bread"}), "--quiet").code == 0
+    done = run("tag")
+    assert (done.code, done.out) == (1, "") and done.err.startswith("No note of the index has a tag")
+    quiet = run("tag", "--quiet", "--json")
+    assert (quiet.code, quiet.out, quiet.err) == (1, "[]\n", "")

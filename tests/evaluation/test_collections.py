@@ -420,3 +420,15 @@ def test_between_tabs_an_id_may_hold_spaces(file):
 def test_a_line_that_is_not_one_of_a_run(file, text, message):
     with pytest.raises(UsageError, match=message):
         read_run(file(text))
+
+
+def test_a_run_of_search_is_taken_back_whatever_notes_and_queries_are_called(tmp_path):
+    """Without the notes: judgements may be written between tabs, or without spaces as the run is."""
+    (tmp_path / "run").write_text("a%20query Q0 /n/white%20bread.md 1 2.0 notesearch\n")
+    for written in ("a query\t/n/white bread.md\t1\n", "a%20query 0 /n/white%20bread.md 1\n"):
+        (tmp_path / "qrels").write_text(written)
+        collection = read_collection(None, qrels_file=tmp_path / "qrels", only_runs=True)
+        run, skipped = read_run_for(collection, tmp_path / "run")
+        ((query_id, documents),) = run.items()
+        assert (skipped, query_id in collection.qrels) == ([], True)
+        assert set(documents) == set(collection.qrels[query_id])
