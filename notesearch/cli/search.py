@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -107,11 +107,30 @@ def search(
     if not best:
         if output.for_people:
             messages.tell("Nothing found.")
+            if not messages.quiet:
+                _tell_why_nothing(index_dir, collection, [line for _, line in batch], options, messages)
         raise typer.Exit(NOTHING_FOUND)
     if open_best:
         from notesearch.cli.editors import open_in_editor
 
         open_in_editor(Place(Path(best[0].path), best[0].start_line))
+
+
+def _tell_why_nothing(
+    index_dir: Path | None,
+    collections: list[str] | None,
+    lines: list[QueryLine],
+    options: dict[str, Any],
+    messages: MessageOptions,
+) -> None:
+    from notesearch.library.nothing import why_nothing
+    from notesearch.settings import load_settings
+
+    names: list[str | None] = [*(collections or [])] or [None]
+    settings = [load_settings(collection=name, index_dir=index_dir) for name in names]
+    reasons = [reason for line in lines for reason in why_nothing(settings, line.text, line.arguments(options))]
+    for reason in dict.fromkeys(reasons):
+        messages.tell(reason)
 
 
 def _opened(

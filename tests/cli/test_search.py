@@ -542,3 +542,30 @@ def test_a_batch_may_begin_with_a_byte_order_mark_and_names_each_query_once(run,
     batch.write_text(jsonl({"_id": 1, "text": "crust"}, {"_id": "1", "text": "pie"}))
     done = run("search", "--queries", batch)
     assert done.code == 2 and "line 2 has the id 1 again" in done.err
+
+
+@pytest.mark.parametrize(
+    ("query", "reason"),
+    [
+        ("crust tag:pies", "No note has the tag pies; nearest: pie."),
+        ("crust since:2024 until:2023", "No date is both since 2024-01-01 and until 2023-12-31."),
+        ("crust since:2150", "No note has a date since 2150-01-01."),
+        ("crust path:nowhere", "No note is at nowhere."),
+        ('"sour milk"', "No note holds “sour milk”."),
+        ("crust title:milk", "No note has a title with “milk”."),
+    ],
+)
+def test_nothing_found_says_why_where_that_is_known(run, signs, query, reason):
+    done = run("search", query)
+    assert (done.code, done.out, done.err) == (1, "", f"Nothing found.\n{reason}\n")
+    assert run("search", query, "--quiet").err == run("search", query, "--json").err == ""
+
+
+def test_nothing_found_says_how_many_notes_are_newer_than_the_index(run, signs):
+    (signs / "home" / "pie.md").write_text("Changed")
+    (signs / "new").mkdir()
+    (signs / "new" / "note.md").write_text("New")
+    (signs / "draft.md").write_text("New")
+    assert run("search", '"sour milk"').err.splitlines()[-1] == "3 notes are newer than the index: notesearch index"
+    (signs / ".notesearchignore").write_text("draft*\n")
+    assert run("search", '"sour milk"').err.splitlines()[-1] == "2 notes are newer than the index: notesearch index"
