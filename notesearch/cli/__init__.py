@@ -35,6 +35,7 @@ COMMANDS = {
     "Find": {
         "search": ("search.search", "Find the notes that answer a query, best first."),
         "similar": ("similar.similar", "Find the notes that are related to a note, and say why."),
+        "links": ("links.links", "Show what a note links to, and what links to it."),
         "duplicates": ("duplicates.duplicates", "Find notes that are copies of others or parts of them."),
         "rerank": ("rerank.rerank", "Rank what another program has found."),
         "tags": ("properties.tags", "List the tags of the notes, and how many notes have each."),

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from notesearch.errors import UsageError
 from notesearch.files import make_private_folder, private_opener
 from notesearch.records import Hit, Place
 from notesearch.settings import cache_dir
@@ -54,6 +55,24 @@ def recall_search() -> LastSearch | None:
         return LastSearch(str(record["query"]), places)
     except (OSError, ValueError, TypeError, KeyError):  # nothing, or nothing that can be read: it is a mere convenience
         return None
+
+
+def place_of_hit(number: int) -> Place:
+    """The place of a hit of the last search in this terminal, counted from 1.
+
+    Raises:
+        UsageError: There is no such hit.
+    """
+    last = recall_search()
+    if last is None:
+        raise UsageError("no search in this terminal is remembered", "Search first: notesearch search QUERY")
+    if not last.places:
+        raise UsageError("the last search in this terminal found nothing", "Search for something else.")
+    if not 1 <= number <= len(last.places):
+        raise UsageError(
+            f"the last search in this terminal has no hit {number}", f"Give a number from 1 to {len(last.places)}."
+        )
+    return last.places[number - 1]
 
 
 def _file_of_terminal() -> Path:

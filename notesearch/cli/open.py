@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from notesearch.cli.editors import command_for, obsidian_uri, opener, require_file, run
-from notesearch.cli.last_search import recall_search
+from notesearch.cli.last_search import place_of_hit
 from notesearch.cli.options import MessageOptions, flag
 from notesearch.cli.places import read_places
 from notesearch.cli.terminal import harmless, show, write
@@ -34,7 +34,7 @@ def open_note(
 
     Any note: notesearch open notes/cooking/kimchi.md:12
     """
-    place = _hit(int(target)) if target.isascii() and target.isdigit() else _named(target)
+    place = place_of_hit(int(target)) if target.isascii() and target.isdigit() else _named(target)
     if obsidian:
         require_file(place.path)
         uri, program = obsidian_uri(place.path), opener()
@@ -48,19 +48,6 @@ def open_note(
         show([harmless(shlex.join(command))])
     else:
         run(command)
-
-
-def _hit(number: int) -> Place:
-    last = recall_search()
-    if last is None:
-        raise UsageError("no search in this terminal is remembered", "Search first: notesearch search QUERY")
-    if not last.places:
-        raise UsageError("the last search in this terminal found nothing", "Search for something else.")
-    if not 1 <= number <= len(last.places):
-        raise UsageError(
-            f"the last search in this terminal has no hit {number}", f"Give a number from 1 to {len(last.places)}."
-        )
-    return last.places[number - 1]
 
 
 def _named(target: str) -> Place:

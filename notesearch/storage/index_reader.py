@@ -194,6 +194,10 @@ class IndexReader:
         """Maps the ids of all notes to their paths."""
         return dict(self._query("SELECT id, path FROM notes"))
 
+    def titles(self) -> dict[str, str]:
+        """Maps the paths of all notes to their titles."""
+        return dict(self._query("SELECT path, title FROM notes ORDER BY path"))
+
     def owners_of_chunks(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Ids of all chunks, and of their notes, note by note: both int64, ascending by the note's id."""
         rows = self._query("SELECT id, note_id FROM chunks ORDER BY note_id, position")
