@@ -417,11 +417,13 @@ class SimilarNote:
         path: Absolute path; empty for a text that is in no file.
         title: Its title.
         similarity: Cosine of its embedding with that of the note to tag.
+        shares_title: Whether other notes have this title too, so that the path must stand beside it.
     """
 
     path: str
     title: str
     similarity: float
+    shares_title: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from notesearch.cli.terminal import (
     counted,
     harmless,
     is_terminal,
+    named,
     paint,
     show,
     shown_path,
@@ -340,7 +341,10 @@ def _lines(entry: Suggestions, tags: Sequence[TagScore]) -> Iterator[str]:
             if reason and reason.words:
                 yield from wrapped(", ".join(reason.words), columns, "        words:", " " * 10, style="dim")
             if reason and reason.notes:
-                notes = "; ".join(f"{note.title} ({note.similarity:.2f})" for note in reason.notes)
+                notes = "; ".join(
+                    f"{named(note.title, note.path if note.shares_title else '')} ({note.similarity:.2f})"
+                    for note in reason.notes
+                )
                 yield from wrapped(notes, columns, "        like:", " " * 10, style="dim")
 
 

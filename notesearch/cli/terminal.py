@@ -207,6 +207,11 @@ def shown_path(path: str) -> str:
     return harmless(path)
 
 
+def named(title: str, path: str) -> str:
+    """A note as a line calls it: by its title, and its path beside it, which is given where others have that title."""
+    return f"{title} [{shown_path(path)}]" if path else title
+
+
 @contextmanager
 def stage_progress(*, shown: bool) -> Iterator[Callable[[str, int, int], None] | None]:
     """A progress bar on stderr.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from notesearch.encoders import models
@@ -13,7 +14,7 @@ from notesearch.errors import IndexMissing, NoteNotWritable, NoteUnreadable, Too
 from notesearch.files import Stamp, hash_of
 from notesearch.indexing import chunking_for
 from notesearch.notes import NoteFile, find_notes, read_bytes
-from notesearch.records import Skipped, Suggestions
+from notesearch.records import Because, Skipped, Suggestions
 from notesearch.settings import DEFAULT_MODEL, Settings
 from notesearch.storage import IndexReader
 from notesearch.storage.database import acquire_lock, make_index_dir
@@ -21,6 +22,7 @@ from notesearch.tagging.classifier import DEFAULT_NAME, classifier_dir, load_cla
 from notesearch.tagging.features import Content, ContentReader, EncoderSpec
 from notesearch.tagging.labels import Labelled, choose_labels, remember_rejections
 from notesearch.tagging.taggers import NameTagger, NeighbourTagger, Tagger, TrainedTagger, suggest
+from notesearch.words import key_of
 from notesearch.writeback.apply import TaggedNote, UndoableRun, WriteReport, apply_tags, diff_of, undo_last, undoable
 from notesearch.writeback.replace import check_replaceable
 
@@ -90,8 +92,23 @@ def suggest_tags(
             found = [content for content in found if not content.tags]
         vectors = contents.embed(found, progress) if found else None
         suggestions = suggest(tagger, found, vectors, min_score=min_score, top=top) if vectors is not None else []
+        suggestions = _with_shared_titles(suggestions, reader.titles() if reader else {})
     hashes = {content.path: content.content_hash for content in found if content.content_hash}
     return TagRun(basis, tuple(suggestions), tuple(skipped), hashes)
+
+
+def _with_shared_titles(suggestions: Sequence[Suggestions], indexed: dict[str, str]) -> list[Suggestions]:
+    """Marks the similar notes whose titles other notes have too, given the titles of the index by path."""
+    reasons = [reason for entry in suggestions for reason in entry.because]
+    titles = indexed | {note.path: note.title for reason in reasons for note in reason.notes}
+    having = Counter(map(key_of, titles.values()))
+
+    def marked(reason: Because) -> Because:
+        return replace(
+            reason, notes=tuple(replace(note, shares_title=having[key_of(note.title)] > 1) for note in reason.notes)
+        )
+
+    return [replace(entry, because=tuple(map(marked, entry.because))) for entry in suggestions]
 
 
 def encoder_for(settings: Settings, model: str | None, reader: IndexReader | None) -> EncoderSpec:

@@ -43,9 +43,15 @@ SOUP = note(
 )
 
 
+def test_the_path_stands_beside_a_title_that_others_have(shown) -> None:
+    because = Because("x", (SimilarNote("/n/a.md", "Usage", 0.65, True), SimilarNote("/n/b.md", "Salt", 0.5)), ())
+    out = shown(Suggestions("/n/soup.md", "Soup", (TagScore("x", 0.9, True),), (because,)))
+    assert "like: Usage [/n/a.md] (0.65); Salt (0.50)" in out
+
+
 def test_jsonl_tells_everything(shown) -> None:
     (line,) = shown(SOUP, kind="jsonl").splitlines()
-    similar = [{"path": "/n/stew.md", "title": "Soup", "similarity": 0.8124}]
+    similar = [{"path": "/n/stew.md", "title": "Soup", "similarity": 0.8124, "shares_title": False}]
     assert json.loads(line) == {
         "path": "/n/soup.md",
         "title": "Soup",

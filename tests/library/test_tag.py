@@ -43,6 +43,15 @@ def test_without_a_classifier_the_nearest_tagged_notes_suggest(vault) -> None:
     assert (run.basis, suggested(run)) == ("neighbours", {"new.md": ("databases",)})
 
 
+def test_titles_that_several_notes_have_are_marked(vault) -> None:
+    before = {note.path: note.title for why in vault.suggest().suggestions[0].because for note in why.notes}
+    twin = min(before)
+    vault.write({"twin.md": f"---\ntitle: {before[twin].upper()}\n---\nOf nothing that is tagged"})
+    vault.index()
+    marked = {note.path: note.shares_title for why in vault.suggest().suggestions[0].because for note in why.notes}
+    assert marked == {path: path == twin for path in marked} and marked[twin]
+
+
 def test_a_classifier_suggests_where_there_is_one(trained) -> None:
     run = trained.suggest()
     assert (run.basis, suggested(run)) == ("classifier", {"new.md": ("databases",)})
