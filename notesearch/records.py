@@ -107,7 +107,7 @@ class Note:
         date: From the front matter, else from a file name that begins with one, else the file's modification time;
             naive local time.
         problems: What was wrong yet did not stop the reading, one line each.
-        hidden: Spans of the text that are no words of it (Org's drawers), ascending and in no block.
+        hidden: Spans of the text that are no words of it (Org's drawers, images in it), ascending and disjoint.
         ids: By which links of the kind `id` may call it.
         page_starts: Where each page begins, offsets into the text; none where there are no pages.
         part_tags: The last of its tags, which are not the whole note's, but those of parts (headings in Org).

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from notesearch.notes.data import blank_out
 from notesearch.notes.structure import LineTable
 from notesearch.records import Block, Chunk, Chunking, Note
 from notesearch.words import key_of
@@ -118,8 +119,6 @@ def _trimmed(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
 
 # Cut a note into chunks: at headings, else between blocks, else within a block.
 
-_NOT_A_LINE_END = re.compile(r"[^\r\n]")
-
 
 class _Piece(NamedTuple):
     """A span that stays whole: a block, or a part of one that had to be cut."""
@@ -147,14 +146,16 @@ def chunk_note(note: Note, token_starts: Callable[[str], Sequence[int]], chunkin
 
     Returns:
         The chunks in order; without overlap they are disjoint, and together they hold every non-blank character of
-        the note's blocks. None for a note without blocks.
+        the note's blocks that is not hidden. None for a note without any.
     """
     if not note.blocks:
         return ()
     start, end = note.blocks[0].start, note.blocks[-1].end
-    note = replace(note, text=_without_hidden(note))
+    note = replace(note, text=blank_out(note.text, note.hidden))
     tokens = TokenIndex(token_starts(note.text[start:end]), start, end)
     pieces = _pieces(note, tokens, chunking)
+    if not pieces:
+        return ()
     overlaps = _Overlaps(pieces, chunking)
     first_pieces = _level(_pack(pieces, overlaps, chunking.budget_tokens), pieces, overlaps, chunking.budget_tokens)
     table = LineTable(note.text)
@@ -170,16 +171,6 @@ def chunk_note(note: Note, token_starts: Callable[[str], Sequence[int]], chunkin
         pages = (bisect_right(note.page_starts, start), bisect_right(note.page_starts, end - 1))
         chunks.append(Chunk(start, end, start_line, end_line, headings[index], note.text[start:end], *pages))
     return tuple(chunks)
-
-
-def _without_hidden(note: Note) -> str:
-    """The note's text with hidden characters replaced by spaces, so that offsets and lines stay."""
-    parts: list[str] = []
-    position = 0
-    for start, end in note.hidden:
-        parts += [note.text[position:start], _NOT_A_LINE_END.sub(" ", note.text[start:end])]
-        position = end
-    return "".join([*parts, note.text[position:]])
 
 
 def _pieces(note: Note, tokens: TokenIndex, chunking: Chunking) -> list[_Piece]:

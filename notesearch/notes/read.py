@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import os
 import stat
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 from notesearch.errors import NoteUnreadable
 from notesearch.file_kinds import DOCUMENTS_VERSION, HOW_TO_READ, READ_SUFFIXES, has_reader, is_document, kind_of
 from notesearch.files import Stamp, hash_of
+from notesearch.notes.data import blank_out, disjoint, find_data
 from notesearch.notes.dates import date_of
 from notesearch.notes.headers import read_metadata
 from notesearch.notes.markdown import MARKDOWN, TEXT
@@ -234,6 +236,8 @@ def parse_note(path: Path, text: str, modified: datetime) -> Note:
         The note.
     """
     note_format = _format_of(path)
+    whole_text, data = text, find_data(text)
+    text = blank_out(text, data)
     front_matter = read_metadata(text, kind_of(path))
     table = LineTable(text)
     first_line, body_line = table.first_line_from(front_matter.body_start), table.first_line_from(front_matter.end)
@@ -281,14 +285,18 @@ def parse_note(path: Path, text: str, modified: datetime) -> Note:
         title=title,
         title_source=source,
         naming_heading=heading if source == "heading" else "",
-        text=text,
+        text=whole_text,
         blocks=blocks,
         tags=(all_tags := unique_tags([*file_tags, *part_tags])),
         part_tags=all_tags[len(file_tags) :],
         links=tuple(links),
         date=when or modified,
         problems=tuple(line for line in (front_matter.problem, problem) if line),
-        hidden=tuple((table.starts[lines.first], table.ends[lines.end - 1]) for lines in hidden),
+        hidden=tuple(disjoint([*_spans(table, hidden), *((span.start, span.end) for span in data)])),
         ids=tuple(parsed.ids),
         properties=make_properties([*properties, *parsed.properties, *inline]),
     )
+
+
+def _spans(table: LineTable, ranges: Iterable[LineRange]) -> Iterator[tuple[int, int]]:
+    return ((table.starts[lines.first], table.ends[lines.end - 1]) for lines in ranges)
