@@ -185,7 +185,12 @@ def _lines_of_hit(hit: Hit, columns: int) -> Iterator[str]:
     more = f"  in {hit.collection}" if hit.collection else ""
     more += f"  (+{hit.more_passages} more)" if hit.more_passages else ""
     # A path is never broken over lines, so that it can be copied.
-    yield indent + paint(shown_path(hit.path) + _place(hit), "path") + paint(more, "dim")
+    place = shown_path(hit.path) + _place(hit)
+    date = hit.date[:10]
+    fits = columns_of(f"{indent}{place}{more}  {date}") <= columns
+    yield indent + paint(place, "path") + paint(f"{more}  {date}" if fits else more, "dim")
+    if not fits:
+        yield indent + paint(date, "dim")
     if hit.tags:
         yield from wrapped(" ".join(f"#{tag}" for tag in hit.tags), columns, indent, style="tag")
     yield from _wrapped_snippet(hit, columns, indent)

@@ -18,7 +18,7 @@ from notesearch.errors import NOTHING_FOUND
 from notesearch.records import Skipped
 
 if TYPE_CHECKING:
-    from notesearch.library.status import Answer, FolderStatus, Status
+    from notesearch.library.status import Answer, FolderStatus, LeftOut, Status
     from notesearch.settings import Settings
 
 _MOST_NAMED = 3
@@ -135,8 +135,20 @@ def _lines_of_answer(answer: Answer) -> list[str]:
     lines = [f"{answer.state}: {answer.message}", answer.hint]
     if note := answer.note:
         tags = " ".join(f"#{tag}" for tag in note.tags)
-        lines[1:1] = [f"{note.title} ({counted(note.chunks, 'chunk')}) {tags}", *note.problems]
+        lines[1:1] = [
+            f"{note.title} ({counted(note.chunks, 'chunk')}) {tags}",
+            *note.problems,
+            *_about_data(answer.data),
+        ]
     return table([(answer.path,), *((f"  {line}",) for line in lines if line)], wrap=(0,))
+
+
+def _about_data(data: Sequence[LeftOut]) -> Iterator[str]:
+    """`24.0 kB of data is not indexed: an image at line 7`."""
+    if data:
+        named = ", ".join(f"{left_out.what} at line {left_out.line}" for left_out in data[:_MOST_NAMED])
+        more = f" and {len(data) - _MOST_NAMED:,} more" if len(data) > _MOST_NAMED else ""
+        yield f"{_bytes(sum(left_out.bytes for left_out in data))} of data is not indexed: {named}{more}"
 
 
 def _as_json(found: Status) -> dict[str, Any]:
@@ -168,6 +180,7 @@ def _answer_as_json(answer: Answer) -> dict[str, Any]:
         "title": note.title if note else None,
         "tags": list(note.tags) if note else [],
         "chunks": note.chunks if note else 0,
+        "data": [asdict(left_out) for left_out in answer.data],
     }
 
 

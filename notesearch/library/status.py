@@ -24,8 +24,11 @@ from notesearch.file_kinds import (
     kind_of,
 )
 from notesearch.files import Stamp
-from notesearch.notes import NoteFile, find_notes, is_unchanged, most_bytes
+from notesearch.notes import NoteFile, find_notes, is_unchanged, most_bytes, read_bytes
+from notesearch.notes.data import find_data
 from notesearch.notes.ignore import IgnoreRules
+from notesearch.notes.read import decode
+from notesearch.notes.structure import LineTable
 from notesearch.notes.walk import holds_parts_of_page
 from notesearch.records import Skipped
 from notesearch.settings import Settings
@@ -89,6 +92,21 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Data in a note, of which nothing is in the index.
+
+    Attributes:
+        what: What it is: `an image`, `a drawing`, `a file` or `a code`.
+        line: The line that it begins on.
+        bytes: How large it is.
+    """
+
+    what: str
+    line: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What an index knows of a file.
 
@@ -98,6 +116,7 @@ class Answer:
         message: The same in a line.
         hint: What to do; empty where there is nothing to do.
         note: What the index holds of it, if anything.
+        data: What of the file is data, and therefore not in the index; of a note that is there as it is.
     """
 
     path: str
@@ -105,6 +124,7 @@ class Answer:
     message: str
     hint: str = ""
     note: NoteSurvey | None = None
+    data: tuple[LeftOut, ...] = ()
 
 
 def take_stock(settings: Settings) -> Status:
@@ -241,7 +261,22 @@ def _answer_of_note(path: Path, note: NoteSurvey) -> Answer:
         return Answer(str(path), "gone", "it is in the index, but the file cannot be found any more", _AGAIN, note)
     if _has_changed(NoteFile(path, Stamp.of(status)), note.file):
         return Answer(str(path), "changed", "it is in the index as it was before its last change", _AGAIN, note)
-    return Answer(str(path), "indexed", "it is in the index as it is", "", note)
+    return Answer(str(path), "indexed", "it is in the index as it is", "", note, _data_of(path))
+
+
+def _data_of(path: Path) -> tuple[LeftOut, ...]:
+    """The data in a note; in documents none is looked for."""
+    if is_document(path):
+        return ()
+    try:
+        text, _ = decode(read_bytes(NoteFile(path, Stamp())))
+    except NoteUnreadable:  # gone a moment ago
+        return ()
+    table = LineTable(text)
+    return tuple(
+        LeftOut(span.what, table.line_at(span.start) + 1, len(text[span.start : span.end].encode("utf-8", "replace")))
+        for span in find_data(text)
+    )
 
 
 def _has_changed(file: NoteFile, known: StoredFile) -> bool:

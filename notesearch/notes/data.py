@@ -6,7 +6,7 @@ Every pattern here takes linear time on any text.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple, TypeVar
 
 
@@ -24,7 +24,7 @@ class DataSpan(NamedTuple):
     what: str
 
 
-_Span = TypeVar("_Span", tuple[int, int], DataSpan)
+_Span = TypeVar("_Span", tuple[int, int], tuple[int, int, str], DataSpan)
 
 _CODE = r"[A-Za-z0-9+/=_-]"
 _NEWLINE = r"(?:\r\n|\r|\n)"
@@ -70,9 +70,9 @@ def find_data(text: str) -> list[DataSpan]:
 
 
 def disjoint(spans: Iterable[_Span]) -> list[_Span]:
-    """Spans in order, without those that begin in another one."""
+    """Spans in order, without those that begin in another one, or with a longer one."""
     kept: list[_Span] = []
-    for span in sorted(spans):
+    for span in sorted(spans, key=lambda span: (span[0], -span[1])):
         if not kept or span[0] >= kept[-1][1]:
             kept.append(span)
     return kept
@@ -105,7 +105,7 @@ def _is_code(found: str) -> bool:
 _NO_LINE_END = re.compile(r"[^\r\n]")
 
 
-def blank_out(text: str, spans: Sequence[tuple[int, int] | DataSpan]) -> str:
+def blank_out(text: str, spans: Iterable[tuple[int, int] | DataSpan]) -> str:
     """A text with spaces in place of some ascending spans; line ends stay, and so do offsets."""
     parts: list[str] = []
     position = 0

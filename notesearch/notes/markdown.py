@@ -10,7 +10,9 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
+from notesearch.notes.data import blank_out, disjoint
 from notesearch.notes.structure import MAX_TITLE_CHARS, LineRange, LineTable, NoteFormat, Parsed, one_line
+from notesearch.notes.tags import hide_whole
 from notesearch.notes.written_links import note_links, reference_links
 from notesearch.records import Link
 
@@ -29,11 +31,27 @@ _BACKTICKS = re.compile(r"(?<!`)(`+)(?!`)")
 # Where a `#` is part of an address or an attribute: link targets, reference definitions, bare addresses, HTML tags.
 _NO_HASHTAG = re.compile(r"\[\[[^\[\]\r\n]+\]\]|\]\([^)\r\n]*\)?|\]:[ \t]*\S+|://\S+|<[A-Za-z/!][^<>]*>")
 # Everything but spaces, control characters and punctuation other than `/`, `-` and `_`, in ASCII and beyond.
-_HASHTAG = re.compile(
-    r"(?<![^\s(\[（])#([^\s\x00-,.:-@\[-^`{-\xa9\xab-\xb4\xb6-\xb9\xbb-\xbf×÷"
-    r"\u2010-\u2027\u2030-\u205e\u3001-\u3003\u3008-\u3020\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65]+)"
+_TAG_CHAR = (
+    r"[^\s\x00-,.:-@\[-^`{-\xa9\xab-\xb4\xb6-\xb9\xbb-\xbf×÷"
+    r"\u2010-\u2027\u2030-\u205e\u3001-\u3003\u3008-\u3020\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65]"
 )
-_COLOUR = re.compile(r"(?=[a-f]*[0-9]|([a-f])\1*$)(?:[0-9a-f]{3,4}|[0-9a-f]{6}|[0-9a-f]{8})", re.IGNORECASE)
+_HASHTAG = re.compile(rf"(?<![^\s(\[（])#({_TAG_CHAR}+)")
+# Bear's `#two words#`, whose last mark follows a word at once; not a name such as `C#`.
+_WORDS_TAG = re.compile(
+    rf"(?<![^\s(\[（])#((?:{_TAG_CHAR}++ )++{_TAG_CHAR}++)(?<![/_-])(?<! [A-Z])#(?![^\s.,;:!?)\]…])"
+)
+# Logseq's `#[[two words]]`.
+_PAGE_TAG = re.compile(r"(?<![^\s(\[（])#\[\[([^\[\]|#\r\n]+)\]\]")
+_PROPERTY_TAGS = re.compile(r"(?mi)^[ \t>]*(?:[-*+][ \t]+)?tags::[ \t]+([^\r\n]+)")
+# Six or eight digits, one letter repeated, and of short ones what no word looks like: `#0af`, `#f00`.
+_COLOUR = re.compile(
+    r"(?=[a-f]*[0-9]|([a-f])\1*$)(?:[0-9a-f]{6}|[0-9a-f]{8}|0[0-9a-f]{2,3}|[0f]{3,4})|([a-f])\2{2,3}", re.IGNORECASE
+)
+_SHORT_COLOUR = re.compile(r"(?=[a-f]*[0-9])[0-9a-f]{3,4}", re.IGNORECASE)
+# What makes a colour of a short one that follows on its line: `border: 1px solid #a1c`.
+_OF_COLOURS = re.compile(
+    r"colou?r|\b(?:background|border|fill|stroke|shadow)[\w-]*[\"']?\s*[:=]|\brgb|\bhex\b|#[0-9a-f]{6}\b", re.IGNORECASE
+)
 
 _HEADING_LINK = re.compile(r"!?\[([^\[\]]*)\](?:\((?:[^()]|\([^()]*\))*\)|\[[^\[\]]*\])")
 _HEADING_WIKI_LINK = re.compile(r"!?\[\[(?:[^\[\]|]*\|)?([^\[\]|]*)\]\]")
@@ -72,8 +90,8 @@ def code_spans(text: str) -> Iterator[tuple[int, int]]:
 
 
 def hashtags(text: str) -> Iterator[str]:
-    """The hashtags of a block whose code is hidden: at least one letter, no colour, no part of an address."""
-    return (tag for _, tag in _find_hashtags(text))
+    """The hashtags of a block whose code is hidden: at least one character that is no digit, no colour, no address."""
+    return (tag for _, _, tag in _find_hashtags(text))
 
 
 def hide_hashtags(text: str, visible: str) -> str:
@@ -83,25 +101,32 @@ def hide_hashtags(text: str, visible: str) -> str:
         text: The block.
         visible: The block with its code hidden.
     """
-    parts: list[str] = []
-    position = 0
-    for start, tag in _find_hashtags(visible):
-        end = start + 1 + len(tag)
-        parts += [text[position:start], " " * (end - start)]
-        position = end
-    return "".join(parts) + text[position:]
+    return blank_out(text, [(start, end) for start, end, _ in _find_hashtags(visible)])
 
 
-def _find_hashtags(text: str) -> Iterator[tuple[int, str]]:
-    """Where each hashtag begins, and its words."""
-    if _HASHTAG.search(text) is None:
+def _find_hashtags(text: str) -> Iterator[tuple[int, int, str]]:
+    """Where each hashtag begins and ends, and its words."""
+    if "#" not in text:
         return
+    found = [(*match.span(), match[1]) for match in _PAGE_TAG.finditer(text)]
     visible = _hide(text, (match.span() for match in _NO_HASHTAG.finditer(text)))
+    found += [(*match.span(), match[1]) for match in _WORDS_TAG.finditer(visible) if _is_tag(match[1])]
     for match in _HASHTAG.finditer(visible):
         tag = match[1].rstrip("/-_")
-        is_word = tag[:1] not in ("/", "-", "_") and len(tag) <= _MAX_TAG_CHARS and any(char.isalpha() for char in tag)
-        if is_word and not _COLOUR.fullmatch(tag):
-            yield match.start(), tag
+        if _is_tag(tag) and not _is_colour(tag, visible, match.start()):
+            found.append((match.start(), match.start() + 1 + len(tag), tag))
+    yield from disjoint(found)
+
+
+def _is_tag(tag: str) -> bool:
+    return tag[:1] not in ("/", "-", "_", "") and len(tag) <= _MAX_TAG_CHARS and not tag.isdecimal()
+
+
+def _is_colour(tag: str, text: str, start: int) -> bool:
+    if not _SHORT_COLOUR.fullmatch(tag):
+        return _COLOUR.fullmatch(tag) is not None
+    line_start = max(text.rfind("\n", 0, start), text.rfind("\r", 0, start), start - _MAX_TAG_CHARS) + 1
+    return bool(_COLOUR.fullmatch(tag) or _OF_COLOURS.search(text, line_start, start))
 
 
 def heading_words(markdown: str) -> str:
@@ -252,6 +277,7 @@ _TAG_LINES = re.compile(
     r"(?mi)^(?:\.\.[ \t]+|:|<!--[ \t]*|[ \t]*\{?[ \t]*\")?(?:tags?|keywords|topics)\"?[ \t]*[:=]"
     r"(?:[ \t]*\[[^\[\]]*\])?[^\r\n]*"
     r"(?:(?:\r\n?|\n)[ \t]*-[ \t][^\r\n]*)*"
+    r"|^[ \t>]*(?:[-*+][ \t]+)?tags::[^\r\n]*"
     r"|\[\[!tag(?:link)?[ \t][^\[\]\r\n]*\]\]|\{\{tag>[^{}\r\n]*\}\}"
 )
 
@@ -267,10 +293,19 @@ def markdown_without_tags(text: str) -> str:
 
 def markdown_inline(text: str, offset: int) -> tuple[list[str], list[Link]]:
     """The hashtags of a block, and its links to other notes."""
-    if "#" not in text and "[" not in text and "{" not in text:
+    if "#" not in text and "[" not in text and "{" not in text and "::" not in text:
         return [], []
     visible = hide_code(text)
-    return list(hashtags(visible)), note_links(text, visible, offset)
+    return [*_property_tags(visible), *hashtags(visible)], note_links(text, visible, offset)
+
+
+def _property_tags(text: str) -> Iterator[str]:
+    """The tags in lines `tags:: a, [[b c]]` of Logseq and Dataview; those with a `#` are found anyway."""
+    for line in _PROPERTY_TAGS.finditer(text) if "ags::" in text.lower() else ():
+        for piece in re.finditer(r"[^,]+", hide_whole(line[1])):
+            written = line[1][slice(*piece.span())].strip()
+            pages = [link[1] for link in _WIKI_LINK.finditer(written)]
+            yield from pages or ([] if written.startswith("#") else [written])
 
 
 def _reference_links(blocks: Sequence[tuple[str, int]]) -> list[Link]:

@@ -11,6 +11,8 @@ from notesearch.file_kinds import NOTE_SUFFIXES
 from notesearch.words import key_of, storable
 
 TAG_KEYS = ("tags", "tag", "keywords", "topics")
+# The other taxonomy of Hugo, Zola and Jekyll: read, but never written.
+_CATEGORY_KEYS = ("categories", "category")
 NOTHING = ("", "~", "null", "none")
 
 # `[[Page#Heading|Alias]]`, and `[words](address)`.
@@ -21,8 +23,14 @@ _BETWEEN = re.compile(r"[\s,;]*")
 
 
 def written_tags(values: Mapping[str, Any]) -> Iterator[str]:
-    """The tags under the keys for them: a list, or text with commas or spaces between; of a link, what it names."""
-    for key in TAG_KEYS:
+    """The tags under the keys for them: a list, or text with commas or spaces between; of a link, what it names.
+
+    Zola has them in a table of `taxonomies`.
+    """
+    taxonomies = values.get("taxonomies")
+    if isinstance(taxonomies, Mapping):
+        yield from written_tags({str(key).lower(): value for key, value in taxonomies.items() if key != "taxonomies"})
+    for key in (*TAG_KEYS, *_CATEGORY_KEYS):
         value = values.get(key)
         if isinstance(value, str):
             for piece in split_tags(value):

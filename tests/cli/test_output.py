@@ -191,7 +191,7 @@ def test_no_text_is_wider_than_the_window(found, width):
 @given(st.lists(st.text("ab豆é-", min_size=1, max_size=40), max_size=20), st.sampled_from([24, 40, 80]))
 def test_no_word_of_a_snippet_is_lost(words, width):
     text = shown(hit(snippet=" ".join(words), highlights=(), tags=(), title="t", heading=""), columns=width)
-    below = text.split("/notes/cap.md:3-9  (+2 more)\n", 1)[1]
+    below = text.split("2024-02-10\n", 1)[1]
     assert "".join(below.split()) == "".join(words)
     # A line holds words as they follow each other in the snippet, and is not indented further.
     assert all(line.strip() in " ".join(words) and line[4:5] != " " for line in below.splitlines())
@@ -200,7 +200,7 @@ def test_no_word_of_a_snippet_is_lost(words, width):
 def test_a_person_sees_title_heading_place_tags_and_snippet():
     assert shown(hit(), columns=80) == (
         " 1. CAP theorem › Theory > Proof\n"
-        "    /notes/cap.md:3-9  (+2 more)\n"
+        "    /notes/cap.md:3-9  (+2 more)  2024-02-10\n"
         "    #databases #theory/cap\n"
         "    Consistency or availability.\n"
         "\n"
@@ -209,12 +209,14 @@ def test_a_person_sees_title_heading_place_tags_and_snippet():
 
 def test_a_hit_in_a_collection_says_in_which():
     text = shown(hit(collection="work"), columns=80)
-    assert "    /notes/cap.md:3-9  in work  (+2 more)\n" in text
+    assert "    /notes/cap.md:3-9  in work  (+2 more)  2024-02-10\n" in text
 
 
 def test_what_is_not_there_takes_no_line():
     bare = hit(heading="", tags=(), more_passages=0, end_line=3)
-    assert shown(bare, columns=80) == (" 1. CAP theorem\n    /notes/cap.md:3\n    Consistency or availability.\n\n")
+    assert shown(bare, columns=80) == (
+        " 1. CAP theorem\n    /notes/cap.md:3  2024-02-10\n    Consistency or availability.\n\n"
+    )
 
 
 def test_paths_are_short_where_that_is_possible(monkeypatch, tmp_path):

@@ -108,6 +108,17 @@ def test_why(run, folder):
     assert "binary file" in words(run("status", "--why", folder / "picture.md").out)
 
 
+def test_why_says_what_is_data(run, folder):
+    image = f"![](data:image/png;base64,{'iVBORw0KGgo1' * 2000})"
+    (folder / "images.md").write_text(f"# Lamps\n\nOil\n\n{image}\n" + f"\n{image}" * 4)
+    run("index")
+    said = words(run("status", "--why", folder / "images.md").out)
+    assert "120.1 kB of data is not indexed: an image at line 5, an image at line 7, an image at line 8" in said
+    assert "and 2 more" in said
+    data = json.loads(run("status", "--json", "--why", folder / "images.md").out)["data"]
+    assert data[0] == {"what": "an image", "line": 5, "bytes": 24_027} and len(data) == 5
+
+
 def test_why_as_json(run, folder):
     answer = json.loads(run("status", "--json", "--why", folder / "cap.md").out)
     assert answer["state"] == "indexed"

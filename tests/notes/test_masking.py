@@ -62,6 +62,7 @@ def tags_left(name: str, text: str) -> set[str]:
 @pytest.mark.parametrize(
     ("name", "text"),
     [
+        ("a.md", "Text #deep work# and #[[far away]], #b2b\n\n- tags:: [[b c]], home"),
         ("a.md", "Text #work, `code` and #home\n\n> #quoted\n- #item"),
         ("a.org", "#+filetags: :work:home:\n* H :deep:\nText #inline"),
         ("a.md", "It costs 5` or\n\n#work\n\nsome 6` more"),

@@ -59,6 +59,24 @@ def test_links_as_values_in_toml() -> None:
 
 
 @pytest.mark.parametrize(
+    "front_matter",
+    [
+        '+++\n[taxonomies]\ntags = ["a", "b c"]\ncategories = ["d"]\n+++\n',
+        '+++\ntags = ["a", "b c"]\ncategories = ["d"]\n+++\n',
+        "---\ntaxonomies:\n  tags: [a, b c]\n  categories: [d]\n---\n",
+        "---\ntags: [a, b c]\ncategory: d\n---\n",
+    ],
+)
+def test_taxonomies(front_matter: str) -> None:
+    assert parse_note(Path("/a.md"), front_matter, datetime(2024, 1, 2)).tags == ("a", "b c", "d")
+
+
+def test_properties_of_blocks() -> None:
+    text = "# H\n\n- one\n  tags:: a, [[b c]], #d\n- tags:: e f\n\n`tags:: no`\n\ntags::\nhashtags:: no"
+    assert set(parse_note(Path("/a.md"), text, datetime(2024, 1, 2)).tags) == {"a", "b c", "d", "e f"}
+
+
+@pytest.mark.parametrize(
     "tag",
     "crypt ATTACH ARCHIVE noexport export ignore TOC TOC_2_gh B_frame BMCOL drill leech fc suspended FLAGGED".split(),
 )
