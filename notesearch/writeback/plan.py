@@ -129,7 +129,10 @@ def _plan(path: Path, text: str, tags: Sequence[str]) -> TextEdit:
     if front_matter.format == "yaml":
         return yaml_tag_edit(text, front_matter, _key(front_matter.data), tags)
     if front_matter.format == "toml":
-        return toml_tag_edit(text, front_matter, _key(front_matter.data), tags)
+        table = "taxonomies" if _has_taxonomies(front_matter.data) else ""
+        return toml_tag_edit(
+            text, front_matter, _key(front_matter.data[table] if table else front_matter.data), tags, table
+        )
     if kind == "Org":
         return org_tag_edit(text, tags)
     if kind not in _KINDS_WITH_FRONT_MATTER:
@@ -142,8 +145,8 @@ def _plan(path: Path, text: str, tags: Sequence[str]) -> TextEdit:
 
 def _key(data: Mapping[str, Any]) -> str:
     """The key whose value is to be extended; empty where there is none."""
-    if isinstance(data.get("taxonomies"), Mapping):
-        raise NoteNotWritable("front matter: its tags belong under `taxonomies`, which is not read")
+    if _has_taxonomies(data):
+        raise NoteNotWritable("front matter: its tags belong under `taxonomies`, where they are written in TOML only")
     for name in _KEYS:
         spellings = [key for key in data if key.lower() == name]
         if len(spellings) > 1:
@@ -156,6 +159,11 @@ def _key(data: Mapping[str, Any]) -> str:
             if name in ("tags", "tag") or not holds_link(data[key]):
                 return key
     return ""
+
+
+def _has_taxonomies(data: Mapping[str, Any]) -> bool:
+    """Whether the tags belong into a table of their own, as in Zola."""
+    return isinstance(data.get("taxonomies"), Mapping)
 
 
 def _check(before: Note, text: str, added: Sequence[str]) -> None:
@@ -183,7 +191,9 @@ def _check(before: Note, text: str, added: Sequence[str]) -> None:
 def _all_but_tags(note: Note) -> tuple[object, ...]:
     """What must be the same before and after."""
     front_matter = read_metadata(note.text, kind_of(note.path))
-    values = {key: value for key, value in front_matter.data.items() if key.lower() not in _KEYS}
+    values = _without_tag_keys(front_matter.data)
+    if _has_taxonomies(values):
+        values["taxonomies"] = _without_tag_keys(values["taxonomies"])
     start, end = front_matter.span if front_matter.form else (0, front_matter.end)
     body = note.text[:start] + note.text[end:]
     return (
@@ -192,6 +202,10 @@ def _all_but_tags(note: Note) -> tuple[object, ...]:
         [(block.kind, block.level, block.title) for block in note.blocks if block.kind != "paragraph"],
         repr(values),  # TOML's `nan` is not equal to itself
     )
+
+
+def _without_tag_keys(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in data.items() if key.lower() not in _KEYS}
 
 
 def _is_read_elsewhere(text: str, tags: Sequence[str]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from notesearch.errors import NoteNotWritable
 from notesearch.notes.metadata import FrontMatter
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _TABLE = re.compile(r"^[ \t]*\[", re.MULTILINE)
 
 
-def toml_tag_edit(text: str, front_matter: FrontMatter, key: str, tags: Sequence[str]) -> TextEdit:
+def toml_tag_edit(text: str, front_matter: FrontMatter, key: str, tags: Sequence[str], table: str = "") -> TextEdit:
     """Find the change that adds tags to TOML front matter.
 
     Args:
@@ -26,6 +26,7 @@ def toml_tag_edit(text: str, front_matter: FrontMatter, key: str, tags: Sequence
         front_matter: Its front matter, in which nothing is wrong.
         key: The key whose value is extended; empty for a new line with the key `tags`.
         tags: What to add, at least one.
+        table: The table that the key is in; empty where it is in none.
 
     Returns:
         The change; whether it reads as meant is left to the caller to check.
@@ -39,13 +40,16 @@ def toml_tag_edit(text: str, front_matter: FrontMatter, key: str, tags: Sequence
 
     start, end = front_matter.span
     content = text[start:end]
+    if not key and table:
+        raise NoteNotWritable(f"front matter: there are no tags yet under `{table}`, where they belong")
     if not key:
         place = start + _end_of_keys(content)
         items = ", ".join(_string(tag, '"').as_string() for tag in tags)
         return TextEdit(place, place, f"tags = [{items}]{newline_above(text, start)}")
     try:
         document = tomlkit.parse(content)
-        value = document[key]
+        keys = cast("Any", document[table] if table else document)
+        value = keys[key]
     except TOMLKitError as error:
         raise NoteNotWritable(f"front matter: {error}") from error
     written = value.as_string()
@@ -61,7 +65,7 @@ def toml_tag_edit(text: str, front_matter: FrontMatter, key: str, tags: Sequence
     elif written.startswith(('"""', "'''")):
         raise NoteNotWritable(f"front matter: `{key}` is a block of text")
     else:
-        document[key] = _extended(value, tags, written[0])
+        keys[key] = _extended(value, tags, written[0])
     edit = difference(content, tomlkit.dumps(document))
     if content[edit.start : edit.end] not in written:
         raise NoteNotWritable("something else than the tags would change")

@@ -397,7 +397,10 @@ def test_restructured_text() -> None:
         ("? tags\n: - a\n", "front matter: line 3: `tags` is a list of an unusual form"),
         ("Tags: a\ntags: b\n", "front matter: `Tags` and `tags` are the same key"),
         ("{a: b}\n", "front matter: line 2: it is written in braces"),
-        ("taxonomies:\n  tags: [a]\n", "front matter: its tags belong under `taxonomies`, which is not read"),
+        (
+            "taxonomies:\n  tags: [a]\n",
+            "front matter: its tags belong under `taxonomies`, where they are written in TOML only",
+        ),
         ("\ufeffa: b\n", "front matter: line 2: it begins with a byte order mark"),
         ("date: 2024-02-31\n", "front matter: other programs could not read it"),
         ("a: !!bool maybe\n", "front matter: other programs could not read it"),
@@ -418,7 +421,10 @@ def test_yaml_that_is_left_alone(front_matter: str, reason: str) -> None:
         ('tags = """a"""\n', "front matter: `tags` is a block of text"),
         ("tags = { a = 1 }\n", "front matter: `tags` is not a list of tags"),
         ("[[tags]]\na = 1\n", "front matter: `tags` is not a list of tags"),
-        ('[taxonomies]\ntags = ["a"]\n', "front matter: its tags belong under `taxonomies`, which is not read"),
+        (
+            '[taxonomies]\ncategories = ["a"]\n',
+            "front matter: there are no tags yet under `taxonomies`, where they belong",
+        ),
         ("tags = \n", "front matter: Invalid value (at line 2, column 8)"),
         ("[a" + ".a" * 5000 + "]\nb = 1\n", "front matter: nested too deeply"),
         ("a = 0x" + "f" * 5000 + "\n", "front matter: a number has more than 64 bits"),
@@ -538,3 +544,10 @@ def test_usual_notes_are_never_refused(style: str, old: list[str], tags: list[st
     assert {*(old if style in ("brackets", "dashes", "toml") else []), *tags} <= set(
         tags_of(data if edit is None else edit.applied_to(data))
     )
+
+
+def test_zola_has_its_tags_in_a_table() -> None:
+    before = 'title = "T"\n[taxonomies] # why\ntags = ["a", "b c"]\ncategories = ["d"]\n[extra]\ntags = ["x"]\n'
+    after = before.replace('"b c"]', '"b c", "new"]')
+    assert tagged_toml(before, "d", "new") == after
+    assert tags_of(f"+++\n{after}+++\nBody\n".encode()) == ("a", "b c", "new", "d")
