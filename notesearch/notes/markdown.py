@@ -42,6 +42,7 @@ _WORDS_TAG = re.compile(
 )
 # Logseq's `#[[two words]]`.
 _PAGE_TAG = re.compile(r"(?<![^\s(\[（])#\[\[([^\[\]|#\r\n]+)\]\]")
+_PAGES = re.compile(r"\[\[([^\[\]\r\n]+)\]\]")
 _PROPERTY_TAGS = re.compile(r"(?mi)^[ \t>]*(?:[-*+][ \t]+)?tags::[ \t]+([^\r\n]+)")
 # Six or eight digits, one letter repeated, and of short ones what no word looks like: `#0af`, `#f00`.
 _COLOUR = re.compile(
@@ -304,7 +305,7 @@ def _property_tags(text: str) -> Iterator[str]:
     for line in _PROPERTY_TAGS.finditer(text) if "ags::" in text.lower() else ():
         for piece in re.finditer(r"[^,]+", hide_whole(line[1])):
             written = line[1][slice(*piece.span())].strip()
-            pages = [link[1] for link in _WIKI_LINK.finditer(written)]
+            pages = _PAGES.findall(written)
             yield from pages or ([] if written.startswith("#") else [written])
 
 
