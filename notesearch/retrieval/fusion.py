@@ -35,6 +35,9 @@ _LEAST_DOUBT, _MOST_DOUBT = 0.2, 3.0
 _REFERENCE_COVERAGE = 0.3
 _LEAST_TRUST, _MOST_TRUST = 0.3, 1.5
 
+# To so many candidates comes one of the best by words: a note that holds a rare word may be like nothing in the query.
+_ONE_BY_WORDS = 5
+
 # The passages closest to a query whose common part is taken off, and how much of it.
 BACKGROUND_PASSAGES = 300
 _COMMON_PART = 0.5
@@ -137,13 +140,18 @@ class Fusion:
         Args:
             proposed: How many notes each retriever proposes: more than are returned, so that a note that is good on
                 both counts is not missed.
-            most: The most candidates.
+            most: The most candidates, beside those that are the best by words.
         """
         by_words = self._lexical.best(proposed)
         if self._by_words or self._dense is None:
             return self._score_words(by_words[:most])
         by_meaning = self._reader.notes_of_chunks(self._dense.best(_CHUNKS_A_NOTE * proposed).tolist())
-        return self._score_both(self._dense, by_meaning | self._reader.chunk_ids_of_notes(by_words), most)
+        candidates = self._score_both(self._dense, by_meaning | self._reader.chunk_ids_of_notes(by_words), most)
+        known = {candidate.note_id for candidate in candidates}
+        return [
+            *candidates,
+            *self.score([note_id for note_id in by_words[: most // _ONE_BY_WORDS] if note_id not in known]),
+        ]
 
     def score(self, note_ids: Sequence[int]) -> list[Candidate]:
         """Scores any notes that may be found, whether a retriever proposes them or not."""
