@@ -8,8 +8,8 @@ from functools import lru_cache
 
 from notesearch.words import bare, find_runs, pattern_of
 
-# How much markup may stand between two words that a reader sees side by side (the target of a link), and around them.
-_MOST_MARKUP_CHARS = 250
+# How much of a text around a phrase may be needed to tell its markup: the rest of a link, say.
+_CHARS_BEFORE, _CHARS_AFTER = 100, 250
 # Asks for an emoji where the character may be a plain sign; some programs leave it out.
 VARIATION = "\ufe0f"
 
@@ -45,6 +45,14 @@ _REPLACED = tuple(
 )
 
 
+# What may stand between two words that a reader sees side by side: markup, and whatever is no word. Possessive, so that
+# no text takes long.
+_BETWEEN = (
+    r"(?>\]\((?:[^()\n]|\([^()\n]*\))*\)|\]\[[^][\n]*\]|\[\[[^][|\n]*(?:\||\]\[)|<!--.{0,2000}?-->|<[^<>]{0,300}>"
+    r"|&#?\w{1,8};|\[\^[^][\s]+\]|:[a-z][\w:+.-]{0,40}:`|\n[ \t>]*\d{1,9}[.)]\s|[^\w]|_)*+"
+)
+
+
 def as_read(text: str) -> str:
     """A text as a reader sees it: without the markup of Markdown, Org, reStructuredText and HTML."""
     if not _MARKUP.search(text):
@@ -65,8 +73,7 @@ def holds(phrase: str, text: str) -> bool:
     if near is None:
         return "&" in plain and exact.search(html.unescape(plain)) is not None
     windows = (
-        plain[max(0, match.start() - _MOST_MARKUP_CHARS) : match.end() + _MOST_MARKUP_CHARS]
-        for match in near.finditer(plain)
+        plain[max(0, match.start() - _CHARS_BEFORE) : match.end() + _CHARS_AFTER] for match in near.finditer(plain)
     )
     return any(exact.search(as_read(window)) for window in windows)
 
@@ -75,6 +82,5 @@ def holds(phrase: str, text: str) -> bool:
 def _patterns(phrase: str) -> tuple[re.Pattern[str], re.Pattern[str] | None]:
     """What finds a phrase in bare texts, and what finds its words near each other; `None` where it holds no words."""
     words = [re.escape(bare(phrase[start:end])) for start, end in find_runs(phrase)]
-    return pattern_of(phrase.replace(VARIATION, "")), re.compile(
-        f"[\\s\\S]{{0,{_MOST_MARKUP_CHARS}}}?".join(words)
-    ) if words else None
+    near = re.compile(_BETWEEN.join(words), re.DOTALL) if words else None
+    return pattern_of(phrase.replace(VARIATION, "")), near

@@ -24,7 +24,7 @@ _PATH_MATCHES = (
 # How far apart words may be that a reader sees side by side: the target of a link may stand between them.
 _MOST_BETWEEN = 40
 # A phrase of words that more notes hold is too common to search by.
-_MOST_PHRASE_MATCHES = 5_000
+_MOST_PHRASE_MATCHES = 2_000
 _EVERY_FOLDER = "**/"
 # The parts of a note that the full-text index knows, apart: no phrase stands in two of them.
 _TITLE = """notes.title || coalesce((SELECT group_concat(char(1) || value, '') FROM properties
@@ -102,13 +102,15 @@ def _holding(words: HeldWords) -> Condition:
     column = "title : " if words.in_title else ""
     if not runs:  # a sign, which that index does not know
         sign = (spelled(words.text).split() or [""])[0].split(VARIATION)[0]
-        forms = dict.fromkeys([sign, html.escape(sign, quote=False)])
+        forms = list(dict.fromkeys([sign, html.escape(sign, quote=False)]))
         proposed = " OR ".join(["instr(notes.title, ?)" if words.in_title else _HOLDING_SIGN] * len(forms))
         parameters = [form for form in forms for _ in range(1 if words.in_title else 3)]
     else:
-        near = f"NEAR({' '.join(map(quoted, runs))}, {_MOST_BETWEEN})" if words.exact else quoted(words.text)
-        proposed = f"notes.id IN (SELECT rowid FROM note_words WHERE note_words MATCH ? {limit})"
-        parameters = [f"{column}{near}"]
+        forms = [quoted(words.text)]
+        if words.exact and len(runs) > 1:  # with markup between them
+            forms.append(f"NEAR({' '.join(map(quoted, runs))}, {_MOST_BETWEEN})")
+        matching = f"notes.id IN (SELECT rowid FROM note_words WHERE note_words MATCH ? {limit})"
+        proposed, parameters = " OR ".join([matching] * len(forms)), [column + form for form in forms]
     if words.exact or not runs:
         proposed, parameters = f"({proposed}) AND holds(?, {text})", [*parameters, words.text]
     return _negated((proposed, parameters)) if words.excluded else (f"({proposed})", parameters)
