@@ -32,7 +32,7 @@ def test_groff_renders_it_without_a_warning() -> None:
     assert done.stderr == ""
     text = " ".join(done.stdout.split())
     for part in (
-        "notesearch search [OPTIONS] [QUERY]… Find the notes",
+        "notesearch search [OPTIONS] [QUERY|-]… Find the notes",
         "-n, --limit N The most hits.",
         "notesearch concepts suggest [OPTIONS]",
         'Example: notesearch search "how to trade off consistency vs partition tolerance"',
