@@ -33,7 +33,7 @@ def test_groff_renders_it_without_a_warning() -> None:
     text = " ".join(done.stdout.split())
     for part in (
         "notesearch search [OPTIONS] [QUERY|-]… Find the notes",
-        "-n, --limit N The most hits.",
+        "-n, --limit N The most hits",
         "notesearch concepts suggest [OPTIONS]",
         'Example: notesearch search "how to trade off consistency vs partition tolerance"',
         "EXIT STATUS 0 done, or found",
