@@ -120,6 +120,8 @@ class TestSearch:
             ({"tags": ["cooking"], "since": "2024-01-01"}, {"bread.md"}),
             ({"tags": ["cooking"], "until": "2024-01-01"}, {"dal.md"}),
             ({"tags": ["cooking", "databases"]}, set()),
+            ({"query": "notes tag:cooking -lentils"}, {"bread.md"}),
+            ({"query": "notes path:cooking until:2024", "not_tags": ["none"]}, {"dal.md"}),
             ({"limit": 1, "tags": ["theory"]}, {"cap.md"}),
             ({"limit": 1.0, "tags": ["theory"]}, {"cap.md"}),
             ({"path": "~/notes/cooking"}, {"dal.md", "bread.md"}),
@@ -138,7 +140,7 @@ class TestSearch:
     ) -> None:
         monkeypatch.setenv("HOME", str(folder.parent))
         (folder.parent / "link").symlink_to(folder)
-        hits = assistant.data("search", query="salt", **options)["hits"]
+        hits = assistant.data("search", **{"query": "salt", **options})["hits"]
         assert {Path(hit["path"]).name for hit in hits} == expected
 
     def test_nothing_found_is_no_error(self, assistant: Assistant) -> None:
