@@ -265,5 +265,5 @@ def _with_absolute_paths(name: str, value: Any, file: Path) -> Any:
     if name == "folders":
         return tuple(file.parent / os.path.expanduser(folder) for folder in value)  # noqa: PTH111
     if name == "path":
-        return str(file.parent / value) if value.startswith(("./", "../")) else value
+        return str(file.parent / value) if value.startswith(("./", "../")) else os.path.expanduser(value)  # noqa: PTH111
     return tuple(value) if isinstance(value, list) else value

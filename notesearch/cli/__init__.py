@@ -109,6 +109,11 @@ class _Program(typer.core.TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:
         return list(self.commands)
 
+    def main(self, *args: Any, **options: Any) -> Any:
+        # Not standalone: then typer would print errors itself, in another style.
+        code = super().main(*args, **(options | {"standalone_mode": False}))
+        sys.exit(code if isinstance(code, int) else 0)
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if args[:1] == ["help"]:  # notesearch help search
             args = [*args[1:], "--help"]
@@ -165,7 +170,7 @@ def main() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         with ending_at_sigterm():
-            code = app(prog_name="notesearch", standalone_mode=False)
+            app(prog_name="notesearch")
     except NotesearchError as error:
         _tell(error)
         if {"--verbose", "-v"} & set(sys.argv):
@@ -179,7 +184,6 @@ def main() -> None:
         sys.exit(NotesearchError.exit_code)
     finally:
         gc.freeze()  # or the interpreter would go through everything once more on its way out
-    sys.exit(code if isinstance(code, int) else 0)
 
 
 def _tell_of_bad_call(error: Any) -> None:
