@@ -44,6 +44,9 @@ class FakeEncoder:
         words = self.words_of_codes(query)
         return EncodedQuery(self._vector(query), tuple(words), np.stack([self._word_vector(word) for word in words]))
 
+    def knows(self, word: str) -> bool:
+        return False
+
     def encode_passages(self, passages: Sequence[str]) -> EncodedPassages:
         if self.passages_left is not None:
             self.passages_left -= len(passages)

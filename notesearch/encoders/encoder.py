@@ -193,6 +193,11 @@ class Encoder:
             vector, tuple(_as_written(words, spelling)), word_vectors(token_vectors[0], words), legible=legible
         )
 
+    def knows(self, word: str) -> bool:
+        """Whether the model's vocabulary has a word as a whole, so that it is none that was mistyped."""
+        ids = self._tokenizer.encode(word, add_special_tokens=False).ids
+        return len(ids) == 1 and ids[0] not in self._unknown
+
     def encode_passages(self, passages: Sequence[str]) -> EncodedPassages:
         """Encodes passages; what goes beyond the model's `max_tokens` is cut off."""
         prompt = self.config.passage_prompt

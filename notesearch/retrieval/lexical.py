@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence, Set
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # How much two neighbouring words of a query count where they are found near each other, beside the words themselves.
 _PAIR_WEIGHT = 0.25
+# How much a word counts that was searched for in the place of one that no note holds.
+_CORRECTION_WEIGHT = float(__import__("os").environ.get("CW", "0.7"))
 # The most that BM25 gives a word, as a multiple of its IDF.
 _SATURATION = K1 + 1
 # Many more notes are scored than a search proposes: those that the dense side proposes should have their words counted.
@@ -38,10 +40,12 @@ class LexicalScores:
             was matched is just what they should tell.
         coverage: How much of the query the best note matches, 0 to 1: its BM25 as a part of the most that any note
             could get. About 0.5 for a note of common length that holds each word once.
+        rarity: The IDF of each word of the query (of a mistyped one, that of its first correction).
     """
 
     notes: dict[int, float]
     coverage: float
+    rarity: dict[str, float] = field(default_factory=dict)
 
     def best(self, limit: int) -> list[int]:
         """Ids of the notes that match best, best first; equally good ones by id."""
@@ -67,11 +71,16 @@ def match_lexical(reader: Reader, query: Query, filters: Filters) -> LexicalScor
     if not query.words:  # but signs, in phrases
         return LexicalScores(dict.fromkeys(filters.notes or (), 1.0), 1.0)
     scores = dict(reader.match(WordQuery(query.words), _MOST_NOTES, filters))
+    for word, corrections in query.corrections.items():
+        for note_id, score in _match_best(reader, corrections, filters).items():
+            scores[note_id] = scores.get(note_id, 0.0) + query.words.count(word) * score
     if not scores:
         return NOTHING_MATCHED
-    coverage = max(scores.values()) / _most_attainable(reader, query)
+    words = [query.corrections.get(word, (word,))[0] for word in query.words]
+    rarity = _rarity(reader, words)
+    coverage = max(scores.values()) / (_SATURATION * sum(rarity[word] for word in words))
     # A sequential dependence model (Metzler and Croft, 2005).
-    if pairs := tuple((first, second) for first, second in pairwise(query.words) if first != second):
+    if pairs := tuple((first, second) for first, second in pairwise(words) if first != second):
         for note_id, score in reader.match(WordQuery(pairs=pairs), _MOST_NOTES, filters):
             scores[note_id] = scores.get(note_id, 0.0) + _PAIR_WEIGHT * score
     if query.says_nothing:
@@ -79,7 +88,7 @@ def match_lexical(reader: Reader, query: Query, filters: Filters) -> LexicalScor
         for note_id, score in reader.match(WordQuery((" ".join(query.words),)), _MOST_NOTES, filters):
             if note_id in scores:
                 scores[note_id] += highest + score
-    return LexicalScores(scores, min(coverage, 1.0))
+    return LexicalScores(scores, min(coverage, 1.0), rarity)
 
 
 def is_mentioned(reader: Reader, words: str) -> bool:
@@ -108,11 +117,19 @@ def chunks_with_phrases(reader: Reader, query: Query, filters: Filters) -> NDArr
     return np.array(sorted(found), dtype=np.int64)
 
 
-def _most_attainable(reader: Reader, query: Query) -> float:
-    """The BM25 score of a note in which each word of the query occurs without end."""
+def _match_best(reader: Reader, words: Sequence[str], filters: Filters) -> dict[int, float]:
+    """The scores of notes for that of some words which each matches best."""
+    scores: dict[int, float] = {}
+    for word in words:
+        for note_id, score in reader.match(WordQuery((word,)), _MOST_NOTES, filters):
+            scores[note_id] = max(scores.get(note_id, 0.0), score)
+    return scores
+
+
+def _rarity(reader: Reader, words: Sequence[str]) -> dict[str, float]:
+    """The IDF of each word."""
     notes = reader.count_notes()
-    frequencies = note_frequencies(reader, query.words)
-    return _SATURATION * sum(idf(notes, frequencies[word]) for word in query.words)
+    return {word: idf(notes, holding) for word, holding in note_frequencies(reader, words).items()}
 
 
 def note_frequencies(reader: Reader, words: Iterable[str]) -> dict[str, int]:

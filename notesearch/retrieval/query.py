@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -35,11 +35,13 @@ class Query:
             stands here as often as it was typed, and counts as often.
         phrases: What was typed in quotation marks, in a query of few other words; each must occur in a note as it
             stands.
+        corrections: Words that no note holds, each with those that are searched for in its place; see `typos`.
     """
 
     text: str
     words: tuple[str, ...]
     phrases: tuple[str, ...]
+    corrections: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def says_nothing(self) -> bool:
