@@ -335,6 +335,8 @@ class Hit:
         end_page: The page that it ends on.
         properties: Properties in which words of the query stand that the snippet and the title lack.
         collection: The collection that the note is in, where several were searched; of several, the first.
+        also: Words of the note that were searched for in the place of a mistyped one.
+        weaker: Whether the query is likely to have no answer here, or the answers end above.
     """
 
     rank: int
@@ -357,6 +359,8 @@ class Hit:
     end_page: int | None = None
     properties: tuple[MetProperty, ...] = ()
     collection: str = field(default="", metadata={"leave_out_empty": True})
+    also: tuple[str, ...] = field(default=(), metadata={"leave_out_empty": True})
+    weaker: bool = field(default=False, metadata={"leave_out_empty": True})
 
 
 HitKind = TypeVar("HitKind", bound=Hit)

@@ -57,6 +57,7 @@ _SCORES = {
 _BAR_COLUMNS = 10
 _LEAST_WIDTH_FOR_BARS = 40
 _EIGHTHS = " ▏▎▍▌▋▊▉"
+_WEAKER = "── weaker matches ──"
 _STRONG, _FAIR = 0.75, 0.55
 
 
@@ -107,7 +108,12 @@ def lines_for_people(
     """
     columns = max(_LEAST_WIDTH, min(columns, _MOST_WIDTH))
     for _, hits in results:
+        above_line = True
         for hit in hits:
+            if hit.weaker and above_line:
+                above_line = False
+                yield paint(_WEAKER, "dim")
+                yield ""
             yield from _lines_of_hit(hit, columns)
             yield from explanation(hit, columns) if explain else ()
             for reason in reasons(hit) if reasons else ():

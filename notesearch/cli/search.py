@@ -6,6 +6,7 @@ import gc
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -53,6 +54,10 @@ def search(
     filters: FilterOptions,
     output: OutputOptions,
     queries: Annotated[Path | None, option("FILE", 'A batch: JSON lines with "_id" and "text"; - is stdin.')] = None,
+    every_hit: Annotated[bool, flag("Take weaker matches for hits, as --queries does.", "--all")] = False,
+    min_score: Annotated[
+        float | None, typer.Option(help="Hits with a lower score are weaker matches, others are not.")
+    ] = None,
     open_best: Annotated[bool, flag("Open the best hit in the editor; print nothing.", "--open")] = False,
     collection: Annotated[
         list[str] | None,
@@ -71,7 +76,8 @@ def search(
 
     Words in double quotes must occur as they stand. -word leaves notes out; tag:T, path:P, title:W, since:D and
     until:D may stand among the words. A lone -- ends both; another one before the query tells the shell that no
-    option follows. Exits with 1 when nothing is found.
+    option follows. Below a line stand weaker matches: the notes hardly say more about it; programs get them only with
+    --all. Exits with 1 when nothing else is found.
 
     Example: notesearch search "how to trade off consistency vs partition tolerance"
     """
@@ -87,11 +93,21 @@ def search(
     for remark in (remark for _, line in batch for remark in line.remarks):
         messages.tell(remark)
     best: list[Hit] = []  # of each query
+    weaker: list[Hit] = []
 
     def results() -> Iterator[Result]:
         for query_id, line in batch:
             hits = index.search(line.text, **line.arguments(options))
-            best.extend(hits[:1])
+            if min_score is not None:
+                hits = [replace(hit, weaker=hit.score < min_score) for hit in hits]
+            strong = hits if every_hit or queries is not None else [hit for hit in hits if not hit.weaker]
+            best.extend(strong[:1])
+            weaker.extend(hits[len(strong) :])
+            if output.for_people:
+                if also := sorted({word for hit in hits for word in hit.also}):
+                    messages.tell(f"also: {', '.join(also)}")
+            else:
+                hits = strong
             if queries is None and (open_best or is_terminal(sys.stdout)):
                 remember_search(line.text, hits)
             if hits and output.explain and output.for_people and not open_best:
@@ -106,7 +122,7 @@ def search(
             output.write(results())
     if not best:
         if output.for_people:
-            messages.tell("Nothing found.")
+            messages.tell("Nothing found but weaker matches." if weaker else "Nothing found.")
             if not messages.quiet:
                 _tell_why_nothing(index_dir, collection, [line for _, line in batch], options, messages)
         raise typer.Exit(NOTHING_FOUND)

@@ -69,7 +69,7 @@ class Collections:
         options["where"] = conditions_on(where, [index.reader for index in self._indexes])
         hits = [hit for index in self._indexes for hit in index.search(query, limit=most, **options)]
         # Scores are on scales that hold for any model: see `ScoreScale`.
-        hits.sort(key=lambda hit: -hit.score)
+        hits.sort(key=lambda hit: (hit.weaker, -hit.score))
         first: dict[str, Hit] = {}
         for hit in hits:
             known = first.setdefault(hit.path, hit)

@@ -177,6 +177,11 @@ class Fusion:
             return shares
         return self._sum(shares, self._scale.similarity(self._dense.of(np.array(chunk_ids, dtype=np.int64))))
 
+    def held(self, words: Set[str]) -> float:
+        """How much of the query some of its words are, by their rarity: from 0 to 1."""
+        rarity = self._lexical.rarity
+        return sum(rarity[word] for word in words & rarity.keys()) / sum(rarity.values()) if rarity else 0.0
+
     def _sum(self, bm25: Scores, similarity: Scores) -> Scores:
         fused: Scores = similarity + bm25 * np.float32(self._weight)
         return fused

@@ -40,7 +40,7 @@ class LexicalScores:
             was matched is just what they should tell.
         coverage: How much of the query the best note matches, 0 to 1: its BM25 as a part of the most that any note
             could get. About 0.5 for a note of common length that holds each word once.
-        rarity: The IDF of each word of the query (of a mistyped one, that of its first correction).
+        rarity: The IDF of each word of the query; of a mistyped one, that of its first correction.
     """
 
     notes: dict[int, float]
@@ -77,8 +77,9 @@ def match_lexical(reader: Reader, query: Query, filters: Filters) -> LexicalScor
     if not scores:
         return NOTHING_MATCHED
     words = [query.corrections.get(word, (word,))[0] for word in query.words]
-    rarity = _rarity(reader, words)
-    coverage = max(scores.values()) / (_SATURATION * sum(rarity[word] for word in words))
+    notes, frequencies = reader.count_notes(), note_frequencies(reader, words)
+    rarity = {typed: idf(notes, frequencies[word]) for typed, word in zip(query.words, words, strict=True)}
+    coverage = max(scores.values()) / (_SATURATION * sum(rarity[word] for word in query.words))
     # A sequential dependence model (Metzler and Croft, 2005).
     if pairs := tuple((first, second) for first, second in pairwise(words) if first != second):
         for note_id, score in reader.match(WordQuery(pairs=pairs), _MOST_NOTES, filters):
@@ -126,12 +127,6 @@ def _match_best(reader: Reader, words: Sequence[str], filters: Filters) -> dict[
     return scores
 
 
-def _rarity(reader: Reader, words: Sequence[str]) -> dict[str, float]:
-    """The IDF of each word."""
-    notes = reader.count_notes()
-    return {word: idf(notes, holding) for word, holding in note_frequencies(reader, words).items()}
-
-
 def note_frequencies(reader: Reader, words: Iterable[str]) -> dict[str, int]:
     """In how many notes each word occurs, in any form.
 
@@ -140,6 +135,13 @@ def note_frequencies(reader: Reader, words: Iterable[str]) -> dict[str, int]:
     stems = reader.stems(words)
     frequencies = reader.note_frequencies(term for terms in stems.values() for term in terms)
     return {word: min((frequencies.get(term, 0) for term in terms), default=0) for word, terms in stems.items()}
+
+
+def forms_of_query(reader: Reader, query: Query, words: Set[str]) -> dict[str, str]:
+    """Finds the words that have the same stem as a word of the query, or as a correction of one; see `word_forms`."""
+    typed = {correction: word for word, corrections in query.corrections.items() for correction in corrections}
+    forms = word_forms(reader, (*query.words, *typed), words)
+    return {word: typed.get(meant, meant) for word, meant in forms.items()}
 
 
 def word_forms(reader: Reader, query_words: Iterable[str], words: Set[str]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,9 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from notesearch.records import Evidence, Hit, MetProperty
+from notesearch.retrieval.floor import count_supported, support
 from notesearch.retrieval.fusion import Candidate, Fusion, Stage, run_stages
 from notesearch.retrieval.late_interaction import LateQuery
-from notesearch.retrieval.lexical import word_forms
+from notesearch.retrieval.lexical import forms_of_query
 from notesearch.retrieval.query import Query
 from notesearch.storage import Reader, StoredChunk, StoredNote, StoredProperty
 from notesearch.words import distinct_words, find_some_words, passage_text
@@ -71,6 +73,8 @@ class ChosenPassage:
         late: The query for late interaction, where that took part.
         shown: The part of the passage that is shown; `None` for all of it.
         properties: Of the note, which may have been found by them.
+        support: What speaks for the note being an answer; see `floor.support`.
+        also: Words of the note that are corrections of mistyped ones.
     """
 
     found: Candidate
@@ -81,6 +85,8 @@ class ChosenPassage:
     late: LateQuery | None = None
     shown: StoredChunk | None = None
     properties: Sequence[StoredProperty] = ()
+    support: float = math.inf
+    also: tuple[str, ...] = ()
 
 
 def choose_passages(
@@ -102,10 +108,13 @@ def choose_passages(
             passages[chunk.note_id].append(chunk)
     words = {chunk.id: distinct_words(chunk.text) for chunks in passages.values() for chunk in chunks}
     properties = reader.properties(note_ids)
-    of_properties = (distinct_words(each.value) for values in properties.values() for each in values)
-    every_word = set().union(*words.values(), *of_properties)
+    beside = {
+        note_id: distinct_words("\n".join([note.title, *(each.value for each in properties.get(note_id, ()))]))
+        for note_id, note in notes.items()
+    }
+    every_word = set().union(*words.values(), *beside.values())
     forms = {
-        ranking: word_forms(reader, ranking.query.words, every_word)
+        ranking: forms_of_query(reader, ranking.query, every_word)
         for ranking in dict.fromkeys(ranking for _, ranking in ranked)
     }
     chosen = []
@@ -117,8 +126,25 @@ def choose_passages(
         unseen = min(found.passages.values(), default=0.0)
         added = np.array([found.passages.get(chunk_id, unseen) for chunk_id in ids], dtype=np.float32)
         best = int((ranking.fusion.score_passages(found.note_id, ids, held) + added).argmax())
-        passage = ChosenPassage(found, notes[found.note_id], chunks[best], len(chunks) - 1, own, ranking.late)
-        chosen.append(replace(passage, properties=properties.get(found.note_id, ())))
+        met = {word: own[word] for word in own.keys() & beside[found.note_id].union(*map(words.__getitem__, ids))}
+        chosen.append(
+            ChosenPassage(
+                found,
+                notes[found.note_id],
+                chunks[best],
+                len(chunks) - 1,
+                own,
+                ranking.late,
+                properties=properties.get(found.note_id, ()),
+                support=support(
+                    found,
+                    ranking.query,
+                    held=ranking.fusion.held(set(met.values())),
+                    legible=ranking.late.legible if ranking.late else 1.0,
+                ),
+                also=tuple(sorted(word for word, typed in met.items() if typed in ranking.query.corrections)),
+            )
+        )
     return chosen
 
 
@@ -130,6 +156,7 @@ def show_passages(chosen: Sequence[ChosenPassage], codes: Mapping[int, bytes]) -
         codes: Token codes of their chunks, where late interaction took part.
     """
     hits = []
+    supported = count_supported([passage.support for passage in chosen])
     for rank, passage in enumerate(chosen, start=1):
         chunk = passage.shown or passage.chunk
         evidence: list[Evidence] = []
@@ -139,7 +166,7 @@ def show_passages(chosen: Sequence[ChosenPassage], codes: Mapping[int, bytes]) -
             above = chunk.start - passage.chunk.start
             matches = [replace(m, start=m.start - above, end=m.end - above) for m in matches if m.start >= above]
         snippet = make_snippet(chunk.text, [*_exact_matches(chunk.text, passage.forms, matches), *matches])
-        hits.append(make_hit(rank, passage, snippet, evidence))
+        hits.append(replace(make_hit(rank, passage, snippet, evidence), weaker=rank > supported))
     return hits
 
 
@@ -167,6 +194,7 @@ def make_hit(rank: int, passage: ChosenPassage, snippet: Snippet, evidence: Sequ
         end_page=chunk.end_page or None,
         properties=_met_properties(passage, snippet.text),
         collection=note.collection,
+        also=passage.also,
     )
 
 
@@ -203,6 +231,7 @@ def rerank_by_cross_encoder(
         chosen: Best first.
         pool: How many are scored. The others stay below them in their order, their scores lowered to fit.
     """
+    chosen = [replace(passage, support=math.inf) for passage in chosen]  # its scores are on a scale of their own
     texts = [passage_text(passage.note.title, passage.chunk.heading, passage.chunk.text) for passage in chosen[:pool]]
     scores = cross_encoder.score(query, texts)
     ranked = []

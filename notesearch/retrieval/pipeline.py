@@ -14,7 +14,7 @@ from notesearch.retrieval.late_interaction import LateInteraction, LateQuery
 from notesearch.retrieval.lexical import NOTHING_MATCHED, chunks_with_phrases, match_lexical
 from notesearch.retrieval.passages import POOL_NOTES, Ranking, choose_passages, rerank_by_cross_encoder, show_passages
 from notesearch.retrieval.query import Query, parse_query
-from notesearch.retrieval.typos import respelled, with_corrections
+from notesearch.retrieval.typos import as_read, with_corrections
 from notesearch.storage import Reader
 
 if TYPE_CHECKING:
@@ -94,8 +94,8 @@ class Searcher:
         if mode != "lexical" or rerank != "none":
             self._encoder.open()
         query = with_corrections(self._reader, query)
-        if query.corrections and mode != "lexical":
-            query = respelled(query, self._encoder.open().result())
+        if mode != "lexical" and (query.corrections or query.strange):
+            query = as_read(query, self._encoder.open().result())
         required = chunks_with_phrases(self._reader, query, filters)
         if required is not None:
             filters = replace(

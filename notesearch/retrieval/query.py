@@ -36,12 +36,14 @@ class Query:
         phrases: What was typed in quotation marks, in a query of few other words; each must occur in a note as it
             stands.
         corrections: Words that no note holds, each with those that are searched for in its place; see `typos`.
+        strange: Whether no note holds any of its words, nor anything like it, and the model does not know them either.
     """
 
     text: str
     words: tuple[str, ...]
     phrases: tuple[str, ...]
     corrections: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    strange: bool = False
 
     @property
     def says_nothing(self) -> bool:
@@ -63,7 +65,7 @@ def parse_query(typed: str) -> Query:
         raise UsageError("the query is empty", "Say what to look for, in words or as a question.")
     words = [word for _, _, word in find_words(text)]
     content = [word for word in words if word not in STOPWORDS] or words
-    return Query(text, tuple(content[:_MOST_WORDS]), _phrases(clean))
+    return Query(text, tuple(content[:_MOST_WORDS]), _phrases(clean) if words else (text,))
 
 
 def _phrases(text: str) -> tuple[str, ...]:

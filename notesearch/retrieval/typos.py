@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 import string
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 
 from notesearch.encoders import Encoder
+from notesearch.records import Filters
 from notesearch.retrieval.lexical import note_frequencies
 from notesearch.retrieval.query import Query
-from notesearch.storage import Reader
-from notesearch.words import bare, holds_unspaced
+from notesearch.storage import Reader, WordQuery
+from notesearch.words import bare, distinct_words, holds_unspaced
 
 # Too many words are one edit from a shorter one.
 _LEAST_CHARS = 4
@@ -23,42 +26,56 @@ _BLOCK = 128
 
 def with_corrections(reader: Reader, query: Query) -> Query:
     """The query with what its words may mean that no note holds; words in quotation marks mean what they say."""
+    frequencies = note_frequencies(reader, query.words)
+    missing = [word for word, holding in frequencies.items() if not holding]
     quoted = " ".join(query.phrases)
-    words = [
+    mistyped = [
         word
-        for word in dict.fromkeys(query.words)
+        for word in missing
         if len(word) >= _LEAST_CHARS and word.isalpha() and not holds_unspaced(word) and word not in quoted
     ]
-    if not words:
-        return query
-    frequencies = note_frequencies(reader, words)
-    missing = [word for word in words if not frequencies[word]]
-    found = {word: _corrections(reader, word) for word in missing[:_MOST_WORDS]}
-    return replace(query, corrections={word: corrections for word, corrections in found.items() if corrections})
+    found = {word: _corrections(reader, word) for word in mistyped[:_MOST_WORDS]}
+    corrections = {word: held for word, held in found.items() if held}
+    strange = bool(missing) and len(missing) == len(frequencies) and not corrections
+    return replace(query, corrections=corrections, strange=strange)
 
 
-def respelled(query: Query, encoder: Encoder) -> Query:
-    """The query as the model should read it: with the corrections of words that are none to the model either."""
+def as_read(query: Query, encoder: Encoder) -> Query:
+    """The query as the model should read it: with the corrections of words that it does not know as they are."""
     text = query.text
     for word, corrections in query.corrections.items():
         if len(corrections) == 1 and not encoder.knows(word):
             text = re.sub(rf"\b{re.escape(word)}\b", corrections[0], text, flags=re.IGNORECASE)
-    return replace(query, text=text)
+    strange = query.strange and not any(map(encoder.knows, query.words))
+    return replace(query, text=text, strange=strange)
 
 
 def _corrections(reader: Reader, word: str) -> tuple[str, ...]:
-    """The words one edit away that notes hold in any form, those of most notes first; one of several forms."""
-    stems = reader.stems(one_edit_away(bare(word)))
-    forms = {terms[0]: variant for variant, terms in reversed(stems.items()) if len(terms) == 1}
+    """The words one edit away that notes hold in any form, those of most notes first."""
+    forms: dict[str, list[str]] = defaultdict(list)
+    for variant, terms in reader.stems(one_edit_away(bare(word))).items():
+        if len(terms) == 1:
+            forms[terms[0]].append(variant)
     held = reader.note_frequencies(forms)
-    return tuple(forms[term] for term in sorted(held, key=lambda term: (-held[term], term))[:_MOST_CORRECTIONS])
+    best = sorted(held, key=lambda term: (-held[term], term))[:_MOST_CORRECTIONS]
+    return tuple(_as_written(reader, forms[term]) for term in best)
+
+
+def _as_written(reader: Reader, forms: Sequence[str]) -> str:
+    """Of several forms of a word the one that stands in a note that holds it, as far as its passages tell."""
+    if len(forms) == 1:
+        return forms[0]
+    note_ids = [note_id for note_id, _ in reader.match(WordQuery((forms[0],)), 1, Filters())]
+    words = {bare(word) for chunk in reader.chunks_of_notes(note_ids) for word in distinct_words(chunk.text)}
+    return next((form for form in forms if form in words), forms[0])
 
 
 def one_edit_away(word: str) -> list[str]:
     """All that a word becomes by two neighbours changing places, by a letter more, a letter less or another letter."""
     letters = string.ascii_lowercase
     for block in sorted({ord(char) // _BLOCK for char in word if not char.isascii()}):
-        letters += "".join(filter(str.isalpha, map(chr, range(block * _BLOCK, (block + 1) * _BLOCK))))
+        chars = map(chr, range(block * _BLOCK, (block + 1) * _BLOCK))
+        letters += "".join(char for char in chars if char.isalpha() and char == char.lower())
     cuts = [(word[:place], word[place:]) for place in range(len(word) + 1)]
     found = [before + after[1] + after[0] + after[2:] for before, after in cuts if len(after) > 1]
     found += [before + letter + after for before, after in cuts for letter in letters]

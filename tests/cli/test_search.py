@@ -51,7 +51,7 @@ def test_nothing_found_for_scripts(run, indexed, flag, out):
 
 
 def test_json_has_the_keys_of_the_contract(run, indexed):
-    done = run("search", "dough of flour", "--json")
+    done = run("search", "dough of flour", "--json", "--all")
     hits = json.loads(done.out)
     assert done.code == 0 and len(hits) == 3
     assert all(hit.keys() >= CONTRACT for hit in hits)
@@ -110,9 +110,34 @@ def test_limit_and_mode(run, indexed):
     ],
 )
 def test_filters(run, indexed, arguments, names):
-    done = run("search", "salt or consistency", "--files", *arguments)
+    done = run("search", "salt or consistency", "--files", "--all", *arguments)
     assert {Path(path).name for path in done.out.splitlines()} == names
     assert done.code == (0 if names else 1)
+
+
+def test_weaker_matches_are_below_a_line_and_programs_get_them_only_with_all(run, indexed):
+    done = run("search", "blockchain", "-n", "2")
+    assert (done.code, done.err) == (1, "Nothing found but weaker matches.\n")
+    assert done.out.startswith("── weaker matches ──\n\n 1. ")
+    done = run("search", "blockchain", "--json")
+    assert (done.code, done.out, done.err) == (1, "[]\n", "")
+    done = run("search", "blockchain", "--jsonl", "--all")
+    assert done.code == 0 and [json.loads(line)["weaker"] for line in done.out.splitlines()] == [True] * 3
+    done = run("search", "dough of flour")
+    assert done.code == 0 and done.out.index("Bread") < done.out.index("── weaker matches ──") < done.out.index("Dal")
+    assert len(run("search", "dough of flour", "--min-score", "-9", "--files").out.splitlines()) == 3
+    assert run("search", "dough of flour", "--min-score", "9", "--files").code == 1
+    assert run("search", "turmeric", "--mode", "lexical", "--files").code == 0
+
+
+def test_a_mistyped_word_is_searched_for_as_what_it_may_mean(run, indexed):
+    done = run("search", "turmreic", "-n", "1")
+    assert (done.code, done.err) == (0, "also: turmeric\n")
+    assert "Dal" in done.out
+    (hit,) = json.loads(run("search", "turmreic", "--json", "--mode", "lexical").out)
+    assert (hit["title"], hit["also"]) == ("Dal", ["turmeric"])
+    assert [hit["snippet"][start:end] for start, end in hit["highlights"]] == ["turmeric"]
+    assert run("search", '"turmreic"', "--json").code == 1
 
 
 def test_a_quoted_phrase_must_occur(run, indexed):
@@ -191,7 +216,7 @@ def test_the_index_directory_is_a_flag_or_a_variable(run, indexed, monkeypatch, 
 
 
 def hits_of(run, *arguments) -> list[dict]:
-    done = run("search", *arguments, "--json")
+    done = run("search", *arguments, "--json", "--all")
     assert (done.code, done.err) == (0, "")
     return json.loads(done.out)
 
