@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -109,7 +110,9 @@ def choose_passages(
     words = {chunk.id: distinct_words(chunk.text) for chunks in passages.values() for chunk in chunks}
     properties = reader.properties(note_ids)
     beside = {
-        note_id: distinct_words("\n".join([note.title, *(each.value for each in properties.get(note_id, ()))]))
+        note_id: distinct_words(
+            "\n".join([note.title, Path(note.path).stem, *(each.value for each in properties.get(note_id, ()))])
+        )
         for note_id, note in notes.items()
     }
     every_word = set().union(*words.values(), *beside.values())
