@@ -8,9 +8,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, get_args
 
 from notesearch.errors import UsageError, require_type
-from notesearch.library.dates import parse_date
-from notesearch.notes.properties import compared, number_of
-from notesearch.notes.tags import unquoted
 from notesearch.records import PropertyCondition, PropertyOperator
 from notesearch.storage import IndexReader
 from notesearch.words import key_of, storable
@@ -46,6 +43,9 @@ def parse_condition(written: str, *, now: datetime) -> PropertyCondition:
     if not match:
         return PropertyCondition(name)
     operator: PropertyOperator = next(each for each in get_args(PropertyOperator) if each == match["operator"])
+    from notesearch.notes.properties import compared, number_of  # not for a search without conditions
+    from notesearch.notes.tags import unquoted
+
     value = unquoted(value)
     first, last = _period(value, now)
     return PropertyCondition(name, operator, compared(value), number_of(value), first, last)
@@ -53,6 +53,8 @@ def parse_condition(written: str, *, now: datetime) -> PropertyCondition:
 
 def _period(value: str, now: datetime) -> tuple[datetime | None, datetime | None]:
     """The first and the last moment of the date that a value is, if it is one."""
+    from notesearch.library.dates import parse_date
+
     try:
         return parse_date(value, now=now, end=False), parse_date(value, now=now, end=True)
     except UsageError:
