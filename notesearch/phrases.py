@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 from functools import lru_cache
 
@@ -60,7 +59,16 @@ def as_read(text: str) -> str:
     text = _ORG_HEADING.sub("", _LINE_START.sub("", text))
     for pattern, by in _REPLACED:
         text = pattern.sub(by, text)
-    return html.unescape(text) if "&" in text else text
+    return _without_references(text)
+
+
+def _without_references(text: str) -> str:
+    """A text with characters in the place of HTML's names and numbers for them."""
+    if "&" not in text:
+        return text
+    import html  # which hardly any search needs
+
+    return html.unescape(text)
 
 
 def holds(phrase: str, text: str) -> bool:
@@ -71,7 +79,7 @@ def holds(phrase: str, text: str) -> bool:
         return True
     # A text is read without its markup only where that may help: it takes long.
     if near is None:
-        return "&" in plain and exact.search(html.unescape(plain)) is not None
+        return "&" in plain and exact.search(_without_references(plain)) is not None
     windows = (
         plain[max(0, match.start() - _CHARS_BEFORE) : match.end() + _CHARS_AFTER] for match in near.finditer(plain)
     )

@@ -196,17 +196,22 @@ class FilterOptions:
         Raises:
             UsageError: A date cannot be understood.
         """
-        from notesearch.library.dates import parse_date
-
-        now = datetime.now()
         return {
             "tags": self.tag,
             "not_tags": self.not_tag,
             "path": self.path,
-            "since": parse_date(self.since, now=now, end=False) if self.since else None,
-            "until": parse_date(self.until, now=now, end=True) if self.until else None,
+            "since": _moment(self.since, end=False),
+            "until": _moment(self.until, end=True),
             "where": self.where,
         }
+
+
+def _moment(written: str | None, *, end: bool) -> datetime | None:
+    if not written:
+        return None
+    from notesearch.library.dates import parse_date
+
+    return parse_date(written, now=datetime.now(), end=end)
 
 
 def with_groups(command: Callable[..., None]) -> Callable[..., None]:
