@@ -41,13 +41,14 @@ def with_corrections(reader: Reader, query: Query) -> Query:
 
 
 def as_read(query: Query, encoder: Encoder) -> Query:
-    """The query as the model should read it: with the corrections of words that it does not know as they are."""
+    """The query as the model should read it: a word that it knows as a whole was not mistyped."""
+    corrections = {word: held for word, held in query.corrections.items() if not encoder.knows(word)}
     text = query.text
-    for word, corrections in query.corrections.items():
-        if len(corrections) == 1 and not encoder.knows(word):
-            text = re.sub(rf"\b{re.escape(word)}\b", corrections[0], text, flags=re.IGNORECASE)
+    for word, held in corrections.items():
+        if len(held) == 1:
+            text = re.sub(rf"\b{re.escape(word)}\b", held[0], text, flags=re.IGNORECASE)
     strange = query.strange and not any(map(encoder.knows, query.words))
-    return replace(query, text=text, strange=strange)
+    return replace(query, text=text, corrections=corrections, strange=strange)
 
 
 def _corrections(reader: Reader, word: str) -> tuple[str, ...]:

@@ -38,7 +38,8 @@ def test_the_model_reads_a_word_that_it_does_not_know_as_what_it_can_only_be(mak
     query = with_corrections(make_reader(NOTES), parse_query("Kuberntes, recieve"))
     assert as_read(query, fake_encoder).text == "kubernetes, recieve"
     fake_encoder.knows = lambda word: word == "kuberntes"
-    assert as_read(query, fake_encoder).text == "Kuberntes, recieve"
+    known = as_read(query, fake_encoder)
+    assert (known.text, list(known.corrections)) == ("Kuberntes, recieve", ["recieve"])
 
 
 def test_a_query_is_strange_that_has_nothing_of_the_notes_nor_of_the_model(make_reader, fake_encoder):
