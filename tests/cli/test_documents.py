@@ -37,11 +37,11 @@ def documents(fake_encoder, run, tmp_path) -> Path:
 
 def test_a_hit_names_its_page_or_section(run, documents, monkeypatch):
     monkeypatch.chdir(documents)
-    assert run("search", "rye", "--limit", "1").out.splitlines()[:2] == [" 1. corn", "    corn.pdf p. 1-2"]
+    assert run("search", "rye", "--limit", "1").out.splitlines()[:2] == [" 1. corn", "    corn.pdf p. 1-2  2023-11-14"]
     shown = run("search", "old grain", "--limit", "1").out.splitlines()
-    assert shown[:2] == [" 1. A book › Spelt", "    book.epub"]
-    assert run("search", "milk", "--limit", "1").out.splitlines()[:2] == [" 1. Oats › Porridge", "    page.html"]
-    assert run("search", "soup", "--limit", "1").out.splitlines()[1] == "    plain.md:1-3"
+    assert shown[:2] == [" 1. A book › Spelt", "    book.epub  2023-11-14"]
+    assert run("search", "milk", "--limit", "1").out.splitlines()[:2] == [" 1. Oats › Porridge", "    page.html  2023-11-14"]
+    assert run("search", "soup", "--limit", "1").out.splitlines()[1] == "    plain.md:1-3  2023-11-14"
 
 
 def test_programs_get_lines_of_the_text_and_pages(run, documents):

@@ -99,7 +99,7 @@ def test_notes_that_could_not_be_read_have_an_exit_code_and_are_named_though_qui
     done = run("index", folder, "--quiet", "--max-file-bytes", 4000)
     assert (done.code, done.out) == (3, "")
     assert done.err == f"skipped  {folder / 'picture.md'}: binary file\n"
-    assert len(json.loads(run("search", "--json", "salt").out)) == 3
+    assert len(json.loads(run("search", "--json", "--all", "salt").out)) == 3
 
 
 def test_a_folder_that_is_gone_has_an_exit_code(run, fake_encoder, write_notes):

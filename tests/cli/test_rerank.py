@@ -80,14 +80,14 @@ def test_a_dash_among_files_stands_for_stdin(run, notes, stdin):
 
 
 def test_hits_of_search_go_through(run, indexed, stdin):
-    found = run("search", "turmeric or consistency", "--jsonl").out
+    found = run("search", "turmeric or consistency", "--jsonl", "--all").out
     stdin(found)
     hits = hits_of(run, "flour")
     assert {hit["path"] for hit in hits} == {json.loads(line)["path"] for line in found.splitlines()}
     assert hits[0]["title"] == "Bread"
-    stdin(run("search", "salt", "-0").out)
+    stdin(run("search", "salt", "-0", "--all").out)
     assert len(hits_of(run, "flour")) == 3
-    stdin(run("search", "salt", "--vimgrep").out)
+    stdin(run("search", "salt", "--vimgrep", "--all").out)
     assert len(hits_of(run, "flour")) == 3
 
 

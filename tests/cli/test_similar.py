@@ -30,7 +30,7 @@ def test_a_person_is_told_why(folder, run, monkeypatch):
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.out.splitlines() == [
         " 1. Raft",
-        "    raft.md:4-6",
+        "    raft.md:4-6  2023-11-14",
         "    #databases",
         "    Consistency, partition, availability, leader. [[cap]]",
         "    5-7 meets 4-6: Consistency, partition, availability.",

@@ -65,7 +65,7 @@ def test_hits_are_frozen(index_dir):
 def test_hits_are_those_of_the_command_line(index_dir, monkeypatch, capsys, mode):
     with open_index(index_dir) as index:
         hits = index.search("salt and consistency", mode=mode, limit=2)
-    arguments = ["search", "salt and consistency", "--json", "--index-dir", str(index_dir)]
+    arguments = ["search", "salt and consistency", "--json", "--all", "--index-dir", str(index_dir)]
     monkeypatch.setattr(sys, "argv", ["notesearch", *arguments, "--mode", mode, "--limit", "2"])
     with pytest.raises(SystemExit):
         main()
