@@ -40,7 +40,10 @@ def test_a_hit_names_its_page_or_section(run, documents, monkeypatch):
     assert run("search", "rye", "--limit", "1").out.splitlines()[:2] == [" 1. corn", "    corn.pdf p. 1-2  2023-11-14"]
     shown = run("search", "old grain", "--limit", "1").out.splitlines()
     assert shown[:2] == [" 1. A book › Spelt", "    book.epub  2023-11-14"]
-    assert run("search", "milk", "--limit", "1").out.splitlines()[:2] == [" 1. Oats › Porridge", "    page.html  2023-11-14"]
+    assert run("search", "milk", "--limit", "1").out.splitlines()[:2] == [
+        " 1. Oats › Porridge",
+        "    page.html  2023-11-14",
+    ]
     assert run("search", "soup", "--limit", "1").out.splitlines()[1] == "    plain.md:1-3  2023-11-14"
 
 

@@ -125,6 +125,12 @@ def commands(vault: Path, concepts: Path, page: Path) -> list[tuple[object, ...]
         ("status", "--why", note),
         ("status", "--why", f"{vault}/no {NAME}"),
         ("doctor",),
+        ("tags",),
+        ("properties",),
+        ("links", note),
+        ("links", vault / "links.md"),
+        ("links", "--unresolved"),
+        ("links", "--orphans"),
         ("search", "turmeric", "--limit", 20),
         ("search", f"turmeric {HOSTILE}", "--explain", "--concepts", concepts),
         ("search", "turmeric", "--mode", "lexical", "--tag", HOSTILE),
@@ -162,13 +168,15 @@ def test_no_command_prints_what_a_terminal_would_obey(run: Run, vault: Path, con
         codes.setdefault(arguments[0], set()).add(done.code)
         for stream in (done.out, done.err):
             assert "\x1b[31mPWNED" not in stream, arguments[:2]
-            found = OBEYABLE.search(OWN.sub("", stream))
+            in_columns = arguments[0] in ("tags", "properties", "links")
+            found = OBEYABLE.search(OWN.sub("", stream.replace("\t", " ") if in_columns else stream))
             assert found is None, (arguments[:2], stream[max(0, found.start() - 80) : found.end() + 20])
             assert "Traceback" not in stream or ("--verbose" in arguments and done.code == 2)
     # Nothing failed that was not meant to: what names no file, and an evaluation by too few notes.
     assert codes == {
-        **{name: {0} for name in ("rerank", "tag", "accept", "concepts", "status", "doctor")},
+        **{name: {0} for name in ("rerank", "tag", "accept", "concepts", "doctor", "tags", "properties")},
         **{"index": {0, 2, 3}, "search": {0, 1, 2}, "eval": {0, 2}, "train-classifier": {0, 2}},
+        **{"status": {0, 1}, "links": {0, 1}},
     }
     reports = list(tmp_path.rglob("report.html"))
     for file in (page, *reports):
