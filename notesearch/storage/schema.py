@@ -3,7 +3,7 @@
 There is one schema. A change to it raises `SCHEMA_VERSION`, and `index` makes a database of another version anew (see
 `storage.rebuild`). So that nothing is encoded twice then, each version keeps what is read of another one:
 `folders.path`, the `fingerprint` in `meta`, `chunks.passage_hash`, and the tables `embeddings` and `token_codes`. If
-the bytes in these two come to mean something else, `passages.PASSAGES_VERSION` must be raised as well.
+the bytes in these two come to mean something else, `notes.chunks.PASSAGES_VERSION` must be raised as well.
 """
 
 from __future__ import annotations
