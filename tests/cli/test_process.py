@@ -60,8 +60,10 @@ def test_afterwards_the_signal_does_what_it_did_before() -> None:
 
 
 TWICE = """
-import sys, threading, time
+import signal, sys, threading, time
 import notesearch.cli as cli
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has what runs in the background ignore it
 
 def wait():
     while True:  # Python overlooks a signal that comes just before a long wait
