@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 
 # Scripts written without spaces between words (or, for Hangul, with particles glued on): Thai, Lao, Burmese, Khmer,
@@ -303,3 +303,10 @@ def _begins_with(text: str, title: str) -> bool:
     # Markup may stand between the words.
     beginning = key_of(text[: 2 * len(title) + 40])
     return _WORD.findall(beginning)[: len(words)] == words
+
+
+def near_names(key: str, names: Mapping[str, str]) -> list[str]:
+    """Of some names, given by their keys, those spelt nearly as a key is: three at most, the nearest first."""
+    from difflib import get_close_matches
+
+    return [names[other] for other in get_close_matches(key, names)]

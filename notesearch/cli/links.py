@@ -11,17 +11,15 @@ import typer
 
 from notesearch.cli.last_search import place_of_hit
 from notesearch.cli.options import IndexOptions, MessageOptions, flag
-from notesearch.cli.output import one_line
+from notesearch.cli.output import one_line, write_columns
 from notesearch.cli.terminal import (
     counted,
-    harmless,
     is_terminal,
     paint,
     show,
     shown_path,
     width,
     wrapped,
-    write,
     write_json,
 )
 from notesearch.errors import NOTHING_FOUND, UsageError
@@ -78,7 +76,7 @@ def links(
     elif is_terminal(sys.stdout):
         show(lines)
     else:
-        write("\t".join(harmless(one_line(cell)) for cell in row) + "\n" for row in rows)
+        write_columns(rows)
     if not found:
         if not as_json:
             messages.tell("Nothing found.")

@@ -173,6 +173,11 @@ PROGRAM_FORMATS: dict[Format, Callable[[Iterable[Result]], Iterator[str]]] = {
 }
 
 
+def write_columns(rows: Iterable[Iterable[object]]) -> None:
+    """Writes rows for a pipe: a line each, tabs between columns, nothing in them that a terminal would obey."""
+    write("\t".join(harmless(one_line(str(cell))) for cell in row) + "\n" for row in rows)
+
+
 def one_line(text: str) -> str:
     """A text without anything that a reader might take for the end of a line or of a column."""
     return _BREAKS.sub(" ", text)

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from notesearch.cli.options import IndexOptions, MessageOptions, complete_property, flag
-from notesearch.cli.output import one_line
-from notesearch.cli.terminal import harmless, is_terminal, show, write, write_json
+from notesearch.cli.output import one_line, write_columns
+from notesearch.cli.terminal import is_terminal, show, write_json
 from notesearch.errors import NOTHING_FOUND
 
 _AsJson = Annotated[bool, flag("Print them as JSON.", "--json")]
@@ -67,7 +67,7 @@ def _print(
         cells = [[f"{cell:,}" if isinstance(cell, int) else one_line(cell) for cell in row] for row in rows]
         show(table(cells, columns, text=[place for place, cell in enumerate(rows[0]) if isinstance(cell, str)]))
     else:
-        write("\t".join(harmless(one_line(str(cell))) for cell in row) + "\n" for row in rows)
+        write_columns(rows)
     if not rows:
         if not as_json:
             messages.tell("Nothing found.")

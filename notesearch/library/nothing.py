@@ -15,12 +15,11 @@ from notesearch.records import Filters, HeldWords
 from notesearch.retrieval.query import parse_query
 from notesearch.settings import Settings
 from notesearch.storage import IndexReader
-from notesearch.words import key_of, storable
+from notesearch.words import key_of, near_names, storable
 
 # How long to look for notes that are newer than the index. Of a large vault, that is a part.
 _LOOKING_S = 0.015
 _MOST_CHECKED = 50
-_NEAREST = 3
 _IGNORE_FILES = (".gitignore", ".notesearchignore")
 
 
@@ -71,9 +70,7 @@ def _unknown(tag: str, tags: Mapping[str, str]) -> Iterator[str]:
     key = key_of(tag.removeprefix("#").rstrip("/"))
     if key in tags or any(other.startswith(f"{key}/") for other in tags):
         return
-    from difflib import get_close_matches
-
-    alike = [tags[other] for other in get_close_matches(key, tags, _NEAREST)]
+    alike = near_names(key, tags)
     yield f"No note has the tag {tag}" + (f"; nearest: {', '.join(alike)}." if alike else ".")
 
 

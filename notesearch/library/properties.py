@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, get_args
 
 from notesearch.errors import UsageError, require_type
 from notesearch.records import PropertyCondition, PropertyOperator
 from notesearch.storage import IndexReader
-from notesearch.words import key_of, storable
+from notesearch.words import key_of, near_names, storable
 
 if TYPE_CHECKING:
     from notesearch.settings import Settings
@@ -22,7 +22,6 @@ _HOW_TO_WRITE = (
 )
 _MOST_CHARS = 1_000
 _MOST_CONDITIONS = 100
-_NEAR_NAMES = 3
 
 
 def parse_condition(written: str, *, now: datetime) -> PropertyCondition:
@@ -82,7 +81,7 @@ def conditions_on(where: Sequence[str | PropertyCondition], readers: Iterable[Re
     for condition in read:
         # What no note has is equal to nothing.
         if condition.operator != "!=" and not _is_among(key_of(condition.name), names):
-            raise unknown_property(condition.name, names.values())
+            raise unknown_property(condition.name, names)
     return read
 
 
@@ -90,12 +89,9 @@ def _is_among(key: str, names: Iterable[str]) -> bool:
     return any(each == key or each.startswith(f"{key}.") for each in names)
 
 
-def unknown_property(name: str, names: Iterable[str]) -> UsageError:
-    """The error that no note has a property, with those that are called nearly so."""
-    from difflib import get_close_matches
-
-    by_key = {key_of(each): each for each in names}
-    near = [by_key[key] for key in get_close_matches(key_of(name), by_key, _NEAR_NAMES)]
+def unknown_property(name: str, names: Mapping[str, str]) -> UsageError:
+    """The error that no note has a property, with those of all, by their keys, that are called nearly so."""
+    near = near_names(key_of(name), names)
     hint = f"Do you mean {' or '.join(near)}? " if near else ""
     return UsageError(f"no note has a property {name!r}", f"{hint}All that there are: notesearch properties")
 
@@ -133,4 +129,4 @@ def list_values(settings: Settings, name: str) -> list[tuple[str, str, int]]:
     with IndexReader(settings.index_dir) as reader:
         if values := reader.value_counts(key_of(storable(name))):
             return values
-        raise unknown_property(name, reader.property_names().values())
+        raise unknown_property(name, reader.property_names())

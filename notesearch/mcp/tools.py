@@ -248,7 +248,7 @@ def _properties(notes: Notes, arguments: Arguments) -> Answer:
             return answer_with_properties(reader.property_counts(), limit)
         if values := reader.value_counts(key_of(storable(name))):
             return answer_with_values(values, limit)
-        raise unknown_property(name, reader.property_names().values())
+        raise unknown_property(name, reader.property_names())
 
 
 def _status(notes: Notes, arguments: Arguments) -> Answer:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # How much two neighbouring words of a query count where they are found near each other, beside the words themselves.
 _PAIR_WEIGHT = 0.25
 # How much a word counts that was searched for in the place of one that no note holds.
-_CORRECTION_WEIGHT = float(__import__("os").environ.get("CW", "0.7"))
+_CORRECTION_WEIGHT = 0.7
 # The most that BM25 gives a word, as a multiple of its IDF.
 _SATURATION = K1 + 1
 # Many more notes are scored than a search proposes: those that the dense side proposes should have their words counted.
